@@ -1,0 +1,272 @@
+"""The nouns of the collector, in AWS's and Splunk's words. Frozen values; nothing here does I/O.
+
+A Message becomes a Notification, which names ObjectRefs or carries Payloads. An object is decoded into
+Blocks, cut into Slices, joined into Batches; an output answers a Batch with a Receipt. This module
+knows nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Iterator, Mapping, Optional, Sequence, Tuple, Union
+
+__all__ = [
+    "Batch", "Block", "Event", "Format", "Message", "Notification", "ObjectRef", "Origin",
+    "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
+    "object_identity", "payload_identity",
+]  # fmt: skip
+
+#: A Slice holds at most this many event bytes; a larger single event stands alone. A constant, not a
+#: setting: slices are cut from ordinal 0 so that a replay after any restart cuts the same.
+SLICE_MAX_BYTES = 256 * 1024
+#: And at most this many events.
+SLICE_MAX_EVENTS = 1000
+
+
+@dataclass(frozen=True)
+class Message:
+    """One SQS message as ReceiveMessage returned it.
+
+    `receipt_handle` belongs to this receive: a later receive of the same message_id makes it stale.
+    `sent_at` is epoch seconds (SentTimestamp). `group_id` is set on FIFO queues only.
+    """
+
+    message_id: str
+    body: str
+    receipt_handle: str
+    receive_count: int = 1
+    sent_at: Optional[float] = None
+    group_id: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """One S3 object as somebody named it. Fields are S3's own; None means not said.
+
+    `etag` has no quotes. `event_time` is epoch seconds of the notification, or of LastModified in a
+    listing. `raw_key` is the key as it stood in the notification, where it differs from the decoded
+    one: some producers do not encode, so after a 404 it is tried once.
+    """
+
+    bucket: str
+    key: str
+    etag: Optional[str] = None
+    version_id: Optional[str] = None
+    size: Optional[int] = None
+    sequencer: Optional[str] = None
+    region: Optional[str] = None
+    event_time: Optional[float] = None
+    raw_key: Optional[str] = None
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """An audit that arrived in the message itself.
+
+    `producer_id` is the producer's own id (a CloudWatch log event id), else the sha256 of `body`.
+    `whole` says that `body` is one event; otherwise it is a container, to be decoded like an object.
+    `time` is epoch seconds as decimal text, where the envelope gave one. `origin` is what the envelope
+    says of its source (a log group and stream), for `source` and `host`.
+    """
+
+    producer_id: str
+    body: bytes
+    whole: bool = False
+    time: Optional[str] = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What a message body means.
+
+    `shape` is the path of recognisers that read it ("sns > s3"). `noop` is the reason why nothing is
+    to be done (a test event, a deletion), for the log and the counters; then there are neither refs
+    nor payloads.
+    """
+
+    shape: str
+    refs: Tuple[ObjectRef, ...] = ()
+    payloads: Tuple[Payload, ...] = ()
+    noop: str = ""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How an input's objects are to be read; the defaults sniff everything.
+
+    `container`: "auto", "json" or "lines". `time_fields` are looked for in this order in each event.
+    `zone_minutes` is the offset of times that name no zone.
+    """
+
+    container: str = "auto"
+    time_fields: Tuple[str, ...] = (
+        "eventTime", "event_time", "eventTimestamp", "timestamp", "@timestamp", "time", "ts",
+        "createdAt", "created_at", "occurredAt", "evtTime", "date", "updatedAt", "dateTime",
+    )  # fmt: skip
+    zone_minutes: int = 0
+    max_event_bytes: int = 5_000_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event seen alone: for tests and hosts. The engine moves Blocks."""
+
+    ordinal: int
+    body: bytes
+    time: Optional[str]
+    is_json: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive events of one object, as columns.
+
+    `first` is the ordinal of the first, counted before any filter. `times` are epoch seconds as
+    decimal text ("1777890012.412", at most six decimals), None where none was found. `is_json` says
+    that every body is exactly one JSON value, free to stand inside an envelope unquoted. `note` marks
+    events that are not what their neighbours are ("parse_error", "truncated", "part 2/3").
+    """
+
+    first: int
+    bodies: Sequence[bytes]
+    times: Sequence[Optional[str]]
+    is_json: bool
+    note: str = ""
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.bodies)
+
+    def part(self, start: int, end: int) -> Block:
+        """The events with ordinals in [start, end)."""
+        low, high = start - self.first, end - self.first
+        return Block(start, self.bodies[low:high], self.times[low:high], self.is_json, self.note)
+
+    def __iter__(self) -> Iterator[Event]:
+        for index, body in enumerate(self.bodies):
+            yield Event(self.first + index, bytes(body), self.times[index], self.is_json, self.note)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What every event of one object shares in the output.
+
+    `oid` is the Identity's digest. `fallback_time` (the object's LastModified or the message's
+    SentTimestamp, decimal text) stands in for events without a time. Empty strings are left out.
+    """
+
+    oid: str
+    source: str
+    fallback_time: str
+    sourcetype: str = ""
+    index: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Events [first, end) of one object."""
+
+    oid: str
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Consecutive events [first, end) of one object: the unit of progress.
+
+    `blocks` lie inside the range in order; a filter may leave gaps between them.
+    """
+
+    origin: Origin
+    first: int
+    end: int
+    blocks: Tuple[Block, ...]
+    size_bytes: int
+
+    @property
+    def span(self) -> Span:
+        return Span(self.origin.oid, self.first, self.end)
+
+    @property
+    def count(self) -> int:
+        return sum(len(block.bodies) for block in self.blocks)
+
+    def part(self, first: int, end: int) -> Slice:
+        """The same slice narrowed to [first, end): for isolating a refused event."""
+        blocks = tuple(
+            block.part(max(first, block.first), min(end, block.end))
+            for block in self.blocks
+            if block.first < end and block.end > first
+        )
+        size = sum(len(body) for block in blocks for body in block.bodies)
+        return Slice(self.origin, first, end, blocks, size)
+
+    def __iter__(self) -> Iterator[Event]:
+        for block in self.blocks:
+            yield from block
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The slices of one request, in the order they are rendered."""
+
+    slices: Tuple[Slice, ...]
+
+    @property
+    def spans(self) -> Tuple[Span, ...]:
+        return tuple(piece.span for piece in self.slices)
+
+    @property
+    def count(self) -> int:
+        return sum(piece.count for piece in self.slices)
+
+    def __iter__(self) -> Iterator[Tuple[Origin, Event]]:
+        for piece in self.slices:
+            for event in piece:
+                yield piece.origin, event
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An output's answer to one Batch: all that is needed to ask again after a restart.
+
+    `ack_id` None means that the answer was final: accepted. `sent_at` is epoch seconds. `cookies` keep
+    a load balancer on the indexer that knows the ackId.
+    """
+
+    output: str
+    spans: Tuple[Span, ...]
+    sent_at: float
+    endpoint: str = ""
+    channel: str = ""
+    ack_id: Optional[int] = None
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+
+def object_identity(input_name: str, ref: ObjectRef) -> str:
+    """The digest of (input, bucket, key, etag): what makes two sightings the same object.
+
+    Never the key alone (an overwrite is a new object), never the version id (listings lack it).
+    """
+    if ref.etag is None:
+        raise ValueError(f"{ref.url} has no etag yet")
+    return _digest(input_name, ref.bucket, ref.key, ref.etag.strip('"'))
+
+
+def payload_identity(input_name: str, payload: Payload) -> str:
+    """The digest of (input, the producer's own id)."""
+    return _digest(input_name, "payload", payload.producer_id)
+
+
+def _digest(*parts: Union[str, bytes]) -> str:
+    text = "\0".join(part if isinstance(part, str) else part.decode() for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
