@@ -1,0 +1,288 @@
+"""The Splunk modular input: what splunkd starts, tells its settings by XML, and reads events from.
+
+splunkd calls it in three ways (Splunk docs: "Create modular inputs"):
+
+    --scheme               print which settings there are; at every start of splunkd, so it is quick
+    --validate-arguments   read one input's settings, print what is wrong with them
+    (no argument)          read one input's settings, write events until told to stop
+
+One process serves one stanza (multi-instance mode). stdout carries XML and nothing else: whatever a
+library prints goes to stderr, whose lines splunkd copies into splunkd.log. Everything heavy is imported
+when it is needed: splunkd asks for the scheme while an administrator waits for it to start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Dict, List, NoReturn, Optional, Sequence
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from collector.errors import CollectorError, Fatal
+from collector.hosts.splunkd_log import log_to_file, log_to_splunkd, printable
+
+if TYPE_CHECKING:
+    from collector.config.load import Input
+
+__all__ = ["Definition", "leave", "main", "parse_items", "parse_run"]
+
+SCHEME = "audit_s3"
+_DEFINITION_MAX_BYTES = 1024 * 1024
+#: The engine needs 8 s at most to stop, unless stdout is blocked; splunkd kills after about 10.
+_GRACE_SECONDS = 9.0
+_LOOK_SECONDS = 0.25
+_EX_CONFIG = 78
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what splunkd asks; returns the exit code. Errors become one line on stderr each."""
+    events = _claim_stdout()
+    log_to_splunkd()
+    try:
+        if not argv:
+            return _run(sys.stdin.buffer, events)
+        if argv[0] == "--validate-arguments":
+            return _validate(sys.stdin.buffer, events)
+        if argv[0] == "--scheme":
+            return _print_scheme(events)
+    except CollectorError as error:
+        _log.critical("%s", error)
+        return _EX_CONFIG if isinstance(error, Fatal) else 1
+    _log.error("unknown argument %r: splunkd calls --scheme, --validate-arguments or nothing", argv[0])
+    return 2
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now. An interpreter that ends by itself waits for a blocked stdout forever."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def _claim_stdout() -> BinaryIO:
+    """The stdout that splunkd reads, kept from everybody else: a stray print would break the XML."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return events
+
+
+# --scheme
+
+
+def _print_scheme(stdout: BinaryIO) -> int:
+    from splunklib.modularinput import Argument, Scheme
+
+    from collector.config.generate import scheme_arguments
+
+    scheme = Scheme("Audit logs from S3")
+    scheme.description = "Collects what a provider writes to an S3 bucket and announces on an SQS queue."
+    scheme.use_external_validation = True
+    scheme.use_single_instance = False
+    scheme.streaming_mode = Scheme.streaming_mode_xml
+    for argument in scheme_arguments():
+        scheme.add_argument(Argument(**argument))
+    _write_xml(stdout, scheme.to_xml())
+    return 0
+
+
+# --validate-arguments
+
+
+def _validate(stdin: BinaryIO, stdout: BinaryIO) -> int:
+    try:
+        _load(parse_items(_read_document(stdin)))
+    except CollectorError as error:
+        root = ElementTree.Element("error")
+        ElementTree.SubElement(root, "message").text = printable(str(error))
+        _write_xml(stdout, root)
+        return 1
+    return 0
+
+
+def _write_xml(stdout: BinaryIO, root: Any) -> None:
+    stdout.write(ElementTree.tostring(root) + b"\n")
+    stdout.flush()
+
+
+# What splunkd says on stdin
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One input as splunkd described it: its name without scheme, its settings as text, and the way back.
+
+    `checkpoint_dir` is splunkd's folder for this scheme. `repr` shows neither settings nor session key.
+    """
+
+    name: str
+    settings: Dict[str, str] = field(repr=False)
+    server_uri: str = ""
+    session_key: str = field(default="", repr=False)
+    checkpoint_dir: str = ""
+
+
+def parse_run(document: bytes) -> Definition:
+    """The `<input>` of a run, which has exactly one stanza. Raises Fatal "input_definition_..."."""
+    from splunklib.modularinput import InputDefinition
+
+    parsed = _parse(InputDefinition, document)
+    if len(parsed.inputs) != 1:
+        raise _malformed(f"expected one stanza, found {len(parsed.inputs)}")
+    ((stanza, parameters),) = parsed.inputs.items()
+    return _definition(stanza, parameters, parsed.metadata)
+
+
+def parse_items(document: bytes) -> Definition:
+    """The `<items>` of a validation, which has exactly one item. Raises Fatal "input_definition_..."."""
+    from splunklib.modularinput import ValidationDefinition
+
+    parsed = _parse(ValidationDefinition, document)
+    return _definition(parsed.metadata.get("name"), parsed.parameters, parsed.metadata)
+
+
+def _definition(stanza: Optional[str], parameters: Dict[str, Any], about: Dict[str, Any]) -> Definition:
+    name = (stanza or "").partition("://")[2] or (stanza or "")
+    if not name:
+        raise _malformed("the input has no name")
+    settings = {key: _text(value) for key, value in parameters.items() if key and key != "__app"}
+    if settings.get("host") == "$decideOnStartup":
+        del settings["host"]  # splunkd's way of saying: its own host name, which it knows better
+    return Definition(
+        name=name,
+        settings=settings,
+        server_uri=about.get("server_uri") or "",
+        session_key=about.get("session_key") or "",
+        checkpoint_dir=about.get("checkpoint_dir") or "",
+    )
+
+
+def _text(value: Any) -> str:
+    """A `param_list` is the settings table's comma-separated list."""
+    return ",".join(item or "" for item in value) if isinstance(value, list) else value or ""
+
+
+def _read_document(stdin: BinaryIO) -> bytes:
+    document = stdin.read(_DEFINITION_MAX_BYTES + 1)
+    if len(document) > _DEFINITION_MAX_BYTES:
+        raise _malformed(f"it is longer than {_DEFINITION_MAX_BYTES} bytes")
+    return document
+
+
+def _parse(definition: Any, document: bytes) -> Any:
+    """splunklib's reading of a document that has been seen to be plain XML."""
+    guard = expat.ParserCreate()
+    guard.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        guard.Parse(document, True)
+        return definition.parse(BytesIO(document))
+    except (expat.ExpatError, ElementTree.ParseError, ValueError) as error:
+        raise _malformed(str(error)) from error
+
+
+def _refuse_doctype(*_: object) -> None:
+    """splunkd sends no DTD; the entities that one declares can fill the memory of who reads them."""
+    raise _malformed("it declares a document type")
+
+
+def _malformed(what: str) -> Fatal:
+    return Fatal(
+        f"what came on stdin is no input definition: {what}",
+        code="input_definition_malformed",
+        where="stdin",
+        hint="splunkd writes it; by hand, use the program audit-s3 instead",
+    )
+
+
+def _load(definition: Definition) -> Input:
+    from collector.config.load import from_stanza
+    from collector.hosts.splunkd_rest import SecretStore, with_secrets
+
+    store = SecretStore(definition.server_uri, definition.session_key)
+    settings = with_secrets(definition.settings, input_name=definition.name, store=store)
+    return from_stanza(definition.name, settings)
+
+
+# A run
+
+
+def _run(stdin: BinaryIO, events: BinaryIO) -> int:
+    definition = parse_run(_read_document(stdin))
+    configured = _load(definition)
+    log_to_file(definition.name)
+    return _drive(lambda stop: _collect(configured, definition, events, stop), events)
+
+
+def _collect(
+    configured: Input, definition: Definition, events: BinaryIO, stop: threading.Event
+) -> int:
+    """The one call into the engine."""
+    from collector import runtime
+
+    return runtime.run(
+        [configured], stop=stop, checkpoint_dir=definition.checkpoint_dir or None, stdout=events
+    )
+
+
+def _drive(collect: Callable[[threading.Event], int], events: BinaryIO) -> int:
+    """Run `collect` beside a look-out, so that a signal is heard even while stdout is blocked.
+
+    Told to stop, orphaned, or without a reader, the engine gets `_GRACE_SECONDS`; a stop is exit code
+    `collect`'s own, or 0 when it did not come back in time: what it held, the queue still has.
+    """
+    stop = threading.Event()
+    asked: List[str] = []
+    outcome: List[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only a note: the handler may interrupt anything, the setting of an Event included.
+        signal.signal(number, lambda number, _: asked.append(signal.Signals(number).name))
+    engine = threading.Thread(target=lambda: outcome.append(_outcome(collect, stop)), daemon=True)
+    parent, deadline = os.getppid(), float("inf")
+    engine.start()
+    while engine.is_alive() and time.monotonic() < deadline:
+        engine.join(_LOOK_SECONDS)
+        reason = asked[0] if asked else _abandoned(parent, events)
+        if reason and not stop.is_set():
+            _log.info("stopping: %s", reason)
+            stop.set()
+            deadline = time.monotonic() + _GRACE_SECONDS
+    if not outcome:
+        _log.warning("stdout is blocked: left what was in hand to the queue")
+    return outcome[0] if outcome else 0
+
+
+def _outcome(collect: Callable[[threading.Event], int], stop: threading.Event) -> int:
+    try:
+        return collect(stop)
+    except CollectorError as error:
+        _log.critical("%s", error)
+        return _EX_CONFIG if isinstance(error, Fatal) else 1
+    except Exception:
+        _log.exception("a bug ended the input; splunkd starts it again after its interval")
+        return 1
+
+
+def _abandoned(parent: int, events: BinaryIO) -> str:
+    """Why nobody wants our events any more; empty while somebody does."""
+    if os.getppid() != parent:
+        return "splunkd is gone"
+    if _reader_gone(events):
+        return "nobody reads stdout"
+    return ""
+
+
+def _reader_gone(events: BinaryIO) -> bool:
+    """Whether the other end of the pipe is closed, without writing to it. Always False on Windows."""
+    if not hasattr(select, "poll"):
+        return False
+    poller = select.poll()
+    poller.register(events.fileno(), 0)
+    return any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poller.poll(0))

@@ -1,0 +1,99 @@
+"""Where a modular input says how it goes: splunkd.log for trouble, a file of its own for everything.
+
+splunkd copies stderr, line by line, into splunkd.log and reads the level from the first word. The file is
+`$SPLUNK_HOME/var/log/splunk/audit_s3_<input>.log`, one JSON object a line; Splunk indexes that folder
+into `_internal` by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+from datetime import datetime, timezone
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+__all__ = ["JsonLines", "SplunkdLines", "log_file", "log_to_file", "log_to_splunkd", "printable"]
+
+#: As splunkd rotates its own logs.
+_FILE_MAX_BYTES = 25_000_000
+_FILES_KEPT = 5
+#: What XML 1.0 cannot carry in any form, so that one strange byte spoils no answer.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_SPLUNKD_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+
+
+def log_to_splunkd() -> None:
+    """Send WARNING and above to stderr, and nothing anywhere else yet."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(SplunkdLines())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+
+
+def log_to_file(input_name: str, *, level: int = logging.INFO) -> None:
+    """Send everything from `level` up to the input's own file too; without a folder, only say so."""
+    root = logging.getLogger()
+    path = log_file(os.environ.get("SPLUNK_HOME", ""), input_name)
+    if not path.parent.is_dir():
+        return
+    try:
+        handler = RotatingFileHandler(
+            str(path), maxBytes=_FILE_MAX_BYTES, backupCount=_FILES_KEPT, encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        root.warning("cannot write %s (%s); only warnings are kept, in splunkd.log", path, error.strerror)
+        return
+    handler.setFormatter(JsonLines(input_name))
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def log_file(splunk_home: str, input_name: str) -> Path:
+    """The file of one input. Names that only differ in characters no file has stay apart."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", input_name)[:100]
+    if plain != input_name:
+        plain += "-" + hashlib.sha256(input_name.encode("utf-8", "replace")).hexdigest()[:8]
+    return Path(splunk_home) / "var" / "log" / "splunk" / f"audit_s3_{plain}.log"
+
+
+def printable(text: str) -> str:
+    """The text with what XML cannot carry replaced."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+class SplunkdLines(logging.Formatter):
+    """`LEVEL message`, always one line: splunkd takes a second one for another record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = _SPLUNKD_LEVELS.get(record.levelname, record.levelname)
+        return f"{level} {printable(_message(self, record))}".replace("\r", " ").replace("\n", " | ")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (ISO 8601, UTC), level, logger, input, message."""
+
+    def __init__(self, input_name: str) -> None:
+        super().__init__()
+        self._input_name = input_name
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        return json.dumps(
+            {
+                "time": moment.isoformat(timespec="milliseconds"),
+                "level": _SPLUNKD_LEVELS.get(record.levelname, record.levelname),
+                "logger": record.name,
+                "input": self._input_name,
+                "message": _message(self, record),
+            }
+        )
+
+
+def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text

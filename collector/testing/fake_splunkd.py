@@ -1,0 +1,237 @@
+"""A splunkd of one's own: the REST endpoint storage/passwords over TLS with a self-signed certificate.
+
+    with FakeSplunkd() as splunkd:
+        splunkd.store("audit_s3", "thrive:hec_token", "secret")
+        SecretStore(splunkd.server_uri, splunkd.session_key)
+
+It answers as Splunk Enterprise does where a client can tell the difference: Atom feeds, titles with
+escaped colons, a page of 30 unless `count` says otherwise, 401 for a foreign session key, 201 for a
+creation, and `Connection: Close` on everything. It listens on 127.0.0.1, on a free port.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+__all__ = ["FakeSplunkd", "self_signed_certificate"]
+
+_PASSWORDS = "storage/passwords"
+_FEED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"'
+    ' xmlns:s="http://dev.splunk.com/ns/rest"'
+    ' xmlns:opensearch="http://a9.com/-/spec/opensearch/1.1/">\n<title>passwords</title>\n'
+    "<id>{uri}</id>\n<opensearch:totalResults>{total}</opensearch:totalResults>\n{entries}</feed>\n"
+)
+_ENTRY = (
+    '<entry><title>{title}</title><id>{uri}</id><link href="{href}" rel="alternate"/>'
+    '<link href="{href}" rel="edit"/><author><name>nobody</name></author>'
+    '<content type="text/xml"><s:dict><s:key name="clear_password">{password}</s:key>'
+    '<s:key name="eai:acl"><s:dict><s:key name="app">{app}</s:key></s:dict></s:key>'
+    '<s:key name="encr_password">$7$bm90IGEgcmVhbCBvbmU=</s:key>'
+    '<s:key name="password">********</s:key><s:key name="realm">{realm}</s:key>'
+    '<s:key name="username">{username}</s:key></s:dict></content></entry>\n'
+)
+_MESSAGE = (
+    '<?xml version="1.0"?>\n<response><messages><msg type="{kind}">{text}</msg></messages></response>\n'
+)
+
+
+class FakeSplunkd:
+    """Runs from `start` to `close`, or as a context manager. Thread safe.
+
+    `fail_with`, when set, is the status of every answer. `requests` are (method, path) in order.
+    """
+
+    def __init__(self, *, session_key: str = "fake-session-key", app: str = "audit_s3_collector") -> None:
+        self.session_key = session_key
+        self.app = app
+        self.fail_with: Optional[int] = None
+        self.requests: List[Tuple[str, str]] = []
+        self.passwords: Dict[Tuple[str, str], str] = {}
+        self.lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Rest)
+        self._server.daemon_threads = True
+        self._server.splunkd = self  # type: ignore[attr-defined]
+        self._server.socket = _tls().wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def server_uri(self) -> str:
+        return f"https://127.0.0.1:{self._server.server_address[1]}"
+
+    def store(self, realm: str, username: str, password: str) -> None:
+        """What the set-up page, or an administrator with curl, would have stored."""
+        with self.lock:
+            self.passwords[(realm, username)] = password
+
+    def start(self) -> FakeSplunkd:
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> FakeSplunkd:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Rest(BaseHTTPRequestHandler):
+    """GET, POST and DELETE of /servicesNS/nobody/<app>/storage/passwords[/<title>]."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Splunkd"
+
+    def do_GET(self) -> None:
+        if self._admitted():
+            self._list()
+
+    def do_POST(self) -> None:
+        form = self._form()
+        if self._admitted():
+            self._create(form)
+
+    def do_DELETE(self) -> None:
+        if self._admitted():
+            self._delete()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: the test's own output is what counts."""
+
+    @property
+    def _splunkd(self) -> FakeSplunkd:
+        return self.server.splunkd  # type: ignore[attr-defined, no-any-return]
+
+    def _form(self) -> Dict[str, str]:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        return {name: values[0] for name, values in parse_qs(body).items()}
+
+    def _admitted(self) -> bool:
+        splunkd = self._splunkd
+        path = urlsplit(self.path).path
+        with splunkd.lock:
+            splunkd.requests.append((self.command, path))
+        status = splunkd.fail_with
+        if status is not None:
+            self._message(status, "injected failure")
+        elif self.headers.get("Authorization") != f"Splunk {splunkd.session_key}":
+            self._message(401, "call not properly authenticated")
+        elif not path.startswith(f"/servicesNS/nobody/{splunkd.app}/{_PASSWORDS}"):
+            self._message(404, "Not Found")
+        else:
+            return True
+        return False
+
+    def _list(self) -> None:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        field, _, wanted = query.get("search", "").partition("=")
+        with self._splunkd.lock:
+            rows = sorted(self._splunkd.passwords.items())
+        if field == "realm":
+            rows = [row for row in rows if row[0][0] == wanted]
+        offset, count = int(query.get("offset", 0)), int(query.get("count", 30))
+        page = rows[offset:] if count < 1 else rows[offset : offset + count]
+        self._feed(200, page, total=len(rows))
+
+    def _create(self, form: Dict[str, str]) -> None:
+        key = (form.get("realm", ""), form.get("name", ""))
+        with self._splunkd.lock:
+            taken = key in self._splunkd.passwords
+            if not taken:
+                self._splunkd.passwords[key] = form.get("password", "")
+        if taken:
+            self._message(409, "An object with name=... already exists")
+        else:
+            self._feed(201, [(key, form.get("password", ""))], total=1)
+
+    def _delete(self) -> None:
+        title = unquote(urlsplit(self.path).path.rpartition("/")[2])
+        with self._splunkd.lock:
+            found = [key for key in self._splunkd.passwords if _title(*key) == title]
+            for key in found:
+                del self._splunkd.passwords[key]
+        if found:
+            self._feed(200, [], total=0)
+        else:
+            self._message(404, f"Could not find object id={title}")
+
+    def _feed(self, status: int, rows: List[Tuple[Tuple[str, str], str]], *, total: int) -> None:
+        base = f"/servicesNS/nobody/{self._splunkd.app}/{_PASSWORDS}"
+        entries = "".join(_entry(base, self._splunkd.app, key, password) for key, password in rows)
+        self._answer(status, _FEED.format(uri=base, total=total, entries=entries))
+
+    def _message(self, status: int, text: str) -> None:
+        self._answer(status, _MESSAGE.format(kind="WARN" if status == 401 else "ERROR", text=text))
+
+    def _answer(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/xml; charset=UTF-8")
+        self.send_header("Content-Length", str(len(body)))
+        # splunklib keeps the body of a kept-alive answer unread; splunkd closes when asked to.
+        self.send_header("Connection", "Close")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _entry(base: str, app: str, key: Tuple[str, str], password: str) -> str:
+    title = _title(*key)
+    href = f"{base}/{quote(title, safe='')}"
+    return _ENTRY.format(
+        title=escape(title), uri=escape(href), href=escape(href), app=app, password=escape(password),
+        realm=escape(key[0]), username=escape(key[1]),
+    )  # fmt: skip
+
+
+def _title(realm: str, username: str) -> str:
+    return ":".join(part.replace(":", "\\:") for part in (realm, username)) + ":"
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        pem = Path(folder) / "splunkd.pem"
+        pem.write_bytes(self_signed_certificate("SplunkServerDefaultCert"))
+        context.load_cert_chain(str(pem))
+    return context
+
+
+def self_signed_certificate(common_name: str) -> bytes:
+    """A private key and a certificate nobody vouches for, in one PEM, good for a day."""
+    from datetime import datetime, timedelta, timezone
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    start = datetime.now(timezone.utc) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
