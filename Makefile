@@ -1,0 +1,50 @@
+# Every target makes the environment it needs, from nothing but a Python; see requirements/environment.py.
+PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3.10 || echo python)
+ENVIRONMENT = $(PYTHON) requirements/environment.py
+SEEDS ?= 50
+FIRST ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full test-latest simulate coverage lint lock clean
+
+help:  ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo:  ## A local AWS, the providers' audits, the real collector: events and a summary
+	@$(ENVIRONMENT) .venv demo
+	@.venv/bin/python -m collector demo $(ARGS)
+
+test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/python -m tests.legs $(ARGS)
+
+test-full:  ## The same, and fail on any skip
+	@AUDIT_S3_NO_SKIPS=1 $(MAKE) --no-print-directory test
+
+test-latest:  ## The newest release of every dependency, not what the locks pin
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/python -m tests.legs --latest $(ARGS)
+
+simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+coverage:  ## Which lines the tests reach
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest -q tests
+	@.venv/bin/coverage combine -q
+	@.venv/bin/coverage report
+
+lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the settings table
+	@$(ENVIRONMENT) .venv lint
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m collector.config.generate --check
+
+lock:  ## Write requirements/*.lock again from setup.cfg, with the newest of everything
+	@$(ENVIRONMENT) --lock
+
+clean:  ## Remove what the other targets made
+	@rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,112 @@
+"""`make test`: the whole suite here, then its parts without accelerators and on other Pythons.
+
+Each leg is one pytest. The legs on other Pythons have environments of their own and no emulators in them:
+`collector.testing` starts those with the interpreter named in AUDIT_S3_TEST_PYTHON, which is this one.
+The run ends with one table of what was skipped and why, and one line of totals over all legs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
+
+from requirements.environment import OLD_PYTHON, ROOT, ensure, ensure_newest, find
+from tests.skips import NO_SKIPS, REPORT, Tally, read
+
+#: A single test that takes longer hangs: it fails, with the stacks of all threads.
+TEST_TIMEOUT_SECONDS = 180
+PURE = ("tests/unit", "tests/golden", "tests/contract")
+OTHERS = (*PURE, "tests/splunk")
+#: Python of a leg and the lock it installs; one that is the main interpreter's is not run twice.
+OTHER_PYTHONS = ((OLD_PYTHON, "py39"), ("3.13", "test"))
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One pytest run: an interpreter, the folders it runs, what it adds to the environment."""
+
+    name: str
+    python: str
+    folders: Sequence[str] = ("tests",)
+    environment: Dict[str, str] = field(default_factory=dict)
+
+    def run(self, options: Sequence[str]) -> Tally:
+        """Run to the end; a pytest that dies or cannot start is one failure more than it counted."""
+        print(f"\n-- {self.name}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            report = os.path.join(folder, "report.json")
+            environment = {
+                **os.environ, **self.environment, REPORT: report, "AUDIT_S3_TEST_PYTHON": sys.executable,
+            }  # fmt: skip
+            done = subprocess.run(
+                [self.python, "-m", "pytest", *self._options(), *options, *self._present()],
+                cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            tally = read(report) if os.path.exists(report) else Tally()
+        if done.returncode and not tally.failed and tally.executed:
+            tally.failed += 1
+        return tally
+
+    def _present(self) -> List[str]:
+        return [folder for folder in self.folders if (ROOT / folder).is_dir()]
+
+    def _options(self) -> List[str]:
+        workers = min(2, os.cpu_count() or 1)
+        return [
+            "-q", f"--timeout={TEST_TIMEOUT_SECONDS}", f"--numprocesses={workers}", "--dist=loadfile",
+        ]  # fmt: skip
+
+
+def legs() -> Tuple[List[Leg], List[str]]:
+    """The legs that this machine can run, and why it cannot run the others."""
+    chosen = [
+        Leg("all tests, accelerators on", sys.executable),
+        Leg("accelerators off", sys.executable, PURE, {"AUDIT_S3_ACCELERATORS": "off"}),
+    ]
+    absent = []
+    for version, lock in OTHER_PYTHONS:
+        if version == "%d.%d" % sys.version_info[:2]:
+            continue
+        if find(version) is None:
+            absent.append(f"python{version}: not found")
+            continue
+        python = ensure(ROOT / f".venv-{version}", [lock], version=version)
+        chosen.append(Leg(f"python{version}", str(python), OTHERS))
+    return chosen, absent
+
+
+def newest() -> Leg:
+    """`make test-latest`: every test on what the registry has today, ministack's pins aside."""
+    python = ensure_newest(ROOT / ".venv-latest", "test")
+    return Leg("newest of everything", str(python))
+
+
+def main(options: Sequence[str]) -> int:
+    """Run every leg even if one fails. The exit code is 1 if a test failed or a leg executed none."""
+    started = time.monotonic()
+    latest, options = "--latest" in options, [option for option in options if option != "--latest"]
+    chosen, absent = ([newest()], []) if latest else legs()
+    total, complaints = Tally(), []
+    for leg in chosen:
+        tally = leg.run(options)
+        total.add(tally, where=leg.name)
+        if tally.verdict():
+            complaints.append(f"{leg.name}: {tally.verdict()}")
+    for reason in absent:
+        total.skip(f"leg {reason}")
+    if absent and os.environ.get(NO_SKIPS) == "1":
+        complaints.extend(absent)
+    print(f"\n-- what was skipped, and why ({time.monotonic() - started:.0f} s in all)")
+    print("\n".join([*total.table(), "", *complaints, *([""] if complaints else [])]))
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
