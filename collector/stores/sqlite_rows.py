@@ -1,0 +1,142 @@
+"""Nouns to columns and back.
+
+Keys and bodies are whatever a producer wrote: text may hold lone surrogates that UTF-8 cannot carry.
+Such text is kept as a blob, and comes back as the same text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+
+from collector.model import Message, Receipt, Span
+from collector.ports import Checkpoint, Quarantined
+
+__all__ = [
+    "CHECKPOINT_COLUMNS",
+    "ENTRY_COLUMNS",
+    "ENTRY_OVERHEAD_BYTES",
+    "checkpoint",
+    "checkpoint_values",
+    "entry",
+    "entry_bytes",
+    "entry_values",
+    "furthest_ends",
+    "message",
+    "message_values",
+    "receipt",
+    "receipt_text",
+    "text_value",
+]  # fmt: skip
+
+CHECKPOINT_COLUMNS = (
+    'oid, url, object_time, bucket, key, etag, version_id, size, state, "offset", events, reason,'
+    " attempts, first_failed, not_before, epoch, owner, updated"
+)
+ENTRY_COLUMNS = 'id, kind, reason, detail, url, created, oid, ordinal, "row", size, body'
+
+#: What a quarantine entry takes besides its bytes, about.
+ENTRY_OVERHEAD_BYTES = 512
+
+Columns = Tuple[Any, ...]
+
+
+def text_value(text: str) -> Union[str, bytes]:
+    """`text` as SQLite can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _text(value: Union[str, bytes]) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def checkpoint_values(row: Checkpoint) -> Columns:
+    """In the order of CHECKPOINT_COLUMNS; a url that bucket and key already say is not stored."""
+    url = None if row.bucket and row.url == _s3_url(row.bucket, row.key) else text_value(row.url)
+    return (
+        row.oid, url, row.object_time, row.bucket, text_value(row.key), text_value(row.etag),
+        text_value(row.version_id), row.size, row.state, row.offset, row.events, text_value(row.reason),
+        row.attempts, row.first_failed, row.not_before, row.epoch, row.owner, row.updated,
+    )  # fmt: skip
+
+
+def checkpoint(columns: Columns) -> Checkpoint:
+    oid, url, object_time, bucket, key, etag, version_id, size, state, offset, events, reason, *rest = columns
+    key = _text(key)
+    return Checkpoint(
+        oid, _s3_url(bucket, key) if url is None else _text(url), object_time, bucket, key, _text(etag),
+        _text(version_id), size, state, offset, events, _text(reason), *rest,
+    )  # fmt: skip
+
+
+def _s3_url(bucket: str, key: str) -> str:
+    return f"s3://{bucket}/{key}"
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """JSON, in ASCII: escapes carry what UTF-8 cannot."""
+    return json.dumps(
+        {
+            "output": receipt.output,
+            "spans": [[span.oid, span.first, span.end] for span in receipt.spans],
+            "sent_at": receipt.sent_at,
+            "endpoint": receipt.endpoint,
+            "channel": receipt.channel,
+            "ack_id": receipt.ack_id,
+            "cookies": dict(receipt.cookies),
+        }
+    )
+
+
+def receipt(text: str) -> Receipt:
+    fields = json.loads(text)
+    fields["spans"] = tuple(Span(*span) for span in fields["spans"])
+    return Receipt(**fields)
+
+
+def furthest_ends(spans: Sequence[Span]) -> Mapping[str, int]:
+    """oid -> the highest end among its spans."""
+    ends: Dict[str, int] = {}
+    for span in spans:
+        ends[span.oid] = max(span.end, ends.get(span.oid, 0))
+    return ends
+
+
+def entry_bytes(entry: Quarantined) -> int:
+    """What an entry counts for the quarantine's cap."""
+    return len(entry.body) + len(entry.detail) + ENTRY_OVERHEAD_BYTES
+
+
+def entry_values(entry: Quarantined) -> Columns:
+    """In the order of ENTRY_COLUMNS."""
+    row = None if entry.row is None else json.dumps(dataclasses.asdict(entry.row))
+    return (
+        entry.id, entry.kind, entry.reason, text_value(entry.detail), text_value(entry.url),
+        entry.created, entry.oid, entry.ordinal, row, entry_bytes(entry), entry.body,
+    )  # fmt: skip
+
+
+def entry(columns: Columns) -> Quarantined:
+    id_, kind, reason, detail, url, created, oid, ordinal, row_text, _, body = columns
+    row: Optional[Checkpoint] = None if row_text is None else Checkpoint(**json.loads(row_text))
+    return Quarantined(
+        id_, kind, reason, _text(detail), _text(url), created, bytes(body), oid, ordinal, row
+    )  # fmt: skip
+
+
+def message_values(message: Message) -> Columns:
+    """message_id, receipt_handle, receive_count, sent_at, group_id, body."""
+    return (
+        message.message_id, message.receipt_handle, message.receive_count, message.sent_at,
+        message.group_id, text_value(message.body),
+    )  # fmt: skip
+
+
+def message(columns: Columns) -> Message:
+    message_id, receipt_handle, receive_count, sent_at, group_id, body = columns
+    return Message(message_id, _text(body), receipt_handle, receive_count, sent_at, group_id)
