@@ -81,7 +81,7 @@ def _find_or_complain(version: str) -> str:
     python = find(version) if version else newest()
     if python is None:
         sys.exit(
-            f"no Python {version or '3.10 or later'} with venv and sqlite3 was found, on PATH or under pyenv. "
+            f"no Python {version or '3.10 or later'} with venv and sqlite3 is on PATH or under pyenv. "
             "Install one (on Debian: python3 and python3-venv) and run this again."
         )
     return python

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
 from requirements.environment import OLD_PYTHON, ROOT, ensure, ensure_newest, find
@@ -71,7 +70,7 @@ def legs() -> Tuple[List[Leg], List[str]]:
     ]
     absent = []
     for version, lock in OTHER_PYTHONS:
-        if version == "%d.%d" % sys.version_info[:2]:
+        if version == ".".join(map(str, sys.version_info[:2])):
             continue
         if find(version) is None:
             absent.append(f"python{version}: not found")
