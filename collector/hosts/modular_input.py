@@ -32,7 +32,7 @@ from collector.hosts.splunkd_log import log_to_file, log_to_splunkd, printable
 if TYPE_CHECKING:
     from collector.config.load import Input
 
-__all__ = ["Definition", "leave", "main", "parse_items", "parse_run"]
+__all__ = ["Definition", "claim_stdout", "drive", "leave", "main", "parse_items", "parse_run"]
 
 SCHEME = "audit_s3"
 _DEFINITION_MAX_BYTES = 1024 * 1024
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str]) -> int:
     """Do what splunkd asks; returns the exit code. Errors become one line on stderr each."""
-    events = _claim_stdout()
+    events = claim_stdout()
     log_to_splunkd()
     try:
         if not argv:
@@ -65,10 +65,11 @@ def main(argv: Sequence[str]) -> int:
 def leave(code: int) -> NoReturn:
     """End the process now. An interpreter that ends by itself waits for a blocked stdout forever."""
     logging.shutdown()
+    sys.stdout.flush()  # by now the same as stderr
     os._exit(code)
 
 
-def _claim_stdout() -> BinaryIO:
+def claim_stdout() -> BinaryIO:
     """The stdout that splunkd reads, kept from everybody else: a stray print would break the XML."""
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -79,9 +80,8 @@ def _claim_stdout() -> BinaryIO:
 
 
 def _print_scheme(stdout: BinaryIO) -> int:
-    from splunklib.modularinput import Argument, Scheme
-
     from collector.config.generate import scheme_arguments
+    from splunklib.modularinput import Argument, Scheme
 
     scheme = Scheme("Audit logs from S3")
     scheme.description = "Collects what a provider writes to an S3 bucket and announces on an SQS queue."
@@ -150,7 +150,7 @@ def parse_items(document: bytes) -> Definition:
 
 
 def _definition(stanza: Optional[str], parameters: Dict[str, Any], about: Dict[str, Any]) -> Definition:
-    name = (stanza or "").partition("://")[2] or (stanza or "")
+    name = (stanza or "").removeprefix(f"{SCHEME}://")
     if not name:
         raise _malformed("the input has no name")
     settings = {key: _text(value) for key, value in parameters.items() if key and key != "__app"}
@@ -218,12 +218,10 @@ def _run(stdin: BinaryIO, events: BinaryIO) -> int:
     definition = parse_run(_read_document(stdin))
     configured = _load(definition)
     log_to_file(definition.name)
-    return _drive(lambda stop: _collect(configured, definition, events, stop), events)
+    return drive(lambda stop: _collect(configured, definition, events, stop), events)
 
 
-def _collect(
-    configured: Input, definition: Definition, events: BinaryIO, stop: threading.Event
-) -> int:
+def _collect(configured: Input, definition: Definition, events: BinaryIO, stop: threading.Event) -> int:
     """The one call into the engine."""
     from collector import runtime
 
@@ -232,10 +230,12 @@ def _collect(
     )
 
 
-def _drive(collect: Callable[[threading.Event], int], events: BinaryIO) -> int:
+def drive(
+    collect: Callable[[threading.Event], int], events: BinaryIO, *, grace_seconds: float = _GRACE_SECONDS
+) -> int:
     """Run `collect` beside a look-out, so that a signal is heard even while stdout is blocked.
 
-    Told to stop, orphaned, or without a reader, the engine gets `_GRACE_SECONDS`; a stop is exit code
+    Told to stop, orphaned, or without a reader, the engine gets `grace_seconds`. The exit code is
     `collect`'s own, or 0 when it did not come back in time: what it held, the queue still has.
     """
     stop = threading.Event()
@@ -253,7 +253,7 @@ def _drive(collect: Callable[[threading.Event], int], events: BinaryIO) -> int:
         if reason and not stop.is_set():
             _log.info("stopping: %s", reason)
             stop.set()
-            deadline = time.monotonic() + _GRACE_SECONDS
+            deadline = time.monotonic() + grace_seconds
     if not outcome:
         _log.warning("stdout is blocked: left what was in hand to the queue")
     return outcome[0] if outcome else 0

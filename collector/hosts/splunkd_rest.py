@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
 
-__all__ = ["APP_ID", "REALM", "SECRETS", "SecretStore", "with_secrets"]
+__all__ = ["APP_ID", "REALM", "SECRETS", "SecretStore", "tls_context", "with_secrets"]
 
 #: The folder under etc/apps, and the namespace in which splunkd looks for the credentials.
 APP_ID = "audit_s3_collector"
@@ -54,9 +54,7 @@ _TIMEOUT_SECONDS = 10.0
 _ANSWER_MAX_BYTES = 4 * 1024 * 1024
 
 
-def with_secrets(
-    settings: Mapping[str, str], *, input_name: str, store: Passwords
-) -> Dict[str, str]:
+def with_secrets(settings: Mapping[str, str], *, input_name: str, store: Passwords) -> Dict[str, str]:
     """The settings with every gap for a secret filled from `store`.
 
     Asks nothing when no secret is empty, masked or `storage:`. Raises Fatal "secret_missing" for one
@@ -160,9 +158,7 @@ def _read_passwords(server_uri: str, session_key: str) -> Dict[str, str]:
         service = _service(server_uri, session_key)
         # The search only narrows the answer; which of them are ours is compared exactly.
         entries = service.storage_passwords.list(count=-1, search=f"realm={REALM}")
-        return {
-            entry.username: entry.clear_password or "" for entry in entries if entry.realm == REALM
-        }
+        return {entry.username: entry.clear_password or "" for entry in entries if entry.realm == REALM}
     except HTTPError as error:
         raise _refusal(error.status, server_uri) from error
     except (OSError, http.client.HTTPException) as error:
@@ -196,7 +192,7 @@ def _service(server_uri: str, session_key: str) -> Any:
 
     target = urlsplit(server_uri)
     return client.Service(
-        handler=_https(_tls(target.hostname or "")),
+        handler=_https(tls_context(target.hostname or "")),
         scheme=target.scheme,
         host=target.hostname,
         port=target.port or 8089,
@@ -207,7 +203,8 @@ def _service(server_uri: str, session_key: str) -> Any:
     )
 
 
-def _tls(host: str) -> ssl.SSLContext:
+def tls_context(host: str) -> ssl.SSLContext:
+    """Verifies splunkd's certificate, except on this host, where Splunk's default vouches for nobody."""
     context = ssl.create_default_context()
     if _is_loopback(host):
         context.check_hostname = False

@@ -1,0 +1,49 @@
+"""What an input says, where splunkd and its index look for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from collector.hosts.splunkd_log import JsonLines, SplunkdLines, log_file, printable
+
+
+def _record(level: int, message: str) -> logging.LogRecord:
+    return logging.LogRecord("collector.test", level, __file__, 1, message, None, None)
+
+
+@pytest.mark.parametrize(
+    ("level", "word"), [(logging.WARNING, "WARN"), (logging.ERROR, "ERROR"), (logging.CRITICAL, "FATAL")]
+)
+def test_a_line_for_splunkd_begins_with_a_level_it_knows(level: int, word: str) -> None:
+    assert SplunkdLines().format(_record(level, "no room")) == f"{word} no room"
+
+
+def test_a_message_of_several_lines_is_one_line_for_splunkd() -> None:
+    assert SplunkdLines().format(_record(logging.ERROR, "a\r\nb\n\x00c")) == "ERROR a  | b | \ufffdc"
+
+
+def test_a_line_of_the_file_is_one_json_object_whatever_the_message() -> None:
+    line = JsonLines("thrive").format(_record(logging.WARNING, 'a\n"b" \ud800'))
+    assert "\n" not in line
+    told = json.loads(line)
+    assert (told["level"], told["input"], told["logger"]) == ("WARN", "thrive", "collector.test")
+    assert told["message"] == 'a\n"b" \ud800'
+    assert told["time"].endswith("+00:00")
+
+
+def test_every_input_has_a_file_of_its_own_in_splunks_folder() -> None:
+    names = ["thrive", "a/b", "a_b", "a:b", "../../etc/passwd", "x" * 300, "é"]
+    paths = [log_file("/opt/splunk", name) for name in names]
+    assert len(set(paths)) == len(names)
+    assert {path.parent for path in paths} == {Path("/opt/splunk/var/log/splunk")}
+    assert paths[0].name == "audit_s3_thrive.log"
+    assert all(len(path.name) < 200 for path in paths)
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1b", "\ufffe", "\ud800"])
+def test_what_xml_cannot_carry_is_replaced(character: str) -> None:
+    assert printable(f"a{character}b\t\n") == "a\ufffdb\t\n"
