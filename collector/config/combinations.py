@@ -1,0 +1,161 @@
+"""What two or more settings say together: contradictions, which are errors, and what deserves a warning.
+
+Judged before anything is derived, so that each is told of what was written.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Iterator, Tuple
+from urllib.parse import urlsplit
+
+from collector.config.addresses import is_loopback, queue_address
+from collector.config.settings import Settings
+
+__all__ = ["Contradiction", "cautions", "contradictions"]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """What does not go together. `about` names the settings involved, the one to change first."""
+
+    about: Tuple[str, ...]
+    what: str
+    hint: str
+
+
+def contradictions(settings: Settings, *, under_splunkd: bool) -> Iterator[Contradiction]:
+    """Everything about one input's settings that cannot be, in the order of the table."""
+    yield from _credentials(settings)
+    yield from _source(settings)
+    yield from _output(settings, under_splunkd)
+    yield from _files(settings)
+    if settings.use_fips_endpoint and any(
+        settings.endpoint_for(service) for service in ("s3", "sqs", "sts", "kms")
+    ):
+        yield Contradiction(
+            ("use_fips_endpoint", "endpoint_url"),
+            "use_fips_endpoint does not go with an endpoint of one's own",
+            "name the FIPS endpoint itself, or leave the endpoint out",
+        )
+    if settings.checkpoint_store == "dynamodb" and not settings.checkpoint_table:
+        yield Contradiction(
+            ("checkpoint_table", "checkpoint_store"),
+            "checkpoint_store = dynamodb needs checkpoint_table",
+            "checkpoint_table = audit-s3",
+        )
+
+
+def cautions(settings: Settings) -> Iterator[str]:
+    """What is allowed and should be said aloud."""
+    if not settings.hec_tls_verify:
+        yield "hec_tls_verify is off: whoever is between here and Splunk can read the token and the audits"
+    for service in ("s3", "sqs", "sts", "kms", "dynamodb"):
+        url = urlsplit(settings.endpoint_for(service))
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            yield f"{service} is reached without TLS at {url.hostname}"
+    if settings.prefix.startswith("/"):
+        yield f"prefix {settings.prefix!r} begins with a slash, as hardly any key does"
+    if not settings.queue_url and not settings.reconcile_interval_seconds:
+        yield "without a queue and with reconcile_interval_seconds = 0, only backfill reads anything"
+
+
+def _credentials(settings: Settings) -> Iterator[Contradiction]:
+    key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
+    if key and not secret:
+        yield Contradiction(
+            ("aws_secret_access_key", "aws_access_key_id"),
+            "aws_access_key_id is set without aws_secret_access_key",
+            "set both, or neither for boto3's own chain",
+        )
+    if (secret or settings.aws_session_token) and not key:
+        name = "aws_secret_access_key" if secret else "aws_session_token"
+        yield Contradiction(
+            ("aws_access_key_id", name),
+            f"{name} is set without aws_access_key_id",
+            "set both, or neither for boto3's own chain",
+        )
+    if key.startswith("ASIA") and not settings.aws_session_token:
+        yield Contradiction(
+            ("aws_session_token", "aws_access_key_id"),
+            "aws_access_key_id is a temporary key and aws_session_token is missing",
+            "set the token that came with the key",
+        )
+    if key and settings.aws_profile:
+        yield Contradiction(
+            ("aws_profile", "aws_access_key_id"),
+            "aws_profile and aws_access_key_id are both set",
+            "keep one of them",
+        )
+    if settings.external_id and not settings.role_arn:
+        yield Contradiction(
+            ("role_arn", "external_id"),
+            "external_id is set without role_arn",
+            "set role_arn: the id belongs to it",
+        )
+
+
+def _source(settings: Settings) -> Iterator[Contradiction]:
+    if not settings.queue_url:
+        if not settings.bucket:
+            yield Contradiction(
+                ("queue_url", "bucket"),
+                "neither queue_url nor bucket is set: there is nothing to read",
+                "set what your provider handed over, most often both",
+            )
+        return
+    queue = queue_address(settings.queue_url)
+    if not queue.url and not queue.region and not (settings.queue_region or settings.region):
+        yield Contradiction(
+            ("queue_region", "queue_url", "region"),
+            f"queue_url = {queue.name} is a name, and no region says where",
+            "set queue_region, or give the queue's URL",
+        )
+    if queue.region and settings.queue_region and queue.region != settings.queue_region:
+        yield Contradiction(
+            ("queue_region", "queue_url"),
+            f"queue_region = {settings.queue_region}, but queue_url is in {queue.region}",
+            "leave queue_region out",
+        )
+
+
+def _output(settings: Settings, under_splunkd: bool) -> Iterator[Contradiction]:
+    output = settings.output
+    if "hec" in output and not settings.hec_url:
+        yield Contradiction(
+            ("hec_url", "output"), "output = hec needs hec_url", "hec_url = https://HOST:8088"
+        )
+    to_hec = "hec" in output or (settings.hec_url and not output and not under_splunkd)
+    if to_hec and not settings.hec_token:
+        yield Contradiction(
+            ("hec_token", "output", "hec_url"),
+            "sending to HEC needs hec_token",
+            "hec_token = file:/etc/audit-s3/hec-token",
+        )
+    if "splunkd" in output and not under_splunkd:
+        yield Contradiction(
+            ("output",), "output = splunkd works only as Splunk's modular input", "use hec or stdout here"
+        )
+    if "stdout" in output and under_splunkd:
+        yield Contradiction(
+            ("output",),
+            "output = stdout cannot be had under splunkd, which reads stdout itself",
+            "use splunkd or hec",
+        )
+    if settings.processes > 1 and under_splunkd:
+        yield Contradiction(
+            ("processes",),
+            "processes must be 1 under splunkd",
+            "make several inputs, or run audit-s3 as a service",
+        )
+
+
+def _files(settings: Settings) -> Iterator[Contradiction]:
+    for name in ("hec_ca_file", "aws_ca_file"):
+        path: str = getattr(settings, name)
+        if path and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+            what = "cannot be read" if os.path.exists(path) else "does not exist"
+            yield Contradiction(
+                (name,), f"{name} = {path} {what}", "a PEM file, readable by the service's user"
+            )

@@ -1,0 +1,114 @@
+"""Splunk's conf grammar: text -> stanzas, each value with the line that it stands on.
+
+    # a comment, at the start of a line only
+    [audit_s3://thrive]
+    routes = */CloudTrail/* sourcetype=aws:cloudtrail; \\
+             *-Digest/* drop
+
+What differs from INI as Python knows it (inputs.conf, props.conf and their kin): a repeated stanza is
+merged and the later value wins; keys keep their case; only the first `=` parts key from value; `%`, `:`,
+`;` and quotes are plain; a backslash at the very end of a line goes on with the next; nothing nests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+
+__all__ = ["Conf", "Malformed", "Value", "parse"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value, stripped, and the number of the line that its key is on."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A line that is not of the grammar."""
+
+    line: int
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Conf:
+    """`stanzas` in the order of their first header; `lines` is where each header first stands.
+
+    `malformed` lines are left out, so that the rest can be judged in the same run.
+    """
+
+    stanzas: Mapping[str, Mapping[str, Value]]
+    lines: Mapping[str, int]
+    malformed: Tuple[Malformed, ...]
+
+
+def parse(text: str) -> Conf:
+    """Read one conf file. A byte order mark and CRLF are tolerated; nothing is raised."""
+    stanzas: Dict[str, Dict[str, Value]] = {}
+    headers: Dict[str, int] = {}
+    malformed: List[Malformed] = []
+    current = None
+    for number, line in _logical_lines(text):
+        if line.startswith("["):
+            name = _header(line)
+            if name is None:
+                malformed.append(
+                    Malformed(number, f"the stanza header {line!r} is not closed", "[audit_s3://NAME]")
+                )
+                name = line[1:].partition("]")[0].strip()
+            headers.setdefault(name, number)
+            current = stanzas.setdefault(name, {})
+            continue
+        key, separator, value = line.partition("=")
+        if not separator or not key.strip():
+            malformed.append(
+                Malformed(
+                    number, f"{_shown(line)} is no setting", "write name = value, or # before a comment"
+                )
+            )
+        elif current is None:
+            malformed.append(
+                Malformed(number, f"{key.strip()} stands before any stanza", "put [audit_s3://NAME] above it")
+            )
+        else:
+            current[key.strip()] = Value(_join(value), number)
+    return Conf(stanzas, headers, tuple(malformed))
+
+
+def _logical_lines(text: str) -> Iterator[Tuple[int, str]]:
+    """(number of the first line, text) of each line that says something, continuations joined by "\\n"."""
+    parts: List[str] = []
+    first = 0
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), start=1):
+        line = line.rstrip("\r")
+        if not parts:
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            first = number
+        goes_on = line.endswith("\\")
+        parts.append(line[:-1] if goes_on else line)
+        if not goes_on:
+            yield first, "\n".join(parts).strip()
+            parts = []
+    if parts:
+        yield first, "\n".join(parts).strip()
+
+
+def _header(line: str) -> Optional[str]:
+    return line[1:-1].strip() if line.endswith("]") else None
+
+
+def _join(value: str) -> str:
+    """One value of a continued line: Splunk keeps its line breaks, we have no use for them."""
+    return " ".join(part.strip() for part in value.split("\n")).strip()
+
+
+def _shown(line: str) -> str:
+    """What may be shown of a line that nobody understood: it may hold a secret."""
+    word = line.split(None, 1)[0]
+    return repr(word[:24] + ("..." if len(word) > 24 else ""))

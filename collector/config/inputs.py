@@ -1,0 +1,50 @@
+"""One input as the rest of the program sees it: settings that are valid, complete, and know their sources."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Mapping, Optional, Tuple
+
+from collector.config.addresses import QueueAddress
+from collector.config.providers import PROVIDERS, Provider
+from collector.config.routes import Route, route_for
+from collector.config.settings import Settings
+from collector.model import Format
+
+__all__ = ["Input"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One `[audit_s3://name]`.
+
+    `sources` says, for every setting, where its value came from: "flag --queue-url", "environment
+    AUDIT_S3_QUEUE_URL", "a.conf:12 [audit_s3://x]", "provider preset thrive", "from queue_url" (derived),
+    or "default". `warnings` are sentences for the log, one line each.
+    """
+
+    name: str
+    settings: Settings
+    sources: Mapping[str, str]
+    #: None for an input that only lists.
+    queue: Optional[QueueAddress] = None
+    warnings: Tuple[str, ...] = ()
+
+    @property
+    def provider(self) -> Provider:
+        return PROVIDERS[self.settings.provider]
+
+    @property
+    def format(self) -> Format:
+        """How this input's objects and payloads are to be read."""
+        return dataclasses.replace(self.provider.format, max_event_bytes=self.settings.max_event_bytes)
+
+    @property
+    def bodies(self) -> bool:
+        """Whether a message's body may itself be audits: by the provider, or because there is no bucket."""
+        return self.provider.bodies or not self.settings.bucket
+
+    def route(self, key: str) -> Route:
+        """What becomes of the object `key`."""
+        return route_for(self.settings, key, markers=self.provider.all_markers)

@@ -1,0 +1,104 @@
+"""Where an object's events go, by its key: pure functions over an input's settings.
+
+    include = AWSLogs/*
+    exclude = *.tmp, *.manifest
+    routes  = */CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop
+
+Globs match the whole key, upper and lower case apart, and `*` crosses slashes. The first rule that
+matches wins; what no rule matches has the input's own sourcetype and index. A dropped object is
+`filtered`, and counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Iterable, Sequence, Tuple
+
+from collector.config.table import Invalid
+
+if TYPE_CHECKING:
+    from collector.config.settings import Settings
+
+__all__ = ["Route", "Rule", "is_marker", "parse_rules", "route_for"]
+
+_FORM = "GLOB sourcetype=NAME index=NAME; GLOB drop"
+
+
+@dataclass(frozen=True)
+class Route:
+    """The sourcetype and index of one object's events ("" leaves it to the output), or why it is dropped."""
+
+    sourcetype: str = ""
+    index: str = ""
+    drop: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of `routes`. An empty sourcetype or index stands for the input's own."""
+
+    glob: str
+    sourcetype: str = ""
+    index: str = ""
+    drop: bool = False
+
+    def __str__(self) -> str:
+        words = [self.glob]
+        words += [f"sourcetype={self.sourcetype}"] if self.sourcetype else []
+        words += [f"index={self.index}"] if self.index else []
+        words += ["drop"] if self.drop else []
+        return " ".join(words)
+
+
+def route_for(settings: Settings, key: str, *, markers: Iterable[str] = ()) -> Route:
+    """What becomes of the object `key`; `markers` are patterns of files that are no audits."""
+    if not key.startswith(settings.prefix):
+        return Route(drop=True, reason="outside prefix")
+    if settings.include and not _matches_any(key, settings.include):
+        return Route(drop=True, reason="not included")
+    if _matches_any(key, settings.exclude):
+        return Route(drop=True, reason="excluded")
+    if is_marker(key, markers):
+        return Route(drop=True, reason="marker")
+    for rule in settings.routes:
+        if fnmatchcase(key, rule.glob):
+            return _follow(rule, settings)
+    return Route(settings.sourcetype, settings.index)
+
+
+def is_marker(key: str, markers: Iterable[str]) -> bool:
+    """Whether the key matches one of the patterns; a pattern without a slash matches the last part alone."""
+    name = key.rsplit("/", 1)[-1]
+    return any(fnmatchcase(key if "/" in marker else name, marker) for marker in markers)
+
+
+def parse_rules(text: str) -> Tuple[Rule, ...]:
+    """The rules of a `routes` setting, in order; raises Invalid naming the rule that cannot be read."""
+    return tuple(_rule(part.split()) for part in text.split(";") if part.strip())
+
+
+def _rule(words: Sequence[str]) -> Rule:
+    glob, actions = words[0], words[1:]
+    given = dict(word.partition("=")[::2] for word in actions if "=" in word)
+    strange = [word for word in actions if "=" not in word and word != "drop"]
+    strange += [name for name, value in given.items() if name not in ("sourcetype", "index") or not value]
+    if strange:
+        raise Invalid(f"the rule for {glob} holds {strange[0]!r}", _FORM)
+    if not actions:
+        raise Invalid(f"the rule for {glob} says nothing to do", _FORM)
+    if "drop" in actions and given:
+        raise Invalid(f"the rule for {glob} both drops and routes", _FORM)
+    index = given.get("index", "")
+    return Rule(glob, given.get("sourcetype", ""), "" if index == "default" else index, "drop" in actions)
+
+
+def _follow(rule: Rule, settings: Settings) -> Route:
+    if rule.drop:
+        return Route(drop=True, reason=f"route {rule.glob}")
+    return Route(rule.sourcetype or settings.sourcetype, rule.index or settings.index)
+
+
+def _matches_any(key: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(key, glob) for glob in globs)
