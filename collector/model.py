@@ -240,7 +240,7 @@ class Receipt:
     """An output's answer to one Batch: all that is needed to ask again after a restart.
 
     `ack_id` None means that the answer was final: accepted. `sent_at` is epoch seconds. `cookies` keep
-    a load balancer on the indexer that knows the ackId.
+    a load balancer on the indexer that knows the ackId. `id` names its row once it is saved.
     """
 
     output: str
@@ -250,6 +250,7 @@ class Receipt:
     channel: str = ""
     ack_id: Optional[int] = None
     cookies: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 def object_identity(input_name: str, ref: ObjectRef) -> str:

@@ -127,6 +127,9 @@ class Sink(Protocol):
         False covers failed, pending and forgotten alike, as HEC's own answer does.
         """
 
+    def abandon(self, receipt: Receipt) -> None:
+        """This receipt was never confirmed: later sends use a new channel. No I/O."""
+
     def check(self) -> None:
         """Raise what stands in the way of delivering, without delivering."""
 
@@ -227,7 +230,7 @@ class Release:
 
 @dataclass(frozen=True)
 class SaveReceipt:
-    """A batch was sent; the receipt outlives us."""
+    """A batch was sent; the receipt outlives us. `id` is the receipt's own."""
 
     id: str
     receipt: Receipt

@@ -1,0 +1,156 @@
+"""One input's engine: its ledger and its stations, put together in the order a message meets them.
+
+It does not own threads: `collector.runtime` drives it with them, and `tests/simulation` with one seeded
+generator under a virtual clock.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
+
+from collector.engine.acknowledger import Acknowledger
+from collector.engine.failures import hand_back
+from collector.engine.items import Route
+from collector.engine.keeper import Keeper
+from collector.engine.ledger import Ledger, Limits, Output
+from collector.engine.reader import Decode, Labels, Reader
+from collector.engine.receiver import Parse, Receiver
+from collector.engine.reconciler import Reconciler, Window
+from collector.engine.sender import Sender
+from collector.engine.settler import Settler
+from collector.engine.station import Station
+from collector.errors import Poison
+from collector.model import Message, Notification, ObjectRef
+from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
+
+__all__ = ["Engine", "Plan"]
+
+#: The grace of a new object: its message may still be on its way.
+LISTING_GRACE_SECONDS = 1800.0
+
+
+def _everywhere(key: str) -> Route:
+    return Route()
+
+
+def _by_id(message: Message) -> str:
+    return f"sqs://{message.message_id}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one input does with what it finds; everything here is pure."""
+
+    input_name: str
+    parse: Parse
+    decode: Decode
+    labels: Labels = field(default_factory=Labels)
+    route: Callable[[str], Route] = _everywhere
+    payload_url: Callable[[Message], str] = _by_id
+    buckets: FrozenSet[str] = frozenset()
+    prefix: str = ""
+    limits: Limits = field(default_factory=Limits)
+    listing_grace_seconds: float = LISTING_GRACE_SECONDS
+
+
+class Engine:
+    """The ledger and the stations of one input. `queue` or `objects` may be missing, not both."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        queue: Optional[Queue],
+        objects: Optional[ObjectStore],
+        sinks: Sequence[Sink],
+        store: CheckpointStore,
+        clock: Clock,
+        rng: random.Random,
+        chores: Optional[Mapping[str, Callable[[], Any]]] = None,
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.ledger = Ledger(
+            input_name=plan.input_name, clock=clock, rng=rng, limits=plan.limits,
+            outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
+            buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
+        )  # fmt: skip
+        self.receiver = Receiver(queue, store, plan.parse) if queue is not None else None
+        self.reader = Reader(objects, plan.decode, plan.labels)
+        self.senders = [Sender(sink, store) for sink in sinks]
+        self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
+        self.settler = Settler(queue, store, chores or {})
+        visibility = plan.limits.visibility_timeout_seconds
+        self.keeper = Keeper(queue, store, visibility_timeout_seconds=visibility)
+        self.reconciler = Reconciler(objects, store, buckets=sorted(plan.buckets), prefix=plan.prefix)
+        self.start_from = 0.0
+
+    def stations(self) -> Iterator[Station[Any]]:
+        """In the order a message meets them."""
+        if self.receiver is not None:
+            yield self.receiver
+        yield self.reader
+        yield from self.senders
+        yield self.acknowledger
+        yield self.settler
+        yield self.keeper
+        yield self.reconciler
+
+    # The methods below are called under the lock of whoever drives the engine.
+
+    def resume(self, start_from: float, spooled: Sequence[Message]) -> None:
+        """Take up what the store remembers: where this input began, and spooled FIFO messages."""
+        self.start_from = start_from
+        for message in spooled:
+            try:
+                notification = self.plan.parse(message.body)
+            except Poison:
+                notification = Notification("unreadable", noop="a spooled body is no longer understood")
+            self.ledger.admit(notification, origin="spool", message=message)
+
+    def reconcile(self) -> None:
+        """List the retention window, from `start_from` on, up to the grace."""
+        now = self.ledger.clock.now()
+        since = max(self.start_from, now - self.plan.limits.retention_seconds)
+        until = now - self.plan.listing_grace_seconds
+        if since < until:
+            self.reconciler.want(self.ledger, Window(since, until))
+
+    def fetch(self, ref: ObjectRef) -> None:
+        """Feed one object in by command."""
+        self.ledger.admit(Notification("command", refs=(ref,)), origin="command")
+
+    def do(self, chore: str) -> None:
+        """Have a settler thread run a chore when it has nothing better to do."""
+        if chore not in self.ledger.chores:
+            self.ledger.chores.append(chore)
+            self.ledger.tell("settler")
+
+    def is_drained(self) -> bool:
+        """An empty poll, and nothing in hand: what `--once` waits for."""
+        polled = self.receiver is None or self.ledger.empty_polls > 0
+        return polled and not self.ledger.in_hand() and self.reconciler.is_idle
+
+    def is_stuck(self) -> bool:
+        """Nothing will move soon: what is left waits for somebody else, or for a long back-off."""
+        ledger = self.ledger
+        if ledger.source.is_open or any(output.failures >= 5 for output in ledger.outputs.values()):
+            return True
+        if any(output.breaker.is_open and output.failures == 0 for output in ledger.outputs.values()):
+            return True
+        if not ledger.items or ledger.changes or ledger.to_settle or not ledger.empty_polls:
+            return False
+        soon = ledger.clock.monotonic() + 5.0
+        return all(item.state in ("waiting", "held") and item.due > soon for item in ledger.items.values())
+
+    def stop(self) -> None:
+        """Rule 15: take nothing more; save receipts, commit, and hand messages back."""
+        ledger = self.ledger
+        ledger.stopping = True
+        for delivery in ledger.deliveries.values():
+            if not delivery.disposition:
+                delivery.disposition = "return"
+        hand_back(ledger, spare=None)
+        ledger.tell(*(station.name for station in self.stations()))

@@ -1,0 +1,157 @@
+"""What becomes of an object that failed: wait and try again, quarantine it, or call it everybody's.
+
+The rules are 8, 9 and 12 of the ledger. A failure that many objects share opens the breaker instead of
+costing each of them its attempts.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from collector.engine.items import Item
+from collector.engine.ledger import Ledger
+from collector.errors import CollectorError, Fatal, Poison, Retry
+from collector.ports import Quarantined
+
+__all__ = ["failed", "hand_back", "open_source", "quarantine_object"]
+
+log = logging.getLogger("collector.engine")
+
+#: Retries end after this many attempts, but never before this long (rule 9).
+LAST_ATTEMPT = 10
+LAST_ATTEMPT_SECONDS = 3600.0
+#: One denied object is retried this long before it is quarantined as forbidden (rule 8).
+FORBIDDEN_SECONDS = 24 * 3600.0
+DENIED_FIRST_SECONDS = 60.0
+DENIED_LONGEST_SECONDS = 3600.0
+LONGEST_WAIT_SECONDS = 600.0
+
+
+def failed(ledger: Ledger, item: Item, error: CollectorError) -> None:
+    """A read of this item failed; its stream is closed and what follows is decided here."""
+    ledger.last_error = error
+    ledger.counters["object_errors"] += 1
+    ledger.drop_reading(item)
+    level = logging.WARNING if item.attempts == 0 else logging.INFO
+    log.log(level, "An object could not be read: %s", error)
+    if isinstance(error, Fatal) and error.scope in ("role", "queue", "config"):
+        _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
+        open_source(ledger, error)
+    elif isinstance(error, Poison):
+        _poisoned(ledger, item, error)
+    else:
+        _stumbled(ledger, item, error)
+
+
+def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
+    """Retry, or one denial: back off, unless many objects fail alike or it has gone on for too long."""
+    denied = isinstance(error, Fatal)
+    if ledger.alike.failed(error.code) and ledger.objects.open(error, now=ledger.clock.monotonic()):
+        log.error("Many objects fail alike; receiving stops until one can be read again: %s", error)
+        if denied:
+            hand_back(ledger, spare=item)
+    elif ledger.objects.is_open:
+        ledger.objects.open(error, now=ledger.clock.monotonic())
+    if not ledger.objects.is_open and _is_exhausted(ledger, item, denied=denied):
+        end(ledger, item, "forbidden" if denied else "exhausted", error)
+        return
+    _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS if denied else LONGEST_WAIT_SECONDS)
+
+
+def _is_exhausted(ledger: Ledger, item: Item, *, denied: bool) -> bool:
+    if not item.first_failed:
+        return False
+    lasted = ledger.clock.now() - item.first_failed
+    if denied:
+        return lasted >= FORBIDDEN_SECONDS
+    return item.attempts + 1 >= LAST_ATTEMPT and lasted >= LAST_ATTEMPT_SECONDS
+
+
+def _back_off(ledger: Ledger, item: Item, error: CollectorError, *, longest: float) -> None:
+    item.error = error
+    if not ledger.objects.is_open and not ledger.source.is_open:
+        item.attempts += 1
+    item.first_failed = item.first_failed or ledger.clock.now()
+    first = DENIED_FIRST_SECONDS if isinstance(error, Fatal) else 0.0
+    asked = error.after_seconds if isinstance(error, Retry) else None
+    wait = ledger.backoff(max(1, item.attempts), longest=longest, asked=max(first, asked or 0.0))
+    ledger.wait(item, ledger.clock.monotonic() + wait)
+
+
+def _poisoned(ledger: Ledger, item: Item, error: Poison) -> None:
+    """The same answer, seen often enough, is believed."""
+    item.sightings[error.code] = item.sightings.get(error.code, 0) + 1
+    if item.sightings[error.code] < error.sightings:
+        _back_off(ledger, item, error, longest=60.0)
+        return
+    ledger.alike.succeeded()
+    if error.code == "gone":
+        age = ledger.clock.now() - item.object_time
+        state = "gone" if age < ledger.limits.retention_seconds else "expired"
+        ledger.counters[state] += 1
+        log.error("An object was deleted before it could be read: %s. state=%s", error, state)
+        _end_as(ledger, item, state, error.code)
+    elif error.code == "superseded" and item.ref is not None:
+        _read_current(ledger, item)
+        _end_as(ledger, item, "gone", error.code)
+    else:
+        end(ledger, item, error.code, error)
+
+
+def _read_current(ledger: Ledger, item: Item) -> None:
+    """412 on If-Match: the key holds another object now, which is read under its own identity."""
+    assert item.ref is not None
+    ref = replace(item.ref, etag=None, version_id=None, size=None, sequencer=None)
+    for delivery in list(item.deliveries):
+        ledger.join(delivery, Item(ref, None, item.route, item.object_time, url=ref.url))
+
+
+def _end_as(ledger: Ledger, item: Item, state: str, reason: str) -> None:
+    item.verdict, item.reason = state, reason
+    if not item.outputs:
+        # It was never claimed (no etag was ever learnt), so there is no row to write.
+        ledger.detach(item)
+        return
+    item.state = "sent"
+    ledger.look_again(item)
+
+
+def end(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
+    """Quarantine by reference, after what was cut before the damage has been delivered."""
+    quarantine_object(ledger, item, reason, error)
+    _end_as(ledger, item, "quarantined", reason)
+
+
+def quarantine_object(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
+    ledger.counters["quarantined_objects"] += 1
+    log.error("An object goes to quarantine: %s. reason=%s", error, reason)
+    ledger.change(
+        Quarantined(
+            id=f"object-{item.oid or item.url}", kind="object", reason=reason, detail=str(error),
+            url=item.url, created=ledger.clock.now(), oid=item.oid, row=item.row,
+            body=item.payload.body if item.payload else b"",
+        )
+    )  # fmt: skip
+
+
+def open_source(ledger: Ledger, error: CollectorError) -> None:
+    """The role or the queue refuses us: stop, hand back, and let one receive a minute be the probe."""
+    ledger.last_error = error
+    if ledger.source.open(error, now=ledger.clock.monotonic()):
+        log.error("Receiving stops until this is put right: %s", error)
+        hand_back(ledger, spare=None)
+
+
+def hand_back(ledger: Ledger, *, spare: Item | None) -> None:
+    """Messages in hand go back with visibility 0, except the one that `spare` belongs to (rule 8).
+
+    A message whose slices are being sent or asked about stays until that is known; the settler looks
+    again whenever something changed.
+    """
+    kept = {delivery.number for delivery in spare.deliveries[:1]} if spare is not None else set()
+    for delivery in list(ledger.deliveries.values()):
+        if delivery.origin == "message" and not delivery.disposition and delivery.number not in kept:
+            delivery.disposition = "return"
+    ledger.handing_back = True
+    ledger.tell("settler")

@@ -1,0 +1,560 @@
+"""The rules: what is in hand, what may be done next, and when a message may be deleted.
+
+A Delivery comes in (`admit`), its Items are claimed, read, sent and confirmed by the stations, and go out
+when the store has their final row (`detach`); the last Item of a Delivery settles its message. Pure state
+under one lock: no I/O here, no sleep, no randomness but the injected generator.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from typing import Callable, Deque, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
+
+from collector.engine.backoff import backoff_seconds
+from collector.engine.breaker import AlikeFailures, Breaker
+from collector.engine.items import Delivery, Item, Outgoing, Route, Tracked
+from collector.engine.progress import Progress
+from collector.errors import CollectorError
+from collector.model import (
+    Message,
+    Notification,
+    ObjectRef,
+    Payload,
+    Receipt,
+    object_identity,
+    payload_identity,
+)  # fmt: skip
+from collector.ports import Change, Claim, Clock, DropReceipts, Quarantined
+
+__all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
+
+log = logging.getLogger("collector.engine")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The windows: what one process may hold. Seconds and bytes."""
+
+    workers: int = 32
+    max_number_of_messages: int = 10
+    wait_time_seconds: int = 20
+    visibility_timeout_seconds: int = 300
+    held_bytes: int = 64 * 1024 * 1024
+    deliveries: int = 20_000
+    acks_per_channel: int = 1000
+    batch_max_bytes: int = 1_000_000
+    batch_linger_seconds: float = 1.0
+    ack_timeout_seconds: float = 300.0
+    ack_resume_seconds: float = 60.0
+    retention_seconds: float = 30 * 86400.0
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A change on its way to the store, and what follows once it is durable (True) or refused (False)."""
+
+    change: Change
+    then: Optional[Callable[[bool], None]] = None
+
+
+@dataclass(eq=False)
+class Lane:
+    """One sender's seat at an output: its receipt to be saved, and what it waits to see committed."""
+
+    number: int
+    busy: bool = False
+    unsaved: Optional[Tracked] = None
+    unsettled: Set[Item] = field(default_factory=set)
+
+
+class Output:
+    """One output: slices waiting for it, its lanes, its receipts and its breaker."""
+
+    def __init__(self, name: str, *, lanes: int, envelope_bytes: int) -> None:
+        self.name = name
+        self.envelope_bytes = envelope_bytes
+        self.lanes = [Lane(number) for number in range(lanes)]
+        self.queue: Deque[Outgoing] = deque()
+        self.queue_bytes = 0
+        self.again: Deque[List[Outgoing]] = deque()
+        self.receipts: Dict[str, Tracked] = {}
+        self.receipts_of: Dict[str, Set[str]] = {}
+        self.opened_by_ack = False
+        self.breaker = Breaker(name)
+        self.failures = 0
+        self.pause_until = 0.0
+
+    def track(self, receipt: Receipt, *, now: float) -> Tracked:
+        """Keep a saved receipt until every span of it is committed."""
+        spans = {(span.oid, span.first, span.end) for span in receipt.spans}
+        tracked = Tracked(receipt.id, receipt, spans, next_ask=now)
+        self.receipts[receipt.id] = tracked
+        for span in receipt.spans:
+            self.receipts_of.setdefault(span.oid, set()).add(receipt.id)
+        return tracked
+
+    def untrack(self, tracked: Tracked) -> None:
+        self.receipts.pop(tracked.id, None)
+        for span in tracked.receipt.spans:
+            known = self.receipts_of.get(span.oid)
+            if known is not None:
+                known.discard(tracked.id)
+                if not known:
+                    del self.receipts_of[span.oid]
+
+    def rendered_bytes(self, outgoing: Outgoing) -> int:
+        return outgoing.piece.size_bytes + outgoing.piece.count * self.envelope_bytes
+
+
+class Ledger:
+    """All that one input has in hand. Every method is called under the lock of its driver."""
+
+    def __init__(
+        self,
+        *,
+        input_name: str,
+        clock: Clock,
+        rng: random.Random,
+        limits: Limits,
+        outputs: Iterable[Output],
+        buckets: FrozenSet[str] = frozenset(),
+        route: Callable[[str], Route] = lambda key: Route(),
+        payload_url: Callable[[Message], str] = lambda message: f"sqs://{message.message_id}",
+    ) -> None:
+        self.input_name = input_name
+        self.clock = clock
+        self.rng = rng
+        self.limits = limits
+        self.outputs: Dict[str, Output] = {output.name: output for output in outputs}
+        self.buckets = buckets
+        self.route = route
+        self.payload_url = payload_url
+
+        self.items: Dict[Tuple[str, ...], Item] = {}
+        self.deliveries: Dict[int, Delivery] = {}
+        self.by_message: Dict[str, Delivery] = {}
+        self.unclaimed: Deque[Item] = deque()
+        self.readable: Deque[Item] = deque()
+        self.continuing: Deque[Item] = deque()
+        self.dirty: Dict[Item, None] = {}
+        self.changes: Deque[Pending] = deque()
+        self.changes_made = 0
+        self.changes_durable = 0
+        self.to_settle: Deque[Delivery] = deque()
+        self.chores: Deque[str] = deque()
+        self._waiting: List[Tuple[float, int, Item]] = []
+        self._serial = 0
+
+        self.held_bytes = 0
+        self.reading = 0
+        self.source = Breaker("source")
+        self.objects = Breaker("objects")
+        self.store = Breaker("store")
+        self.alike = AlikeFailures()
+        self.heartbeats = True
+        self.stopping = False
+        self.handing_back = False
+        self.empty_polls = 0
+        self.counters: Counter[str] = Counter()
+        self.last_error: Optional[CollectorError] = None
+        self._news: Set[str] = set()
+
+    # -- waking ---------------------------------------------------------------------------------
+
+    def tell(self, *stations: str) -> None:
+        """These stations may have work now."""
+        self._news.update(stations)
+
+    def take_news(self) -> Set[str]:
+        news, self._news = self._news, set()
+        return news
+
+    def senders(self) -> List[str]:
+        return [f"sender:{name}" for name in self.outputs]
+
+    # -- admission ------------------------------------------------------------------------------
+
+    def admit(
+        self, notification: Notification, *, origin: str, message: Optional[Message] = None
+    ) -> Optional[Delivery]:
+        """Take what a notification names into hand; None if its message was in hand already."""
+        delivery = self.hold(message) if origin == "message" and message else self._begin_delivery(origin, message)
+        if delivery is None:
+            return None
+        for ref in notification.refs:
+            self._admit_object(delivery, ref)
+        for payload in notification.payloads:
+            self._admit_payload(delivery, payload)
+        if notification.noop:
+            self.counters["noop"] += 1
+        self.settle_if_over(delivery)
+        return delivery
+
+    def hold(self, message: Message) -> Optional[Delivery]:
+        """A delivery for this message with nothing in it yet; None if it was in hand already."""
+        if self._is_in_hand(message):
+            return None
+        delivery = self._begin_delivery("message", message)
+        self.by_message[message.message_id] = delivery
+        return delivery
+
+    def let_go(self, delivery: Delivery) -> None:
+        """One of the reasons not to settle this delivery is gone."""
+        delivery.holds -= 1
+        self.settle_if_over(delivery)
+
+    def _begin_delivery(self, origin: str, message: Optional[Message]) -> Delivery:
+        now = self.clock.monotonic()
+        self._serial += 1
+        delivery = Delivery(self._serial, origin, message, received=now, extended=now)
+        delivery.lease_until = now + self.limits.visibility_timeout_seconds
+        self.deliveries[delivery.number] = delivery
+        self.tell("keeper")
+        return delivery
+
+    def _is_in_hand(self, message: Message) -> bool:
+        """A MessageId received again replaces the old handle (rule 1)."""
+        known = self.by_message.get(message.message_id)
+        if known is None:
+            return False
+        now = self.clock.monotonic()
+        known.message = message
+        known.lost = False
+        known.received = known.extended = now
+        known.lease_until = now + self.limits.visibility_timeout_seconds
+        self.counters["received_again"] += 1
+        return True
+
+    def _admit_object(self, delivery: Delivery, ref: ObjectRef) -> None:
+        if self.buckets and ref.bucket not in self.buckets:
+            self.quarantine_body(delivery, "foreign_bucket", f"{ref.url} is not in a bucket of this input")
+            return
+        message = delivery.message
+        seen = ref.event_time or (message.sent_at if message else None) or self.clock.now()
+        item = Item(ref, None, self.route(ref.key), seen, url=ref.url)
+        if ref.etag:
+            item.oid = object_identity(self.input_name, ref)
+        self.join(delivery, item)
+
+    def _admit_payload(self, delivery: Delivery, payload: Payload) -> None:
+        message = delivery.message
+        seen = (message.sent_at if message else None) or self.clock.now()
+        url = self.payload_url(message) if message else "sqs://"
+        item = Item(None, payload, self.route(""), seen, url=url)
+        item.oid = payload_identity(self.input_name, payload)
+        self.join(delivery, item)
+
+    def join(self, delivery: Delivery, item: Item) -> None:
+        """Put an item under a delivery; work on the same object is joined, not repeated (rule 1)."""
+        known = self.items.get(item.key)
+        if known is None:
+            self.items[item.key] = known = item
+            if item.oid:
+                self.unclaimed.append(item)
+                self.tell("receiver")
+            else:
+                self.make_readable(item)
+        if delivery not in known.deliveries:
+            known.deliveries.append(delivery)
+        delivery.items.add(known)
+
+    def identify(self, item: Item, ref: ObjectRef) -> Optional[Item]:
+        """An item read without etag has learnt it; returns the item to go on with, None if joined."""
+        del self.items[item.key]
+        item.ref = replace(ref, raw_key=None)
+        item.oid = object_identity(self.input_name, ref)
+        known = self.items.get(item.key)
+        if known is None:
+            self.items[item.key] = item
+            item.state = "new"
+            self.unclaimed.append(item)
+            self.tell("receiver")
+            return item
+        for delivery in item.deliveries:
+            delivery.items.discard(item)
+            self.join(delivery, known)
+        return None
+
+    # -- claims ---------------------------------------------------------------------------------
+
+    def claimed(self, item: Item, claim: Claim) -> None:
+        """The store's answer: done before, held elsewhere, or ours from an offset on."""
+        item.row = claim.row
+        if claim.verdict == "final":
+            self.counters["known"] += 1
+            self.drop_reading(item)
+            self.detach(item)
+        elif claim.verdict == "held":
+            self.drop_reading(item)
+            self.wait(item, self.clock.monotonic() + 10.0, state="held")
+        else:
+            self._begin(item, claim)
+
+    def _begin(self, item: Item, claim: Claim) -> None:
+        row = claim.row
+        item.committed = row.offset
+        item.attempts, item.first_failed = row.attempts, row.first_failed
+        item.outputs = {name: Progress(row.offset) for name in self.outputs}
+        if item.route.drop:
+            self.decide(item, "filtered", "route")
+            return
+        if item.ref is not None and item.ref.size == 0:
+            item.total = 0
+            self.decide(item, "done", "empty")
+            return
+        for receipt in claim.receipts:
+            self._resume_receipt(item, receipt)
+        wait = row.not_before - self.clock.now()
+        if wait > 0:
+            self.wait(item, self.clock.monotonic() + wait)
+        elif item.receipts:
+            item.state = "asking"
+        else:
+            self.make_readable(item)
+
+    def _resume_receipt(self, item: Item, receipt: Receipt) -> None:
+        """An earlier run sent these spans: ask about them before sending anything again."""
+        output = self.outputs.get(receipt.output)
+        if output is None:
+            return
+        tracked = output.receipts.get(receipt.id)
+        if tracked is None:
+            tracked = output.track(receipt, now=self.clock.monotonic())
+            tracked.give_up_at = self.clock.monotonic() + self.limits.ack_resume_seconds
+            tracked.confirmed = receipt.ack_id is None
+        for span in receipt.spans:
+            if span.oid != item.oid:
+                continue
+            if tracked.confirmed:
+                item.outputs[output.name].accept(span.first, span.end)
+            else:
+                item.outputs[output.name].pend(span.first, span.end)
+                item.receipts.add(tracked.id)
+        self.tell("acknowledger")
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def make_readable(self, item: Item) -> None:
+        item.state = "ready"
+        (self.continuing if item.reading else self.readable).append(item)
+        self.tell("reader")
+
+    def wait(self, item: Item, due: float, *, state: str = "waiting") -> None:
+        """Leave an item alone until `due` (monotonic)."""
+        item.state, item.due = state, due
+        self._serial += 1
+        heapq.heappush(self._waiting, (due, self._serial, item))
+        self.tell("receiver" if state == "held" else "reader")
+
+    def promote(self) -> Optional[float]:
+        """Move items whose wait is over; returns when the next one will be."""
+        now = self.clock.monotonic()
+        while self._waiting and self._waiting[0][0] <= now:
+            due, _, item = heapq.heappop(self._waiting)
+            if item.due != due or item.state not in ("held", "waiting"):
+                continue
+            if item.state == "held":
+                item.state = "new"
+                self.unclaimed.append(item)
+                self.tell("receiver")
+            else:
+                self.make_readable(item)
+        return self._waiting[0][0] if self._waiting else None
+
+    def drop_reading(self, item: Item) -> None:
+        """Close an item's stream, if no thread is inside it."""
+        if item.reading is not None and item.busy_since is None:
+            if item.reading.opened is not None:
+                item.reading.opened.close()
+            item.reading = None
+
+    def queue_slices(self, item: Item, outgoing: Iterable[Outgoing], output: Output) -> None:
+        for one in outgoing:
+            output.queue.append(one)
+            output.queue_bytes += output.rendered_bytes(one)
+            self.held_bytes += one.piece.size_bytes
+            item.queued += 1
+            item.outputs[output.name].pend(one.piece.first, one.piece.end)
+        self.tell(f"sender:{output.name}")
+
+    def unqueue(self, output: Output, outgoing: Outgoing) -> None:
+        """The bytes of one slice are let go: accepted, under a receipt, or given up."""
+        self.held_bytes -= outgoing.piece.size_bytes
+        outgoing.item.queued -= 1
+        self.tell("reader")
+
+    def upstream_is_idle(self) -> bool:
+        """Nothing more will join a batch soon, so waiting for it is pointless."""
+        return not (self.reading or self.readable or self.continuing or self.unclaimed)
+
+    # -- ends -----------------------------------------------------------------------------------
+
+    def look_again(self, item: Item) -> None:
+        """Something about this item changed: decide what follows."""
+        if item.state == "over" or not item.outputs:
+            return
+        if item.verdict or item.is_accepted_whole():
+            self._look_at_end(item)
+        elif item.state in ("sent", "asking") and not item.receipts and not item.queued:
+            if item.wants_reading():
+                self.make_readable(item)
+        if item.commit_point() > item.committed:
+            self.mark_dirty(item)
+
+    def _look_at_end(self, item: Item) -> None:
+        quiet = not item.queued and not item.receipts and item.busy_since is None
+        if item.is_accepted_whole() and not item.verdict:
+            self.decide(item, "done")
+        elif item.verdict == "quarantined" and quiet and item.prefix < item.cut_end:
+            item.verdict = ""
+            self.make_readable(item)
+        elif item.verdict and quiet:
+            self.decide(item, item.verdict, item.reason)
+
+    def decide(self, item: Item, verdict: str, reason: str = "") -> None:
+        """The item's end is known: its final row is to be written, or it is let go ("release")."""
+        item.verdict, item.reason, item.state = verdict, reason, "over"
+        self.drop_reading(item)
+        self.mark_dirty(item)
+
+    def mark_dirty(self, item: Item) -> None:
+        self.dirty[item] = None
+        self.tell("settler")
+
+    def is_unsettled(self, item: Item) -> bool:
+        """Accepted events of this item are not durable yet."""
+        return item in self.dirty or item.committing
+
+    def detach(self, item: Item) -> None:
+        """The item is out of our hands; deliveries that have nothing left are settled."""
+        self.items.pop(item.key, None)
+        item.state = "final"
+        self.dirty.pop(item, None)
+        for delivery in item.deliveries:
+            delivery.items.discard(item)
+            self.settle_if_over(delivery)
+        self.tell("receiver", *self.senders())
+
+    def settle_if_over(self, delivery: Delivery) -> None:
+        if delivery.items or delivery.settling or delivery.holds:
+            return
+        if not delivery.disposition or (delivery.disposition == "return" and not delivery.incomplete):
+            delivery.disposition = "delete"
+        delivery.settling = True
+        delivery.settle_after = self.changes_made
+        self.to_settle.append(delivery)
+        self.tell("settler")
+
+    def close_delivery(self, delivery: Delivery) -> None:
+        """Nothing is left to do for this delivery."""
+        self.deliveries.pop(delivery.number, None)
+        message = delivery.message
+        if message and self.by_message.get(message.message_id) is delivery:
+            del self.by_message[message.message_id]
+        self.tell("receiver")
+
+    def fenced(self, item: Item) -> None:
+        """A newer epoch owns the row: drop the work, leave its messages alone (rule 6)."""
+        self.counters["fenced"] += 1
+        self.purge(item)
+        for delivery in item.deliveries:
+            delivery.disposition = "keep"
+        self.detach(item)
+
+    def purge(self, item: Item) -> None:
+        """Take an item's unsent slices out of the queues."""
+        for output in self.outputs.values():
+            for outgoing in [one for one in output.queue if one.item is item]:
+                output.queue.remove(outgoing)
+                output.queue_bytes -= output.rendered_bytes(outgoing)
+                self.unqueue(output, outgoing)
+            kept = [[one for one in batch if one.item is not item] for batch in output.again]
+            for outgoing in [one for batch in output.again for one in batch if one.item is item]:
+                self.unqueue(output, outgoing)
+            output.again = deque(batch for batch in kept if batch)
+
+    def quarantine_body(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Keep the message until its body is durable in quarantine; then it may be deleted."""
+        assert delivery.message is not None
+        body = delivery.message.body.encode("utf-8", "surrogatepass")
+        delivery.holds += 1
+        entry = Quarantined(
+            id=f"body-{delivery.message.message_id}", kind="body", reason=reason, detail=detail,
+            url=self.payload_url(delivery.message), created=self.clock.now(), body=body,
+        )  # fmt: skip
+        self.change(entry, lambda _: self.let_go(delivery))
+        self.counters["quarantined_bodies"] += 1
+        log.warning("A message body goes to quarantine: %s. reason=%s where=%s", detail, reason, entry.url)
+
+    def change(self, change: Change, then: Optional[Callable[[bool], None]] = None) -> None:
+        """Have the store make this change; changes are made in the order they were asked for."""
+        self.changes.append(Pending(change, then))
+        self.changes_made += 1
+        self.tell("settler")
+
+    # -- the whole ------------------------------------------------------------------------------
+
+    def may_receive(self) -> bool:
+        """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
+        if self.stopping or self.handing_back:
+            return False
+        if self.store.is_open or self.objects.is_open:
+            return False
+        if any(output.breaker.is_open for output in self.outputs.values()):
+            return False
+        return len(self.deliveries) < self.limits.deliveries and self.held_bytes < self.limits.held_bytes
+
+    def room(self) -> int:
+        """How many objects free Readers could start now."""
+        waiting = len(self.readable) + len(self.unclaimed) + len(self.continuing) + self.reading
+        return max(0, self.limits.workers - waiting)
+
+    def store_failed(self, error: CollectorError) -> None:
+        """Nothing can be made durable: no receive until it can (rule 7)."""
+        self.last_error = error
+        self.counters["store_errors"] += 1
+        if self.store.open(error, now=self.clock.monotonic(), probe_after=5.0):
+            log.error("The checkpoint store cannot be written; receiving stops until it can: %s", error)
+
+    def store_works(self) -> None:
+        if self.store.close():
+            log.info("The checkpoint store can be written again.")
+            self.tell("receiver", "settler", *self.senders())
+
+    def in_hand(self) -> bool:
+        """Whether anything at all is left to be done."""
+        return bool(self.deliveries or self.items or self.changes or self.to_settle or self.dirty)
+
+    def backoff(self, attempts: int, *, longest: float = 60.0, asked: Optional[float] = None) -> float:
+        return backoff_seconds(attempts, rng=self.rng, longest=longest, asked=asked)
+
+    def next_id(self, prefix: str) -> str:
+        self._serial += 1
+        return f"{prefix}-{self._serial}-{self.rng.getrandbits(48):012x}"
+
+    def committed(self, item: Item, offset: int, *, final: bool) -> None:
+        """Events [0, offset) of an item are durable: receipts that only spoke of them may go."""
+        for output in self.outputs.values():
+            for receipt_id in list(output.receipts_of.get(item.oid, ())):
+                tracked = output.receipts[receipt_id]
+                tracked.open_spans = {
+                    span for span in tracked.open_spans
+                    if span[0] != item.oid or not (final or span[2] <= offset)
+                }  # fmt: skip
+                if not tracked.open_spans:
+                    self.forget_receipt(output, tracked)
+
+    def forget_receipt(self, output: Output, tracked: Tracked) -> None:
+        """A receipt needs no more asking: its row may go."""
+        output.untrack(tracked)
+        self.change(DropReceipts([tracked.id]))
+
+    def status(self) -> Mapping[str, int]:
+        """Numbers for the progress line and for status."""
+        states = Counter(item.state for item in self.items.values())
+        return {**self.counters, "in_hand": len(self.deliveries), "held_bytes": self.held_bytes, **states}
+

@@ -1,0 +1,230 @@
+"""The Reader: one read of an open object at a time, decoded and cut into Slices for every output.
+
+A thread that reads never waits for an output: when the window of unsent bytes is full it takes nothing,
+and the object stays open where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Union
+
+from collector.engine.failures import failed
+from collector.engine.items import Item, Outgoing, Reading
+from collector.engine.ledger import Ledger
+from collector.engine.slicer import cut
+from collector.engine.station import Wait
+from collector.errors import CollectorError
+from collector.model import SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
+from collector.ports import ObjectStore, OpenObject
+
+__all__ = ["Reader"]
+
+log = logging.getLogger("collector.engine")
+
+Decode = Callable[[Iterable[bytes]], Iterator[Block]]
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read of `item`; it goes on with `reading`, or opens the object."""
+
+    item: Item
+    reading: Optional[Reading]
+    identified: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one read gave. `failure` comes after the slices that were sound."""
+
+    reading: Optional[Reading]
+    slices: Tuple[Slice, ...] = ()
+    ended: bool = False
+    failure: Optional[CollectorError] = None
+    ref: Optional[ObjectRef] = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An input's own metadata for events, where a route says nothing."""
+
+    sourcetype: str = ""
+    index: str = ""
+    host: str = ""
+    source: str = ""
+
+
+class Reader:
+    """Items in, slices out."""
+
+    name = "reader"
+
+    def __init__(self, objects: Optional[ObjectStore], decode: Decode, labels: Labels) -> None:
+        self._objects = objects
+        self._decode = decode
+        self._labels = labels
+
+    # -- take -----------------------------------------------------------------------------------
+
+    def take(self, ledger: Ledger) -> Union[Read, Wait]:
+        due = ledger.promote()
+        if ledger.stopping or ledger.held_bytes >= ledger.limits.held_bytes:
+            return Wait(due)
+        if not (ledger.continuing or ledger.readable):
+            return Wait(due)
+        now = ledger.clock.monotonic()
+        if ledger.objects.is_open and not ledger.objects.passes(now=now):
+            return Wait(ledger.objects.probe_at())
+        item = self._next(ledger)
+        if item is None:
+            return Wait(due)
+        item.state, item.busy_since = "reading", now
+        ledger.reading += 1
+        return Read(item, item.reading, bool(item.outputs))
+
+    def _next(self, ledger: Ledger) -> Optional[Item]:
+        for waiting in (ledger.continuing, ledger.readable):
+            while waiting:
+                item = waiting.popleft()
+                if item.state == "ready":
+                    return item
+        return None
+
+    # -- perform --------------------------------------------------------------------------------
+
+    def perform(self, work: Read) -> Piece:
+        reading = work.reading or self._open(work.item)
+        if not work.identified:
+            assert reading.opened is not None
+            return Piece(reading, ref=reading.opened.ref)
+        slices: List[Slice] = []
+        size = 0
+        try:
+            while size < SLICE_MAX_BYTES:
+                piece = next(reading.slices, None)
+                if piece is None:
+                    _close(reading)
+                    return Piece(None, tuple(slices), ended=True)
+                slices.append(piece)
+                size += piece.size_bytes
+        except CollectorError as error:
+            error.where = error.where or work.item.url
+            _close(reading)
+            return Piece(None, tuple(slices), failure=error)
+        return Piece(reading, tuple(slices))
+
+    def _open(self, item: Item) -> Reading:
+        if item.payload is not None:
+            return Reading(None, cut(self._payload_blocks(item.payload), self._origin(item, item.object_time)))
+        assert item.ref is not None and self._objects is not None
+        opened = self._objects.open(item.ref)
+        blocks = self._decode(_chunks(opened))
+        return Reading(opened, _Slices(self, item, opened, blocks))
+
+    def _payload_blocks(self, payload: Payload) -> Iterator[Block]:
+        if payload.whole:
+            return iter([Block(0, [payload.body], [payload.time], False)])
+        return self._decode([payload.body])
+
+    def _origin(self, item: Item, fallback: float) -> Origin:
+        labels, route = self._labels, item.route
+        return Origin(
+            oid=item.oid,
+            source=labels.source or item.url,
+            fallback_time=f"{fallback:.3f}",
+            sourcetype=route.sourcetype or labels.sourcetype,
+            index=route.index or labels.index,
+            host=labels.host,
+        )
+
+    # -- record ---------------------------------------------------------------------------------
+
+    def record(self, ledger: Ledger, work: Read, result: Any) -> None:
+        item = work.item
+        ledger.reading -= 1
+        item.busy_since = None
+        piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
+        item.reading = piece.reading
+        if item.state == "final":
+            ledger.drop_reading(item)
+            return
+        if piece.ref is not None:
+            self._record_identity(ledger, item, piece.ref)
+            return
+        if piece.slices:
+            self._queue(ledger, item, piece.slices)
+        if piece.failure is not None:
+            failed(ledger, item, piece.failure)
+        elif piece.ended:
+            self._record_end(ledger, item)
+        else:
+            ledger.make_readable(item)
+        ledger.tell("settler", *ledger.senders())
+
+    def _record_identity(self, ledger: Ledger, item: Item, ref: ObjectRef) -> None:
+        goes_on = ledger.identify(item, ref)
+        if goes_on is None:
+            item.state = "final"
+            ledger.drop_reading(item)
+
+    def _record_end(self, ledger: Ledger, item: Item) -> None:
+        item.total = item.cut_end
+        item.state = "sent"
+        ledger.alike.succeeded()
+        if ledger.objects.close():
+            log.info("Objects can be read again.")
+            ledger.alike.reset()
+        ledger.counters["objects"] += 1
+        log.info("Read an object to its end. events=%d url=%s", item.total, item.url)
+        ledger.look_again(item)
+
+    def _queue(self, ledger: Ledger, item: Item, slices: Tuple[Slice, ...]) -> None:
+        now = ledger.clock.monotonic()
+        for piece in slices:
+            if piece.end > item.cut_end:
+                item.cut_end = piece.end
+                if piece.end > item.committed:
+                    item.boundaries.append(piece.end)
+                item.unparsed += sum(block.times.count(None) for block in piece.blocks)
+            for output in ledger.outputs.values():
+                gaps = item.outputs[output.name].missing(piece.first, piece.end)
+                outgoing = [
+                    Outgoing(item, piece if (low, high) == (piece.first, piece.end) else piece.part(low, high), now)
+                    for low, high in gaps
+                ]
+                ledger.queue_slices(item, outgoing, output)
+
+
+class _Slices:
+    """The slices of an open object. The origin is made late: a ref without etag learns its oid first."""
+
+    def __init__(self, reader: Reader, item: Item, opened: OpenObject, blocks: Iterator[Block]) -> None:
+        self._reader = reader
+        self._item = item
+        self._opened = opened
+        self._blocks = blocks
+        self._slices: Optional[Iterator[Slice]] = None
+
+    def __iter__(self) -> Iterator[Slice]:
+        return self
+
+    def __next__(self) -> Slice:
+        if self._slices is None:
+            origin = self._reader._origin(self._item, self._opened.last_modified)
+            self._slices = cut(self._blocks, origin)
+        return next(self._slices)
+
+
+def _chunks(opened: OpenObject) -> Iterator[bytes]:
+    while True:
+        chunk = opened.read()
+        if not chunk:
+            return
+        yield chunk
+
+
+def _close(reading: Reading) -> None:
+    if reading.opened is not None:
+        reading.opened.close()

@@ -1,0 +1,180 @@
+"""The Receiver: takes what free Readers can start, understands it, and claims it in one store call.
+
+One long poll at a time while the queue is quiet; more as long as receives come back full. A thread that
+is not polling claims: a long poll never holds up work that is already here.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Callable, List, Sequence, Tuple, Union
+
+from collector.engine.failures import open_source
+from collector.engine.items import Item
+from collector.engine.ledger import Ledger
+from collector.engine.station import Wait
+from collector.errors import CollectorError, Fatal, Poison
+from collector.model import Message, Notification
+from collector.ports import CheckpointStore, Claim, Queue, Spool, object_row, payload_row
+
+__all__ = ["Receiver"]
+
+log = logging.getLogger("collector.engine")
+
+#: One store call claims at most this many rows.
+CLAIM_ROWS = 100
+#: While receives come back full, this many may be under way.
+MOST_POLLS = 4
+
+Parse = Callable[[str], Notification]
+
+
+@dataclass(frozen=True)
+class Receive:
+    count: int
+    wait_seconds: int
+
+
+@dataclass(frozen=True)
+class ClaimItems:
+    items: Sequence[Item]
+
+
+Understood = Tuple[Message, Union[Notification, Poison]]
+
+
+class Receiver:
+    """Messages in, claimed items out."""
+
+    name = "receiver"
+
+    def __init__(self, queue: Queue, store: CheckpointStore, parse: Parse) -> None:
+        self._queue = queue
+        self._store = store
+        self._parse = parse
+        self._polls = 0
+        self._most_polls = 1
+        self._failures = 0
+        self._pause_until = 0.0
+
+    def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, Wait]:
+        due = ledger.promote()
+        if ledger.unclaimed and not ledger.stopping:
+            return self._take_claims(ledger, due)
+        now = ledger.clock.monotonic()
+        if self._polls >= self._most_polls or not ledger.may_receive():
+            return Wait(due)
+        if now < self._pause_until:
+            return Wait(self._pause_until if due is None else min(due, self._pause_until))
+        count = min(ledger.room(), ledger.limits.max_number_of_messages, 10)
+        if count < 1:
+            return Wait(due)
+        if not ledger.source.passes(now=now):
+            return Wait(ledger.source.probe_at())
+        self._polls += 1
+        return Receive(count, ledger.limits.wait_time_seconds)
+
+    def _take_claims(self, ledger: Ledger, due: Any) -> Union[ClaimItems, Wait]:
+        now = ledger.clock.monotonic()
+        if not ledger.store.passes(now=now):
+            return Wait(ledger.store.probe_at())
+        items: List[Item] = []
+        while ledger.unclaimed and len(items) < CLAIM_ROWS:
+            item = ledger.unclaimed.popleft()
+            if item.state == "new":
+                item.state = "claiming"
+                items.append(item)
+        return ClaimItems(items) if items else Wait(due)
+
+    def perform(self, work: Union[Receive, ClaimItems]) -> Any:
+        if isinstance(work, ClaimItems):
+            return self._store.claim([_row(item) for item in work.items])
+        messages = self._queue.receive(work.count, wait_seconds=work.wait_seconds)
+        return [(message, self._understand(message)) for message in messages]
+
+    def _understand(self, message: Message) -> Union[Notification, Poison]:
+        try:
+            return self._parse(message.body)
+        except Poison as error:
+            return error
+        except Exception as error:
+            # One body that trips our parser must not keep its nine neighbours: its copy is kept instead.
+            log.exception("You have found a bug in the recognisers; the body goes to quarantine.")
+            return Poison(f"unexpected {type(error).__name__}: {error}", code="parser_bug")
+
+    def record(self, ledger: Ledger, work: Union[Receive, ClaimItems], result: Any) -> None:
+        if isinstance(work, ClaimItems):
+            self._record_claims(ledger, work, result)
+            return
+        self._polls -= 1
+        if isinstance(result, CollectorError):
+            self._record_refusal(ledger, result)
+            return
+        self._failures = 0
+        if ledger.source.close():
+            log.info("The queue can be received from again.")
+        self._most_polls = min(MOST_POLLS, self._most_polls + 1) if len(result) >= work.count else 1
+        ledger.empty_polls = 0 if result else ledger.empty_polls + 1
+        ledger.counters["receives"] += 1
+        if result:
+            ledger.counters["messages"] += len(result)
+            log.info("Received messages from the queue. count=%d queue=%s", len(result), self._queue.name)
+        for message, understood in result:
+            self._admit(ledger, message, understood)
+
+    def _record_refusal(self, ledger: Ledger, error: CollectorError) -> None:
+        ledger.last_error = error
+        ledger.counters["receive_errors"] += 1
+        if isinstance(error, Fatal):
+            open_source(ledger, error)
+            return
+        self._failures += 1
+        wait = ledger.backoff(self._failures, asked=getattr(error, "after_seconds", None))
+        self._pause_until = ledger.clock.monotonic() + wait
+        log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, self._queue.name)
+
+    def _admit(self, ledger: Ledger, message: Message, understood: Union[Notification, Poison]) -> None:
+        if isinstance(understood, Poison):
+            delivery = ledger.hold(message)
+            if delivery is not None:
+                ledger.quarantine_body(delivery, understood.code, understood.what)
+            return
+        if understood.noop:
+            log.info("A message needs no work: %s. message_id=%s", understood.noop, message.message_id)
+        if self._queue.fifo:
+            self._spool(ledger, message, understood)
+        else:
+            ledger.admit(understood, origin="message", message=message)
+
+    def _spool(self, ledger: Ledger, message: Message, notification: Notification) -> None:
+        """FIFO: the body is durable here first, then the message goes, then the work begins (rule 11)."""
+        delivery = ledger.hold(message)
+        if delivery is None:
+            return
+        delivery.holds += 1
+
+        def spooled(_: bool) -> None:
+            ledger.let_go(delivery)
+            ledger.admit(notification, origin="spool", message=message)
+
+        ledger.change(Spool(message), spooled)
+
+    def _record_claims(self, ledger: Ledger, work: ClaimItems, result: Any) -> None:
+        if isinstance(result, CollectorError):
+            ledger.store_failed(result)
+            for item in work.items:
+                item.state = "new"
+                ledger.unclaimed.append(item)
+            return
+        ledger.store_works()
+        claims: Sequence[Claim] = result
+        for item, claim in zip(work.items, claims):
+            ledger.claimed(item, claim)
+
+
+def _row(item: Item) -> Any:
+    if item.payload is not None:
+        return payload_row(item.oid, item.payload, item.url, item.object_time)
+    assert item.ref is not None
+    return object_row(item.oid, item.ref, item.object_time)

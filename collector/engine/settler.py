@@ -1,0 +1,294 @@
+"""The Settler: accepted, then checkpoint, then delete. The order never changes.
+
+It commits each object's accepted prefix and final row, one store call at a time and up to 100 changes
+a call; it deletes or returns messages ten at a time, and only when everything that was to be durable
+before is durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from collector.engine.items import Delivery, Item
+from collector.engine.ledger import Ledger, Pending
+from collector.engine.station import Wait
+from collector.errors import CollectorError, Fatal
+from collector.model import Message
+from collector.ports import Advance, Change, CheckpointStore, Finish, Queue, Release, Unspool
+
+__all__ = ["Settler"]
+
+log = logging.getLogger("collector.engine")
+
+#: One store call makes at most about this many changes.
+COMMIT_ROWS = 100
+#: SQS's limit for DeleteMessageBatch and ChangeMessageVisibilityBatch.
+BATCH_MESSAGES = 10
+#: A large object's prefix is committed at most this often; its end is committed at once.
+ADVANCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Commit:
+    pending: Sequence[Pending]
+    items: Sequence[Tuple[Item, Change]]
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Delete (timeout None) or return these messages."""
+
+    deliveries: Sequence[Delivery]
+    messages: Sequence[Message]
+    return_after: Optional[int]
+
+
+@dataclass(frozen=True)
+class Chore:
+    name: str
+
+
+class Settler:
+    """Accepted work in, settled messages out."""
+
+    name = "settler"
+
+    def __init__(self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]]) -> None:
+        self._queue = queue
+        self._store = store
+        self._chores = chores
+        self._committing = False
+        self._advanced: Dict[Item, float] = {}
+
+    # -- take -----------------------------------------------------------------------------------
+
+    def take(self, ledger: Ledger) -> Union[Commit, Settle, Chore, Wait]:
+        now = ledger.clock.monotonic()
+        if ledger.handing_back:
+            self._hand_back(ledger)
+        until: Optional[float] = None
+        if not self._committing:
+            commit, until = self._take_commit(ledger, now)
+            if commit is not None:
+                return commit
+        settle, later = self._take_settle(ledger, now)
+        if settle is not None:
+            return settle
+        if ledger.chores and not ledger.stopping:
+            return Chore(ledger.chores.popleft())
+        times = [time for time in (until, later) if time is not None]
+        return Wait(min(times) if times else None)
+
+    def _take_commit(self, ledger: Ledger, now: float) -> Tuple[Optional[Commit], Optional[float]]:
+        if not (ledger.changes or ledger.dirty):
+            return None, None
+        if ledger.store.is_open and now < ledger.store.probe_at():
+            return None, ledger.store.probe_at()
+        pending: List[Pending] = []
+        while ledger.changes and len(pending) < COMMIT_ROWS:
+            pending.append(ledger.changes.popleft())
+        items: List[Tuple[Item, Change]] = []
+        until = None
+        if not ledger.changes:
+            items, until = self._take_items(ledger, now, COMMIT_ROWS - len(pending))
+        if not (pending or items):
+            return None, until
+        ledger.store.passes(now=now)
+        self._committing = True
+        return Commit(pending, items), None
+
+    def _take_items(
+        self, ledger: Ledger, now: float, room: int
+    ) -> Tuple[List[Tuple[Item, Change]], Optional[float]]:
+        taken: List[Tuple[Item, Change]] = []
+        until: Optional[float] = None
+        for item in list(ledger.dirty):
+            if len(taken) >= room:
+                break
+            change = _change(item)
+            if change is None:
+                del ledger.dirty[item]
+                continue
+            due = self._advanced.get(item, 0.0) + ADVANCE_SECONDS
+            if isinstance(change, Advance) and now < due and not ledger.stopping:
+                until = due if until is None else min(until, due)
+                continue
+            del ledger.dirty[item]
+            item.committing = True
+            taken.append((item, change))
+        return taken, until
+
+    def _take_settle(self, ledger: Ledger, now: float) -> Tuple[Optional[Settle], Optional[float]]:
+        """Up to ten deliveries that are to be deleted, or to be returned alike."""
+        chosen: List[Delivery] = []
+        later: Optional[float] = None
+        wanted: Optional[Tuple[str, int]] = None
+        for _ in range(len(ledger.to_settle)):
+            delivery = ledger.to_settle.popleft()
+            if self._ends_here(ledger, delivery):
+                continue
+            kind = (delivery.disposition, delivery.return_after)
+            ready = delivery.settle_after <= ledger.changes_durable and delivery.due <= now
+            if ready and wanted in (None, kind) and len(chosen) < BATCH_MESSAGES:
+                wanted = kind
+                chosen.append(delivery)
+                continue
+            if delivery.due > now:
+                later = delivery.due if later is None else min(later, delivery.due)
+            ledger.to_settle.append(delivery)
+            if len(chosen) >= BATCH_MESSAGES:
+                break
+        if not chosen:
+            return None, later
+        after = chosen[0].return_after if chosen[0].disposition == "return" else None
+        return Settle(chosen, [one.message for one in chosen if one.message], after), None
+
+    def _ends_here(self, ledger: Ledger, delivery: Delivery) -> bool:
+        """Deliveries that have no message to delete or return are over without a call."""
+        if delivery.origin == "spool" and delivery.disposition == "delete" and delivery.message:
+            ledger.change(Unspool(delivery.message.message_id))
+        elif delivery.has_lease and delivery.disposition != "keep":
+            if ledger.clock.monotonic() < delivery.lease_until:
+                return False
+            ledger.counters["leases_lapsed"] += 1
+        ledger.close_delivery(delivery)
+        return True
+
+    def _hand_back(self, ledger: Ledger) -> None:
+        """Let go of the items of messages on their way back, as soon as nothing of them is in flight."""
+        left = False
+        for delivery in list(ledger.deliveries.values()):
+            if delivery.disposition != "return" or delivery.settling:
+                continue
+            left = True
+            for item in list(delivery.items):
+                self._let_go(ledger, delivery, item)
+            ledger.settle_if_over(delivery)
+        ledger.handing_back = left
+
+    def _let_go(self, ledger: Ledger, delivery: Delivery, item: Item) -> None:
+        others = [one for one in item.deliveries if one.disposition != "return" and one is not delivery]
+        if others:
+            delivery.incomplete = True
+            item.deliveries.remove(delivery)
+            delivery.items.discard(item)
+            return
+        if item.busy_since is not None or item.sending or item.state in ("claiming", "over"):
+            return
+        if item.receipts and not ledger.stopping:
+            return
+        for one in item.deliveries:
+            one.incomplete = True
+        ledger.purge(item)
+        if item.outputs:
+            ledger.decide(item, "release", item.error.code if item.error else "")
+        else:
+            ledger.drop_reading(item)
+            ledger.detach(item)
+
+    # -- perform --------------------------------------------------------------------------------
+
+    def perform(self, work: Union[Commit, Settle, Chore]) -> Any:
+        if isinstance(work, Commit):
+            changes = [one.change for one in work.pending] + [change for _, change in work.items]
+            return self._store.apply(changes)
+        if isinstance(work, Chore):
+            return self._chores[work.name]()
+        assert self._queue is not None
+        if work.return_after is None:
+            return self._queue.delete(work.messages)
+        return self._queue.change_visibility(work.messages, timeout_seconds=work.return_after)
+
+    # -- record ---------------------------------------------------------------------------------
+
+    def record(self, ledger: Ledger, work: Union[Commit, Settle, Chore], result: Any) -> None:
+        if isinstance(work, Commit):
+            self._committing = False
+            self._record_commit(ledger, work, result)
+            ledger.tell("settler")
+        elif isinstance(work, Settle):
+            self._record_settle(ledger, work, result)
+        elif isinstance(result, CollectorError):
+            ledger.last_error = result
+            log.warning("A periodic job failed and runs again at its time: %s. job=%s", result, work.name)
+
+    def _record_commit(self, ledger: Ledger, work: Commit, result: Any) -> None:
+        for item, _ in work.items:
+            item.committing = False
+        if isinstance(result, CollectorError):
+            ledger.store_failed(result)
+            ledger.changes.extendleft(reversed(work.pending))
+            for item, _ in work.items:
+                ledger.mark_dirty(item)
+            return
+        ledger.store_works()
+        answers = list(result)
+        for pending, accepted in zip(work.pending, answers):
+            ledger.changes_durable += 1
+            if pending.then is not None:
+                pending.then(accepted)
+        for (item, change), accepted in zip(work.items, answers[len(work.pending) :]):
+            self._record_item(ledger, item, change, accepted)
+        ledger.tell(*ledger.senders())
+
+    def _record_item(self, ledger: Ledger, item: Item, change: Change, accepted: bool) -> None:
+        if not accepted:
+            log.warning("Another collector has taken over an object; it is left to it. url=%s", item.url)
+            self._advanced.pop(item, None)
+            ledger.fenced(item)
+        elif isinstance(change, Advance):
+            self._advanced[item] = ledger.clock.monotonic()
+            item.committed = change.offset
+            while item.boundaries and item.boundaries[0] <= change.offset:
+                item.boundaries.popleft()
+            ledger.committed(item, change.offset, final=False)
+            ledger.look_again(item)
+        else:
+            self._advanced.pop(item, None)
+            if isinstance(change, Finish):
+                ledger.counters[change.state] += change.state not in ("gone", "expired")
+                ledger.committed(item, change.events, final=True)
+            ledger.detach(item)
+
+    def _record_settle(self, ledger: Ledger, work: Settle, result: Any) -> None:
+        if isinstance(result, CollectorError):
+            failures: Mapping[str, CollectorError] = {one.message_id: result for one in work.messages}
+        else:
+            failures = result
+        for delivery in work.deliveries:
+            assert delivery.message is not None
+            error = failures.get(delivery.message.message_id)
+            if error is None:
+                ledger.counters["deleted" if work.return_after is None else "returned"] += 1
+                ledger.close_delivery(delivery)
+            else:
+                self._record_unsettled(ledger, delivery, error)
+
+    def _record_unsettled(self, ledger: Ledger, delivery: Delivery, error: CollectorError) -> None:
+        """A delete that failed is tried again while the lease lasts; a message comes back by itself."""
+        ledger.counters["settle_errors"] += 1
+        ledger.last_error = error
+        now = ledger.clock.monotonic()
+        delivery.failures += 1
+        again = not isinstance(error, Fatal) and error.code != "lease_lost" and not ledger.stopping
+        if again and now < delivery.lease_until and delivery.failures < 10:
+            delivery.due = now + ledger.backoff(delivery.failures)
+            ledger.to_settle.append(delivery)
+            ledger.tell("settler")
+            return
+        log.warning("A message could not be settled; it will come back: %s", error)
+        ledger.close_delivery(delivery)
+
+
+def _change(item: Item) -> Optional[Change]:
+    """What the store is to learn of an item now; None if it knows."""
+    if item.state == "over" and item.verdict == "release":
+        reason = item.reason
+        not_before = 0.0
+        return Release(item.oid, item.epoch, item.attempts, item.first_failed, not_before, reason)
+    if item.state == "over":
+        return Finish(item.oid, item.epoch, item.verdict, item.total or item.prefix, item.reason)
+    point = item.commit_point()
+    return Advance(item.oid, item.epoch, point) if point > item.committed else None

@@ -1,0 +1,93 @@
+"""What a station is: take under the lock, perform without it, record under it again.
+
+`take` and `record` read and change the ledger and never do I/O; `perform` makes one port call and does
+not touch the ledger. Threads drive stations in production (`Driver`); in tests/simulation one thread
+schedules the three as separate choices of a seeded generator.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any, Dict, Generic, Optional, Protocol, TypeVar, Union
+
+from collector.engine.ledger import Ledger
+from collector.errors import CollectorError, Retry
+
+__all__ = ["Driver", "Station", "Wait"]
+
+log = logging.getLogger("collector.engine")
+
+W = TypeVar("W")
+
+#: A thread looks again after this long even if nobody woke it: a missed wake-up costs seconds, not work.
+LONGEST_SLEEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do before the monotonic time `until` (None: until something changes)."""
+
+    until: Optional[float] = None
+
+
+class Station(Protocol[W]):
+    """One kind of work. `name` is what the ledger wakes it by."""
+
+    name: str
+
+    def take(self, ledger: Ledger) -> Union[W, Wait]:
+        """Choose the next work and mark it as in hand."""
+
+    def perform(self, work: W) -> Any:
+        """One port call. Raises CollectorErrors."""
+
+    def record(self, ledger: Ledger, work: W, result: Any) -> None:
+        """Enter the result, which is a CollectorError where `perform` raised one."""
+
+
+def perform_safely(station: Station[W], work: W) -> Any:
+    """The result of `perform`, with what it raised as a value. What is not ours is a bug: Retry."""
+    try:
+        return station.perform(work)
+    except CollectorError as error:
+        return error
+    except Exception as error:
+        log.exception("You have found a bug in the %s; the work is kept and tried again.", station.name)
+        return Retry(f"unexpected {type(error).__name__}: {error}", code="bug", where=station.name)
+
+
+class Driver(Generic[W]):
+    """Runs one station on any number of threads until told to stop."""
+
+    def __init__(self, station: Station[W], ledger: Ledger, conditions: Dict[str, threading.Condition]) -> None:
+        self.station = station
+        self._ledger = ledger
+        self._conditions = conditions
+
+    def run(self, stopped: threading.Event) -> None:
+        """The life of one thread."""
+        own = self._conditions[self.station.name]
+        while not stopped.is_set():
+            with own:
+                work = self.station.take(self._ledger)
+                if isinstance(work, Wait):
+                    own.wait(self._sleep_seconds(work))
+                    continue
+                own.notify()
+                self._wake()
+            result = perform_safely(self.station, work)
+            with own:
+                self.station.record(self._ledger, work, result)
+                self._wake()
+
+    def _sleep_seconds(self, wait: Wait) -> float:
+        if wait.until is None:
+            return LONGEST_SLEEP_SECONDS
+        return max(0.001, min(LONGEST_SLEEP_SECONDS, wait.until - self._ledger.clock.monotonic()))
+
+    def _wake(self) -> None:
+        """Wake one thread of each station that the ledger has news for; it wakes the next itself."""
+        for name in self._ledger.take_news():
+            self._conditions[name].notify()
