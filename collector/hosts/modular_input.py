@@ -27,10 +27,10 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from collector.errors import CollectorError, Fatal
-from collector.hosts.splunkd_log import log_to_file, log_to_splunkd, printable
+from collector.hosts.splunkd_log import log_to_file, log_to_splunkd, printable, set_level
 
 if TYPE_CHECKING:
-    from collector.config.load import Input
+    from collector.config.inputs import Input
 
 __all__ = ["Definition", "claim_stdout", "drive", "leave", "main", "parse_items", "parse_run"]
 
@@ -55,9 +55,8 @@ def main(argv: Sequence[str]) -> int:
             return _validate(sys.stdin.buffer, events)
         if argv[0] == "--scheme":
             return _print_scheme(events)
-    except CollectorError as error:
-        _log.critical("%s", error)
-        return _EX_CONFIG if isinstance(error, Fatal) else 1
+    except Exception as error:
+        return _exit_code(error)
     _log.error("unknown argument %r: splunkd calls --scheme, --validate-arguments or nothing", argv[0])
     return 2
 
@@ -125,6 +124,7 @@ class Definition:
 
     name: str
     settings: Dict[str, str] = field(repr=False)
+    server_host: str = ""
     server_uri: str = ""
     session_key: str = field(default="", repr=False)
     checkpoint_dir: str = ""
@@ -159,6 +159,7 @@ def _definition(stanza: Optional[str], parameters: Dict[str, Any], about: Dict[s
     return Definition(
         name=name,
         settings=settings,
+        server_host=about.get("server_host") or "",
         server_uri=about.get("server_uri") or "",
         session_key=about.get("session_key") or "",
         checkpoint_dir=about.get("checkpoint_dir") or "",
@@ -203,12 +204,18 @@ def _malformed(what: str) -> Fatal:
 
 
 def _load(definition: Definition) -> Input:
+    """The valid input, its secrets found. Raises ConfigError with all problems, and what splunkd answers."""
     from collector.config.load import from_stanza
-    from collector.hosts.splunkd_rest import SecretStore, with_secrets
+    from collector.hosts.splunkd_rest import SecretStore, stored_settings
 
     store = SecretStore(definition.server_uri, definition.session_key)
-    settings = with_secrets(definition.settings, input_name=definition.name, store=store)
-    return from_stanza(definition.name, settings)
+    return from_stanza(
+        definition.name,
+        definition.settings,
+        secrets=stored_settings(definition.settings, input_name=definition.name, store=store),
+        server_host=definition.server_host,
+        checkpoint_dir=definition.checkpoint_dir,
+    )
 
 
 # A run
@@ -216,8 +223,9 @@ def _load(definition: Definition) -> Input:
 
 def _run(stdin: BinaryIO, events: BinaryIO) -> int:
     definition = parse_run(_read_document(stdin))
-    configured = _load(definition)
     log_to_file(definition.name)
+    configured = _load(definition)
+    set_level(configured.settings.log_level)
     return drive(lambda stop: _collect(configured, definition, events, stop), events)
 
 
@@ -262,12 +270,17 @@ def drive(
 def _outcome(collect: Callable[[threading.Event], int], stop: threading.Event) -> int:
     try:
         return collect(stop)
-    except CollectorError as error:
+    except Exception as error:
+        return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> int:
+    """Say why the input ends; splunkd starts it again after its interval, whatever the code."""
+    if isinstance(error, CollectorError):
         _log.critical("%s", error)
         return _EX_CONFIG if isinstance(error, Fatal) else 1
-    except Exception:
-        _log.exception("a bug ended the input; splunkd starts it again after its interval")
-        return 1
+    _log.error("a bug ended the input: %r", error, exc_info=error)
+    return 1
 
 
 def _abandoned(parent: int, events: BinaryIO) -> str:

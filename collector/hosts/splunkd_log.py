@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-__all__ = ["JsonLines", "SplunkdLines", "log_file", "log_to_file", "log_to_splunkd", "printable"]
+__all__ = ["JsonLines", "SplunkdLines", "log_file", "log_to_file", "log_to_splunkd", "printable", "set_level"]
 
 #: As splunkd rotates its own logs.
 _FILE_MAX_BYTES = 25_000_000
@@ -32,11 +32,17 @@ def log_to_splunkd() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(SplunkdLines())
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    set_level("info")
 
 
-def log_to_file(input_name: str, *, level: int = logging.INFO) -> None:
-    """Send everything from `level` up to the input's own file too; without a folder, only say so."""
+def set_level(name: str) -> None:
+    """How much of our own is logged. Of libraries only warnings: botocore's debug lines hold credentials."""
+    logging.getLogger("collector").setLevel(name.upper())
+
+
+def log_to_file(input_name: str) -> None:
+    """Send everything to the input's own file too; without Splunk's log folder, nowhere else."""
     root = logging.getLogger()
     path = log_file(os.environ.get("SPLUNK_HOME", ""), input_name)
     if not path.parent.is_dir():
@@ -50,7 +56,6 @@ def log_to_file(input_name: str, *, level: int = logging.INFO) -> None:
         return
     handler.setFormatter(JsonLines(input_name))
     root.addHandler(handler)
-    root.setLevel(level)
 
 
 def log_file(splunk_home: str, input_name: str) -> Path:

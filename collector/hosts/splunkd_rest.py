@@ -2,7 +2,7 @@
 
 splunkd hands every modular input its management URI and a session key. With those, through splunklib,
 `SecretStore` reads the credentials of realm `audit_s3`: one request at start, none later, because how
-long a session key lives is not promised by any page of Splunk's. `with_secrets` puts them where
+long a session key lives is not promised by any page of Splunk's. `stored_settings` puts them where
 inputs.conf leaves a gap.
 
 What is stored where (Splunk REST API Reference, "storage/passwords"):
@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
 
-__all__ = ["APP_ID", "REALM", "SECRETS", "SecretStore", "tls_context", "with_secrets"]
+__all__ = ["APP_ID", "REALM", "SECRETS", "SecretStore", "stored_settings", "tls_context"]
 
 #: The folder under etc/apps, and the namespace in which splunkd looks for the credentials.
 APP_ID = "audit_s3_collector"
@@ -54,30 +54,29 @@ _TIMEOUT_SECONDS = 10.0
 _ANSWER_MAX_BYTES = 4 * 1024 * 1024
 
 
-def with_secrets(settings: Mapping[str, str], *, input_name: str, store: Passwords) -> Dict[str, str]:
-    """The settings with every gap for a secret filled from `store`.
+def stored_settings(settings: Mapping[str, str], *, input_name: str, store: Passwords) -> Dict[str, str]:
+    """The settings that `store` has for the gaps in `settings`, and nothing else.
 
     Asks nothing when no secret is empty, masked or `storage:`. Raises Fatal "secret_missing" for one
     that had to be there, and what `store` raises.
     """
-    filled = dict(settings)
+    found: Dict[str, str] = {}
     for setting, member in SECRETS.items():
-        value = filled.get(setting, "").strip()
+        value = settings.get(setting, "").strip()
         if value.startswith(_STORED):
             account = value[len(_STORED) :].strip()
-            found = store.account(account).get(member) or _plain(store.password(account))
+            secret = store.account(account).get(member) or _plain(store.password(account))
         elif value in ("", _MASK):
             account = input_name
             own = store.password(f"{input_name}:{setting}")
-            found = own or store.account(input_name).get(member)
+            secret = own or store.account(input_name).get(member)
         else:
             continue
-        if found:
-            filled[setting] = found
-            _bring_companions(filled, store.account(account))
+        if secret:
+            found.update({setting: secret, **_companions(settings, store.account(account))})
         elif value:
             raise _missing(setting, value, input_name)
-    return filled
+    return found
 
 
 def _plain(password: Optional[str]) -> Optional[str]:
@@ -85,10 +84,12 @@ def _plain(password: Optional[str]) -> Optional[str]:
     return None if password is None or password.lstrip().startswith("{") else password
 
 
-def _bring_companions(settings: Dict[str, str], account: Mapping[str, str]) -> None:
-    for setting, member in _COMPANIONS.items():
-        if member in account and not settings.get(setting, "").strip():
-            settings[setting] = account[member]
+def _companions(settings: Mapping[str, str], account: Mapping[str, str]) -> Dict[str, str]:
+    return {
+        setting: account[member]
+        for setting, member in _COMPANIONS.items()
+        if member in account and not settings.get(setting, "").strip()
+    }
 
 
 def _missing(setting: str, value: str, input_name: str) -> Fatal:
@@ -102,7 +103,7 @@ def _missing(setting: str, value: str, input_name: str) -> Fatal:
 
 
 class Passwords(Protocol):
-    """What `with_secrets` asks of a store."""
+    """What `stored_settings` asks of a store."""
 
     def password(self, username: str) -> Optional[str]:
         """The password as it was stored, or None."""

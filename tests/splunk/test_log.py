@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
-from collector.hosts.splunkd_log import JsonLines, SplunkdLines, log_file, printable
+from collector.hosts.splunkd_log import (
+    JsonLines,
+    SplunkdLines,
+    log_file,
+    log_to_splunkd,
+    printable,
+    set_level,
+)
 
 
 def _record(level: int, message: str) -> logging.LogRecord:
@@ -47,3 +55,22 @@ def test_every_input_has_a_file_of_its_own_in_splunks_folder() -> None:
 @pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1b", "\ufffe", "\ud800"])
 def test_what_xml_cannot_carry_is_replaced(character: str) -> None:
     assert printable(f"a{character}b\t\n") == "a\ufffdb\t\n"
+
+
+@pytest.fixture
+def untouched_logging() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("collector")
+    before = (root.handlers[:], root.level, ours.level)
+    yield
+    root.handlers[:], level, own_level = before
+    root.setLevel(level)
+    ours.setLevel(own_level)
+
+
+@pytest.mark.usefixtures("untouched_logging")
+def test_debug_lines_of_the_aws_library_hold_credentials_and_are_never_logged() -> None:
+    log_to_splunkd()
+    set_level("debug")
+    assert logging.getLogger("collector.engine").isEnabledFor(logging.DEBUG)
+    assert not logging.getLogger("botocore.auth").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)

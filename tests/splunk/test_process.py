@@ -109,8 +109,8 @@ def test_a_bug_is_one_line_with_its_traceback_and_exit_code_1(environment) -> No
     process = _start(BUGGY, environment)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert err.startswith(b"ERROR a bug ended the input")
-    assert b"KeyError" in err
+    assert err.startswith(b"ERROR a bug ended the input: KeyError('nothing')")
+    assert b"Traceback" in err
     assert err.count(b"\n") == 1
 
 

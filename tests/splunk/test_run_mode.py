@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import signal
 import subprocess
@@ -20,21 +21,14 @@ from collector.testing.provider import Provider
 from collector.testing.splunkd_stream import StreamEvent, StreamReader
 
 pytest.importorskip("collector.runtime")  # only until it exists
-pytest.importorskip("ministack")
 
+_NUMBERS = itertools.count(1)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    with LocalAws.ministack() as running:
-        yield running
-
-
 @pytest.fixture
-def provider(aws: LocalAws, request: pytest.FixtureRequest) -> Provider:
-    name = request.node.name.replace("_", "-")[:20].strip("-")
-    return Provider(aws, name)
+def provider(ministack: LocalAws) -> Provider:
+    return Provider(ministack, f"splunkd-{next(_NUMBERS)}")
 
 
 class Run:

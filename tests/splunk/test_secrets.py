@@ -8,13 +8,13 @@ import pytest
 
 from collector.errors import Fatal, Retry
 from collector.hosts.modular_input import parse_run
-from collector.hosts.splunkd_rest import REALM, SecretStore, tls_context, with_secrets
+from collector.hosts.splunkd_rest import REALM, SecretStore, stored_settings, tls_context
 from collector.testing.fake_splunkd import FakeSplunkd
 
 
-def _filled(splunkd: FakeSplunkd, settings: dict[str, str]) -> dict[str, str]:
+def _stored(splunkd: FakeSplunkd, settings: dict[str, str]) -> dict[str, str]:
     store = SecretStore(splunkd.server_uri, splunkd.session_key)
-    return with_secrets(settings, input_name="thrive", store=store)
+    return stored_settings(settings, input_name="thrive", store=store)
 
 
 @pytest.mark.parametrize("gap", ["", "  ", "********"])
@@ -22,38 +22,34 @@ def test_an_empty_or_masked_secret_is_the_inputs_own_stored_one(splunkd: FakeSpl
     splunkd.store(REALM, "thrive:hec_token", "the <token> & more: é")
     splunkd.store(REALM, "other:hec_token", "another input's")
     splunkd.store("another_app", "thrive:hec_token", "another app's")
-    assert _filled(splunkd, {"hec_token": gap})["hec_token"] == "the <token> & more: é"
+    assert _stored(splunkd, {"hec_token": gap})["hec_token"] == "the <token> & more: é"
 
 
 def test_an_account_brings_the_key_id_and_the_external_id_along(splunkd: FakeSplunkd) -> None:
     splunkd.store(
         REALM, "shared", '{"access_key_id": "AKIAEXAMPLE", "secret_access_key": "s3cr3t", "external_id": "e"}'
     )
-    assert _filled(splunkd, {"aws_secret_access_key": "storage:shared", "bucket": "b"}) == {
+    assert _stored(splunkd, {"aws_secret_access_key": "storage:shared", "bucket": "b"}) == {
         "aws_secret_access_key": "s3cr3t",
         "aws_access_key_id": "AKIAEXAMPLE",
         "external_id": "e",
-        "bucket": "b",
     }
 
 
 def test_an_account_never_replaces_what_the_input_says(splunkd: FakeSplunkd) -> None:
     splunkd.store(REALM, "thrive", '{"access_key_id": "AKIASTORED", "secret_access_key": "stored"}')
     said = {"aws_access_key_id": "AKIASAID", "aws_secret_access_key": ""}
-    assert _filled(splunkd, said) == {
-        "aws_access_key_id": "AKIASAID",
-        "aws_secret_access_key": "stored",
-    }
+    assert _stored(splunkd, said) == {"aws_secret_access_key": "stored"}
 
 
 def test_a_plain_password_can_be_named_too(splunkd: FakeSplunkd) -> None:
     splunkd.store(REALM, "hec", "t0ken")
-    assert _filled(splunkd, {"hec_token": "storage:hec"})["hec_token"] == "t0ken"
+    assert _stored(splunkd, {"hec_token": "storage:hec"})["hec_token"] == "t0ken"
 
 
 def test_secrets_that_are_all_said_ask_splunkd_nothing(splunkd: FakeSplunkd) -> None:
     said = {"aws_secret_access_key": "a", "aws_session_token": "b", "hec_token": "env:TOKEN"}
-    assert _filled(splunkd, said) == said
+    assert _stored(splunkd, said) == {}
     assert splunkd.requests == []
 
 
@@ -67,7 +63,7 @@ def test_many_stored_passwords_are_one_request(splunkd: FakeSplunkd) -> None:
 
 
 def test_an_empty_secret_may_be_missing(splunkd: FakeSplunkd) -> None:
-    assert _filled(splunkd, {"bucket": "b", "hec_token": ""}) == {"bucket": "b", "hec_token": ""}
+    assert _stored(splunkd, {"bucket": "b", "hec_token": ""}) == {}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +71,7 @@ def test_an_empty_secret_may_be_missing(splunkd: FakeSplunkd) -> None:
 )
 def test_a_masked_or_named_secret_must_be_there(splunkd: FakeSplunkd, value: str, wanted: str) -> None:
     with pytest.raises(Fatal) as caught:
-        _filled(splunkd, {"hec_token": value})
+        _stored(splunkd, {"hec_token": value})
     assert caught.value.code == "secret_missing"
     assert wanted in caught.value.where
 
@@ -83,7 +79,7 @@ def test_a_masked_or_named_secret_must_be_there(splunkd: FakeSplunkd, value: str
 def test_a_malformed_account_is_refused_without_showing_it(splunkd: FakeSplunkd) -> None:
     splunkd.store(REALM, "shared", '{"secret_access_key": "s3cr3t"')
     with pytest.raises(Fatal) as caught:
-        _filled(splunkd, {"aws_secret_access_key": "storage:shared"})
+        _stored(splunkd, {"aws_secret_access_key": "storage:shared"})
     assert caught.value.code == "secret_malformed"
     assert "s3cr3t" not in str(caught.value)
 
@@ -103,7 +99,7 @@ def test_each_refusal_of_splunkd_has_its_fate(
 ) -> None:
     splunkd.fail_with = status
     with pytest.raises(kind) as caught:
-        _filled(splunkd, {"hec_token": ""})
+        _stored(splunkd, {"hec_token": ""})
     assert caught.value.code == code
 
 
