@@ -71,22 +71,21 @@ def claim_rows(
     """One Claim per wanted row, in order; `living` is asked only if somebody else's row is in the way."""
     known = _rows(connection, {row.oid for row in wanted})
     changed: Dict[str, Checkpoint] = {}
-    verdicts = []
+    judged: List[Tuple[str, Checkpoint]] = []
     for want in wanted:
         row = known.get(want.oid)
         verdict, after = _judged(want, row, owner=owner, now=now, living=living)
         if after is not row:
             known[want.oid] = changed[want.oid] = after
-        verdicts.append(verdict)
+        judged.append((verdict, after))
     connection.executemany(
         f"INSERT OR REPLACE INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({marks(18)})",
         [checkpoint_values(row) for row in changed.values()],
     )
-    ours = {want.oid for want, verdict in zip(wanted, verdicts) if verdict == "yours"}
-    receipts = _open_receipts(connection, [known[oid] for oid in ours])
+    receipts = _open_receipts(connection, [row for verdict, row in judged if verdict == "yours"])
     return [
-        Claim(verdict, known[want.oid], receipts.get(want.oid, ()) if verdict == "yours" else ())
-        for want, verdict in zip(wanted, verdicts)
+        Claim(verdict, row, receipts.get(row.oid, ()) if verdict == "yours" else ())
+        for verdict, row in judged
     ]
 
 
