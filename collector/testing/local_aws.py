@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
-__all__ = ["CUSTOMER", "LocalAws", "PROVIDER", "REGION"]
+__all__ = ["CUSTOMER", "PROVIDER", "REGION", "LocalAws"]
 
 PROVIDER = "111111111111"
 CUSTOMER = "222222222222"

@@ -1,0 +1,212 @@
+"""Who we are to AWS: the customer's keys, the role they assume, and clients that stay signed.
+
+    session = AwsSession(Access(region="eu-west-1", role_arn=..., external_id=...))
+    sqs = session.client("sqs")
+
+The base credentials are the configured keys or profile, else boto3's own chain (environment, container,
+instance, web identity). With a role they sign sts:AssumeRole alone, and the role's credentials sign the
+rest, renewed by botocore a quarter of an hour before they expire. Credentials that AWS calls expired or
+unknown are read anew before the next call, so a rotated key or profile needs no restart.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Tuple
+
+from collector.aws.errors import Call, error_code, translated
+
+__all__ = ["Access", "AwsSession"]
+
+#: AWS's words for "these credentials are no longer, or not yet, known here".
+_STALE = frozenset(
+    "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException "
+    "InvalidToken TokenRefreshRequired".split()
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the settings say about credentials and the way to AWS. Empty means: boto3's default.
+
+    `role_arn` "" or "none" means no role. `endpoint_urls` is by service ("s3", "sqs", "sts", "kms"),
+    "" for all others. `session_policy` is JSON text that narrows the role further.
+    """
+
+    region: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+    profile: str = ""
+    role_arn: str = ""
+    external_id: str = field(default="", repr=False)
+    role_session_name: str = "audit-s3"
+    role_duration_seconds: int = 3600
+    session_policy: str = ""
+    endpoint_urls: Mapping[str, str] = field(default_factory=dict)
+    proxy_url: str = field(default="", repr=False)
+    ca_file: str = ""
+    use_fips_endpoint: bool = False
+    max_connections: int = 10
+    user_agent: str = "audit-s3"
+
+    @property
+    def role(self) -> str:
+        return "" if self.role_arn.lower() == "none" else self.role_arn
+
+    def endpoint_url(self, service: str) -> str:
+        return self.endpoint_urls.get(service) or self.endpoint_urls.get("", "")
+
+
+class AwsSession:
+    """Builds each client once. Every method may be called from any thread."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._lock = threading.RLock()
+        self._clients: Dict[Tuple[str, str, bool], Any] = {}
+        self._credentials: Dict[bool, Any] = {}
+
+    @property
+    def role(self) -> str:
+        """The access role's ARN, "" without one: for hints."""
+        return self.access.role
+
+    def client(self, service: str, *, region: str = "", assumed: bool = True) -> Any:
+        """A boto3 client, thread safe. `assumed=False` signs with the base credentials, not the role's.
+
+        Building it makes no call; the first call that needs the role assumes it. Fatal scope "config"
+        for a profile, region or endpoint that cannot be.
+        """
+        key = (service, region or self.access.region, assumed and bool(self.access.role))
+        with self._lock:
+            if key not in self._clients:
+                with translated(Call(f"{service}:*", where=key[1], resource="*", scope="config")):
+                    self._clients[key] = self._build(service, region=key[1], assumed=key[2])
+            return self._clients[key]
+
+    def refresh(self) -> None:
+        """Assume the role anew: called ahead of expiry, so that no call has to wait for STS.
+
+        Without a role there is nothing to do: boto3's chain renews what it found by itself.
+        """
+        role = self.access.role
+        if not role:
+            return
+        credentials = self._credentials_for(assumed=True)
+        credentials.stale = True
+        with translated(Call("sts:AssumeRole", where=role, resource=role, scope="role")):
+            credentials.get_frozen_credentials()
+
+    def identity(self) -> str:
+        """The ARN that AWS knows us by (sts:GetCallerIdentity, which needs no permission)."""
+        call = Call(
+            "sts:GetCallerIdentity", where=self.access.endpoint_url("sts"), resource="*", scope="role"
+        )
+        client = self.client("sts")
+        with translated(call):
+            return str(client.get_caller_identity()["Arn"])
+
+    def _build(self, service: str, *, region: str, assumed: bool) -> Any:
+        import boto3
+
+        credentials = self._credentials_for(assumed=assumed)
+        endpoint_url = self.access.endpoint_url(service) or None
+        client = boto3.Session(botocore_session=self._core_session(credentials)).client(
+            service,
+            region_name=region or None,
+            endpoint_url=endpoint_url,
+            verify=self.access.ca_file or None,
+            config=self._config(custom_endpoint=endpoint_url is not None),
+        )
+
+        def renew_what_was_refused(parsed: Any, **_: Any) -> None:
+            if error_code(parsed) in _STALE:
+                credentials.stale = True
+
+        client.meta.events.register("after-call", renew_what_was_refused)
+        return client
+
+    def _config(self, *, custom_endpoint: bool) -> Any:
+        from botocore.config import Config
+
+        settings: Dict[str, Any] = {
+            "connect_timeout": 10,
+            "read_timeout": 60,  # three long polls of 20 s; and what rule 5 calls a stalled read
+            "retries": {"mode": "standard", "max_attempts": 3},
+            "tcp_keepalive": True,
+            "max_pool_connections": self.access.max_connections,
+            "user_agent_extra": self.access.user_agent,
+        }
+        if self.access.proxy_url:
+            settings["proxies"] = {"http": self.access.proxy_url, "https": self.access.proxy_url}
+        if self.access.proxy_url.startswith("https:") and self.access.ca_file:
+            settings["proxies_config"] = {"proxy_ca_bundle": self.access.ca_file}
+        if custom_endpoint:
+            settings["s3"] = {"addressing_style": "path"}
+        elif self.access.use_fips_endpoint:  # an endpoint named by hand is its own choice of FIPS
+            settings["use_fips_endpoint"] = True
+        return Config(**settings)
+
+    def _core_session(self, credentials: Any = None) -> Any:
+        """A botocore session that takes its settings from the profile; its keys too, if none are given."""
+        import botocore.session
+        from botocore.credentials import CredentialResolver
+
+        from collector.aws.credentials import FixedProvider
+
+        core = botocore.session.Session(profile=self.access.profile or None)
+        core.set_config_variable("sts_regional_endpoints", "regional")
+        if credentials is not None:
+            resolver = CredentialResolver([FixedProvider(credentials)])
+            core.register_component("credential_provider", resolver)
+        return core
+
+    def _credentials_for(self, *, assumed: bool) -> Any:
+        from collector.aws.credentials import BaseCredentials, RoleCredentials
+
+        with self._lock:
+            if assumed not in self._credentials:
+                self._credentials[assumed] = (
+                    RoleCredentials(self._assume_role, duration_seconds=self.access.role_duration_seconds)
+                    if assumed
+                    else BaseCredentials(self._read_base)
+                )
+            return self._credentials[assumed]
+
+    def _read_base(self) -> Any:
+        from botocore.credentials import Credentials
+
+        given = self.access
+        if given.access_key_id:
+            return Credentials(given.access_key_id, given.secret_access_key, given.session_token or None)
+        return self._core_session().get_credentials()
+
+    def _assume_role(self) -> Dict[str, str]:
+        """One sts:AssumeRole; if AWS no longer knows the base credentials, one more with them read anew."""
+        from botocore.exceptions import ClientError
+
+        sts, request = self.client("sts", assumed=False), self._assume_request()
+        try:
+            given = sts.assume_role(**request)["Credentials"]
+        except ClientError as error:
+            if error_code(error.response) not in _STALE:
+                raise
+            given = sts.assume_role(**request)["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    def _assume_request(self) -> Dict[str, Any]:
+        policy = self.access.session_policy
+        optional = {"ExternalId": self.access.external_id, "Policy": policy}
+        return {
+            "RoleArn": self.access.role,
+            "RoleSessionName": self.access.role_session_name,
+            "DurationSeconds": self.access.role_duration_seconds,
+            **{name: value for name, value in optional.items() if value},
+        }
