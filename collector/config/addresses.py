@@ -23,14 +23,15 @@ __all__ = [
     "region", "role_arn", "session_name",
 ]  # fmt: skip
 
-_QUEUE_NAME = re.compile(r"[\w-]{1,80}|[\w-]{1,75}\.fifo", re.ASCII)
-_QUEUE_ARN = re.compile(r"arn:aws[\w-]*:sqs:([a-z0-9-]+):(\d{12}):(.+)", re.ASCII)
+# Compiled at first use: this module is imported by every `--help` and `--scheme`.
+_QUEUE_NAME = r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo"
+_QUEUE_ARN = r"arn:aws[a-z-]*:sqs:([a-z0-9-]+):([0-9]{12}):(.+)"
 #: Public hosts of SQS in all partitions, and the legacy ones (docs: "Amazon SQS endpoints and quotas").
-_SQS_HOST = re.compile(
+_SQS_HOST = (
     r"sqs(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"
 )
-_LEGACY_HOST = re.compile(r"(?:([a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?")
-_VPCE_HOST = re.compile(r"[\w.-]*\.sqs\.([a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?")
+_LEGACY_HOST = r"(?:([a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"
+_VPCE_HOST = r"[a-z0-9.-]*\.sqs\.([a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def queue_address(text: str, *, region: str = "", account: str = "", endpoint_ur
     """
     if "://" in text:
         return _from_url(text, region, account)
-    match = _QUEUE_ARN.fullmatch(text)
+    match = re.fullmatch(_QUEUE_ARN, text)
     if match:
         region, account, name = match.group(1), match.group(2), match.group(3)
     else:
@@ -97,13 +98,13 @@ def _from_url(text: str, region: str, account: str) -> QueueAddress:
 
 def _host_region(host: str) -> Tuple[bool, str]:
     """(is it SQS's public host, the region that it names or "")."""
-    match = _SQS_HOST.fullmatch(host)
+    match = re.fullmatch(_SQS_HOST, host)
     if match:
         return True, match.group(1)
-    match = _LEGACY_HOST.fullmatch(host)
+    match = re.fullmatch(_LEGACY_HOST, host)
     if match:
         return True, match.group(1) or "us-east-1"
-    match = _VPCE_HOST.fullmatch(host)
+    match = re.fullmatch(_VPCE_HOST, host)
     return False, match.group(1) if match else ""
 
 
@@ -115,7 +116,7 @@ def queue(text: str) -> str:
 def _queue_name(name: str) -> None:
     if name.startswith("arn:"):
         raise Invalid("it is not the ARN of an SQS queue", "arn:aws:sqs:REGION:ACCOUNT:NAME")
-    if not _QUEUE_NAME.fullmatch(name):
+    if not re.fullmatch(_QUEUE_NAME, name):
         raise Invalid(
             f"{name!r} is no queue name",
             "up to 80 letters, digits, - and _, and .fifo at the end of a FIFO queue",

@@ -6,8 +6,7 @@ Judged before anything is derived, so that each is told of what was written.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Iterator, Tuple
+from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from collector.config.addresses import is_loopback, queue_address
@@ -16,8 +15,7 @@ from collector.config.settings import Settings
 __all__ = ["Contradiction", "cautions", "contradictions"]
 
 
-@dataclass(frozen=True)
-class Contradiction:
+class Contradiction(NamedTuple):
     """What does not go together. `about` names the settings involved, the one to change first."""
 
     about: Tuple[str, ...]

@@ -12,22 +12,19 @@ merged and the later value wins; keys keep their case; only the first `=` parts 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 __all__ = ["Conf", "Malformed", "Value", "parse"]
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One value, stripped, and the number of the line that its key is on."""
 
     text: str
     line: int
 
 
-@dataclass(frozen=True)
-class Malformed:
+class Malformed(NamedTuple):
     """A line that is not of the grammar."""
 
     line: int
@@ -35,8 +32,7 @@ class Malformed:
     hint: str
 
 
-@dataclass(frozen=True)
-class Conf:
+class Conf(NamedTuple):
     """`stanzas` in the order of their first header; `lines` is where each header first stands.
 
     `malformed` lines are left out, so that the rest can be judged in the same run.

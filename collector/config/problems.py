@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
 from collector.errors import Fatal
 
 __all__ = ["ConfigError", "Problem", "Problems"]
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake: what it is, where it was made, and the operator's next step."""
 
     what: str

@@ -99,7 +99,7 @@ class Settings:
     exclude: Tuple[str, ...] = setting(_T, _SOURCE, "Globs of keys to leave out, comma-separated.",
         default=(), default_text="none", example="*.tmp")
     routes: Tuple[Rule, ...] = setting(_T, _SOURCE,
-        "Rules by key, separated by semicolons: a glob, then sourcetype= and index=, or drop; the first match wins.",
+        "Rules by key, parted by ;: a glob, then sourcetype= and index=, or drop; the first match wins.",
         default=(), default_text="none",
         example="*/CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop")
 

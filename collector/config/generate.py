@@ -1,0 +1,275 @@
+"""Everything that is written from the settings table, so that none of it can disagree with the program.
+
+    python -m collector.config.generate [--check] [--root DIR]
+
+writes (or, with --check, compares) README/inputs.conf.spec, default/inputs.conf, docs/reference/settings.md
+and packaging/audit-s3.conf.sample. The modular input's scheme and the flags of `audit-s3 run` are made
+from the same rows when they are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+
+from collector.config.layers import ENVIRONMENT_PREFIX
+from collector.config.providers import PROVIDERS
+from collector.config.settings import SETTINGS, SPLUNK_KEYS, shown
+from collector.config.stanzas import SCHEME
+from collector.config.table import Setting
+
+__all__ = ["FILES", "Flag", "flags", "main", "scheme_arguments"]
+
+#: Splunk knows these for every input by itself; a scheme must not name them.
+_IMPLICIT = ("source", "sourcetype", "host", "index", "disabled", "interval")
+
+_SCHEME_TYPES = {"whole number": "NUMBER", "number": "NUMBER", "true or false": "BOOLEAN"}
+_SPEC_TYPES = {"whole number": "integer", "number": "number", "true or false": "boolean", "secret": "string"}
+
+_SPLUNK_HELP: Mapping[str, str] = {
+    "disabled": "Whether the input is left out.",
+    "interval": "After how many seconds splunkd starts an ended input again; no effect outside Splunk.",
+    "python.version": "Which Python splunkd runs the input with; no effect outside Splunk.",
+    "python.required": "Which Pythons the input runs on; no effect outside Splunk.",
+    "start_by_shell": "Whether splunkd starts the input through a shell; no effect outside Splunk.",
+}
+
+
+class Flag(NamedTuple):
+    """One flag of `audit-s3 run`; `name` is the setting's. Secrets have none: flags can be seen by all."""
+
+    flag: str
+    name: str
+    metavar: str
+    help: str
+    choices: Sequence[str]
+    everyday: bool
+
+
+def flags() -> Iterator[Flag]:
+    """A flag for every setting that is no secret, in the table's order."""
+    for row in SETTINGS.values():
+        if not row.secret:
+            metavar = (row.unit or _spec_type(row)).upper().replace(", ", "|")
+            choices = row.choices if row.type == "choice" else ()
+            help_text = f"{row.help} [default: {default_of(row)}]"
+            yield Flag(
+                f"--{row.name.replace('_', '-')}",
+                row.name,
+                metavar,
+                help_text,
+                choices,
+                row.kind == "everyday",
+            )
+
+
+def scheme_arguments() -> List[Dict[str, Any]]:
+    """The modular input's arguments, each as the keyword arguments of splunklib's Argument.
+
+    None is required: what is missing is told by our own validation, in sentences and all at once.
+    """
+    return [
+        {
+            "name": row.name,
+            "title": row.name.replace("_", " ").capitalize(),
+            "description": f"{row.help} Default: {default_of(row)}.",
+            "data_type": _SCHEME_TYPES.get(row.type, "STRING"),
+            "required_on_create": False,
+            "required_on_edit": False,
+        }
+        for row in SETTINGS.values()
+        if row.name not in _IMPLICIT
+    ]
+
+
+def default_of(row: Setting) -> str:
+    """What holds when the setting is left out, in words, without a unit."""
+    return row.default_text or shown(row.default) or "not set"
+
+
+def spec() -> str:
+    """README/inputs.conf.spec, in the form of Splunk's own."""
+    lines = [
+        "# Written by `python -m collector.config.generate` from collector/config/settings.py.",
+        "# A setting in [audit_s3] holds for all inputs, one in [audit_s3://<name>] for that one.",
+        "",
+    ]
+    for header in (f"[{SCHEME}]", f"[{SCHEME}://<name>]"):
+        lines += [header, ""]
+        lines += [line for row in SETTINGS.values() for line in _spec_of(row)]
+        lines += [line for name in SPLUNK_KEYS for line in _spec_of_splunk(name)]
+    return _text(lines)
+
+
+def scheme_stanza() -> str:
+    """default/inputs.conf: how splunkd runs the input, and nothing that the table already says.
+
+    Splunk 10.2 and later go by python.required, all others by python.version; AppInspect wants both.
+    Without start_by_shell = false a stop may end the shell and leave the input running.
+    """
+    return _text(
+        [
+            "# Written by `python -m collector.config.generate`. Set your own values in local/inputs.conf.",
+            f"[{SCHEME}]",
+            "python.version = python3",
+            "python.required = 3.9, 3.13",
+            "start_by_shell = false",
+            "interval = 60",
+        ]
+    )
+
+
+def sample() -> str:
+    """packaging/audit-s3.conf.sample: the everyday settings, a first input filled in."""
+    lines = [
+        "# The configuration of audit-s3, for /etc/audit-s3/audit-s3.conf. Written by",
+        "# `python -m collector.config.generate`; docs/reference/settings.md lists every setting.",
+        "# Secrets are better kept apart: file:/path, env:NAME or credential:NAME (systemd).",
+        "",
+        f"[{SCHEME}://thrive]",
+    ]
+    for row in _of_kind("everyday"):
+        lines += ["", f"# {row.help} Default: {default_of(row)}.", *_choices(row)]
+        lines.append(f"{'' if row.name in _FILLED_IN else '# '}{row.name} = {example_of(row)}")
+    return _text(lines)
+
+
+#: The settings that the sample sets; the others stand there as comments.
+_FILLED_IN = ("provider", "role_arn", "kms_key_arn", "queue_url", "bucket", "output", "hec_url", "hec_token")
+
+
+def reference() -> str:
+    """docs/reference/settings.md: every setting, by group, everyday first."""
+    lines = [_REFERENCE_HEAD, "## Everyday settings", "", *_table(_of_kind("everyday"))]
+    groups = dict.fromkeys(row.group for row in SETTINGS.values())
+    for group in groups:
+        rows = [row for row in _of_kind("tuning") if row.group == group]
+        lines += ["", f"## {group}", "", *_table(rows)]
+    lines += ["", "## Providers", "", "What a preset sets, and what the provider hands over.", ""]
+    lines += ["| `provider` | for | sets | hands over | |", "|---|---|---|---|---|"]
+    for preset in PROVIDERS.values():
+        sets = ", ".join(f"`{name} = {value}`" for name, value in preset.settings.items()) or "nothing"
+        handed = ", ".join(f"`{name}`" for name in preset.hands_over)
+        lines.append(f"| `{preset.name}` | {preset.title} | {sets} | {handed} | {preset.note} |")
+    lines += ["", "## Splunk's own keys", "", "Accepted, so that one file serves both worlds.", ""]
+    lines += [f"- `{name}`: {_SPLUNK_HELP[name]}" for name in SPLUNK_KEYS]
+    return _text(lines)
+
+
+#: Path below the root -> its text.
+FILES: Mapping[str, Callable[[], str]] = {
+    "README/inputs.conf.spec": spec,
+    "default/inputs.conf": scheme_stanza,
+    "docs/reference/settings.md": reference,
+    "packaging/audit-s3.conf.sample": sample,
+}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Write the files, or with --check name those that differ and return 1."""
+    parser = argparse.ArgumentParser(prog="python -m collector.config.generate")
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
+    options = parser.parse_args(argv)
+    stale = [name for name, text in FILES.items() if _is_stale(options.root / name, text())]
+    for name in stale:
+        print(f"{name} {'differs from the settings table' if options.check else 'written'}", file=sys.stderr)
+        if not options.check:
+            path = options.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(FILES[name](), encoding="utf-8")
+    return 1 if stale and options.check else 0
+
+
+def example_of(row: Setting) -> str:
+    return row.example or shown(row.default)
+
+
+def _is_stale(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text(encoding="utf-8") != text
+
+
+def _of_kind(kind: str) -> List[Setting]:
+    return [row for row in SETTINGS.values() if row.kind == kind]
+
+
+def _spec_type(row: Setting) -> str:
+    if row.type == "choice":
+        return ", ".join(row.choices)
+    return _SPEC_TYPES.get(row.type, "comma-separated list" if row.type == "list" else "string")
+
+
+def _spec_of(row: Setting) -> List[str]:
+    lines = [f"{row.name} = <{'|'.join(row.choices) if row.type == 'choice' else _spec_type(row)}>"]
+    lines += [f"* {row.help}"]
+    lines += [f"* One or more of: {', '.join(row.choices)}."] if row.choices and row.type == "list" else []
+    lines += [f"* {limits_of(row)}"] if limits_of(row) else []
+    lines += ["* The value, or file:<path>, env:<name>, credential:<name>."] if row.reference else []
+    lines += [f"* Example: {row.example}"] if row.example else []
+    return [*lines, f"* Default: {default_of(row)}", ""]
+
+
+def _spec_of_splunk(name: str) -> List[str]:
+    return [f"{name} = <string>", f"* {_SPLUNK_HELP[name]}", ""]
+
+
+def limits_of(row: Setting) -> str:
+    """ "In seconds, from 900 to 43200.", or "" for what has neither unit nor limits."""
+    words = [f"in {row.unit}"] if row.unit else []
+    words += [f"from {row.minimum:.15g}"] if row.minimum is not None else []
+    words += [f"to {row.maximum:.15g}"] if row.maximum is not None else []
+    text = " ".join(words).replace(f"in {row.unit} from", f"in {row.unit}, from")
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _choices(row: Setting) -> List[str]:
+    return [f"# One of: {', '.join(row.choices)}."] if row.choices else []
+
+
+def _table(rows: Sequence[Setting]) -> Iterator[str]:
+    yield "| Setting | What it does | Type | Default |"
+    yield "|---|---|---|---|"
+    for row in rows:
+        kind = ", ".join(f"`{choice}`" for choice in row.choices) or row.type
+        example = f" Example: `{row.example}`." if row.example else ""
+        limits = f" {limits_of(row)}" if limits_of(row) else ""
+        shared = " Holds for all inputs." if row.scope == "process" else ""
+        default = default_of(row) if row.default_text else f"`{default_of(row)}`"
+        default = default if shown(row.default) or row.default_text else "not set"
+        yield f"| `{row.name}` | {row.help}{limits}{shared}{example} | {kind} | {default} |"
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_REFERENCE_HEAD = f"""# Settings
+
+Written by `python -m collector.config.generate` from `collector/config/settings.py`.
+
+A setting is looked for in this order; the first place that has it wins:
+
+1. a flag of the command: `--queue-url`, never for secrets;
+2. the environment: `{ENVIRONMENT_PREFIX}QUEUE_URL`;
+3. the file's `[{SCHEME}://NAME]`, one such stanza for each input;
+4. the file's `[{SCHEME}]`, for all inputs;
+5. the provider's preset;
+6. the default.
+
+The file is named by `--config` or `{ENVIRONMENT_PREFIX}CONFIG`. Without a file, one input named `default` is
+made from the environment and the flags. `audit-s3 config` shows every value and where it came from.
+
+The file has Splunk's conf grammar, so it moves unchanged to a Splunk app's `local/inputs.conf`: a repeated
+stanza is merged, names keep their case, a backslash at the end of a line goes on with the next, `%` is plain,
+`#` begins a comment only at the start of a line. Lists are parted by commas. An unknown name is an error,
+and all errors are reported at once. `index = default` is the same as no index.
+
+Secrets, and `aws_access_key_id`, may be given by reference: `file:/path`, `env:NAME`, or `credential:NAME`
+for a systemd credential. A secret in plain text works, and is warned of.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
