@@ -14,7 +14,6 @@ import os
 import re
 import sys
 from datetime import datetime, timezone
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 __all__ = ["JsonLines", "SplunkdLines", "log_file", "log_to_file", "log_to_splunkd", "printable", "set_level"]
@@ -43,6 +42,8 @@ def set_level(name: str) -> None:
 
 def log_to_file(input_name: str) -> None:
     """Send everything to the input's own file too; without Splunk's log folder, nowhere else."""
+    from logging.handlers import RotatingFileHandler
+
     root = logging.getLogger()
     path = log_file(os.environ.get("SPLUNK_HOME", ""), input_name)
     if not path.parent.is_dir():

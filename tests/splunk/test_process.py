@@ -35,9 +35,11 @@ from collector.hosts.modular_input import claim_stdout, drive, leave
 from collector.hosts.splunkd_log import log_to_splunkd
 events = claim_stdout()
 log_to_splunkd()
-sys.stderr.write("ready\\n")
 {collect}
-leave(drive(collect, events, grace_seconds=1.0))
+def begin(stop):
+    print("ready", file=sys.stderr, flush=True)
+    return collect(stop)
+leave(drive(begin, events, grace_seconds=1.0))
 """
 
 
@@ -53,7 +55,6 @@ def _start(collect: str, environment: Dict[str, str], **streams: int) -> subproc
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_engine_with_its_own_exit_code(environment, number) -> None:
     process = _start(PATIENT, environment)
-    time.sleep(0.5)
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, b"", b"")
@@ -61,7 +62,7 @@ def test_a_signal_stops_the_engine_with_its_own_exit_code(environment, number) -
 
 def test_a_signal_is_heard_while_stdout_is_blocked(environment) -> None:
     process = _start(BLOCKED, environment)
-    time.sleep(0.5)
+    time.sleep(0.5)  # time enough to fill the pipe that nobody reads
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=10)
@@ -87,7 +88,7 @@ def test_an_orphan_does_not_outlive_splunkd(environment) -> None:
     child = PROGRAM.format(root=str(ROOT), collect=PATIENT)
     parent = (
         "import subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdout={held}, pass_fds=({held},))\n"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdout={held}, stderr=subprocess.DEVNULL)\n"
         "time.sleep(1.5)"
     )
     subprocess.run([sys.executable, "-c", parent], env=environment, pass_fds=(held,), check=True, timeout=30)
