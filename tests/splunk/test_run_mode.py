@@ -155,7 +155,8 @@ def test_an_idle_input_stops_at_once_with_a_closed_stream(start) -> None:
 
 def test_settings_that_cannot_be_used_end_the_run_with_78_and_say_why(start) -> None:
     run = start(workers="many")
-    _, err = run.process.communicate(timeout=30)
-    assert run.process.returncode == 78
+    assert run.process.wait(timeout=30) == 78
+    assert run.process.stderr is not None
+    err = run.process.stderr.read()
     assert err.startswith(b"FATAL ")
     assert b"workers" in err
