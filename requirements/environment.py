@@ -43,8 +43,7 @@ def ensure(folder: Path, locks: Sequence[str], *, version: str = "") -> Path:
         stamp = {}
     for name in wanted:
         if name not in stamp:
-            print(f"{folder.name}: installing requirements/{name}.lock", flush=True)
-            _pip(folder, "--require-hashes", "-r", str(LOCKS / f"{name}.lock"))
+            _install(folder, LOCKS / f"{name}.lock")
     _pip(folder, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     (folder / "stamp.json").write_text(json.dumps(target, indent=1), encoding="utf-8")
     return python_of(folder)
@@ -133,9 +132,23 @@ def _create(folder: Path, python: str) -> None:
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
 
 
+def _install(folder: Path, lock: Path) -> None:
+    """Everything in a lock; setuptools first, because what comes as source only is built with that one."""
+    print(f"{folder.name}: installing requirements/{lock.name}", flush=True)
+    text = lock.read_text(encoding="utf-8")
+    setuptools = re.search(r"^setuptools==.*(?:\n +--hash.*)+", text, re.MULTILINE)
+    if setuptools is None:
+        sys.exit(f"requirements/{lock.name} pins no setuptools; write it again with `make lock`")
+    first = folder / "setuptools.lock"
+    first.write_text(setuptools.group() + "\n", encoding="utf-8")
+    _pip(folder, "--require-hashes", "-r", str(first))
+    _pip(folder, "--require-hashes", "--no-build-isolation", "-r", str(lock))
+
+
 def _pip(folder: Path, *arguments: str) -> None:
-    pip = [str(python_of(folder)), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    done = subprocess.run([*pip, *arguments], stdin=subprocess.DEVNULL)
+    pip = [str(python_of(folder)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+    environment = {**os.environ, "PIP_USE_PEP517": "1"}
+    done = subprocess.run([*pip, *arguments], stdin=subprocess.DEVNULL, env=environment)
     if done.returncode:
         sys.exit(f"{folder.name}: pip failed with {done.returncode}; run the same command again to go on")
 
