@@ -46,12 +46,14 @@ class S3Store:
         region: str = "",
         expected_bucket_owner: str = "",
         role: str = "",
+        page_size: int = 1000,
     ) -> None:
         self._client_for_region = client_for_region
         self._buckets = tuple(buckets)
         self._region = region
         self._owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
         self._role = role
+        self._page_size = page_size
         self._regions: Dict[str, str] = {}
         self._without_versions: Set[str] = set()
 
@@ -76,7 +78,7 @@ class S3Store:
 
     def list(self, bucket: str, *, prefix: str = "", start_after: str = "", token: str = "") -> Page:
         self._admit(bucket, f"s3://{bucket}/{prefix}")
-        request = {"Bucket": bucket, "Prefix": prefix}
+        request: Dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": self._page_size}
         if token:
             request["ContinuationToken"] = token
         elif start_after:
