@@ -27,7 +27,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from collector.errors import CollectorError, Fatal
-from collector.hosts.splunkd_log import log_to_file, log_to_splunkd, printable, set_level
+from collector.hosts.splunkd_log import hide, log_to_file, log_to_splunkd, printable, set_level
 
 if TYPE_CHECKING:
     from collector.config.inputs import Input
@@ -79,8 +79,9 @@ def claim_stdout() -> BinaryIO:
 
 
 def _print_scheme(stdout: BinaryIO) -> int:
-    from collector.config.generate import scheme_arguments
     from splunklib.modularinput import Argument, Scheme
+
+    from collector.config.generate import scheme_arguments
 
     scheme = Scheme("Audit logs from S3")
     scheme.description = "Collects what a provider writes to an S3 bucket and announces on an SQS queue."
@@ -222,10 +223,13 @@ def _load(definition: Definition) -> Input:
 
 
 def _run(stdin: BinaryIO, events: BinaryIO) -> int:
+    from collector.config.secret import Secret
+
     definition = parse_run(_read_document(stdin))
     log_to_file(definition.name)
     configured = _load(definition)
     set_level(configured.settings.log_level)
+    hide(secret.reveal() for secret in vars(configured.settings).values() if isinstance(secret, Secret))
     return drive(lambda stop: _collect(configured, definition, events, stop), events)
 
 
@@ -233,9 +237,9 @@ def _collect(configured: Input, definition: Definition, events: BinaryIO, stop: 
     """The one call into the engine."""
     from collector import runtime
 
-    return runtime.run(
-        [configured], stop=stop, checkpoint_dir=definition.checkpoint_dir or None, stdout=events
-    )
+    # splunkd's folder became the setting checkpoint_dir, unless the input names its own.
+    folder = configured.settings.checkpoint_dir or definition.checkpoint_dir
+    return runtime.run([configured], stop=stop, checkpoint_dir=folder or None, stdout=events)
 
 
 def drive(
@@ -278,7 +282,7 @@ def _exit_code(error: Exception) -> int:
     """Say why the input ends; splunkd starts it again after its interval, whatever the code."""
     if isinstance(error, CollectorError):
         _log.critical("%s", error)
-        return _EX_CONFIG if isinstance(error, Fatal) else 1
+        return _EX_CONFIG if isinstance(error, Fatal) and error.scope == "config" else 1
     _log.error("a bug ended the input: %r", error, exc_info=error)
     return 1
 

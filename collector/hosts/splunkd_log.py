@@ -15,8 +15,18 @@ import re
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Iterable, Sequence
 
-__all__ = ["JsonLines", "SplunkdLines", "log_file", "log_to_file", "log_to_splunkd", "printable", "set_level"]
+__all__ = [
+    "JsonLines",
+    "SplunkdLines",
+    "hide",
+    "log_file",
+    "log_to_file",
+    "log_to_splunkd",
+    "printable",
+    "set_level",
+]
 
 #: As splunkd rotates its own logs.
 _FILE_MAX_BYTES = 25_000_000
@@ -59,6 +69,14 @@ def log_to_file(input_name: str) -> None:
     root.addHandler(handler)
 
 
+def hide(secrets: Iterable[str]) -> None:
+    """From now on these texts are masked in every line; shorter ones than four would mask words."""
+    longest_first = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Lines):
+            handler.formatter.secrets = longest_first
+
+
 def log_file(splunk_home: str, input_name: str) -> Path:
     """The file of one input. Names that only differ in characters no file has stay apart."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", input_name)[:100]
@@ -72,16 +90,33 @@ def printable(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-class SplunkdLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    """What both forms share: the text of a record, with every secret in it masked."""
+
+    secrets: Sequence[str] = ()
+
+    def text(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        return text
+
+    def level(self, record: logging.LogRecord) -> str:
+        return _SPLUNKD_LEVELS.get(record.levelname, record.levelname)
+
+
+class SplunkdLines(_Lines):
     """`LEVEL message`, always one line: splunkd takes a second one for another record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        level = _SPLUNKD_LEVELS.get(record.levelname, record.levelname)
-        return f"{level} {printable(_message(self, record))}".replace("\r", " ").replace("\n", " | ")
+        text = printable(self.text(record)).replace("\r", " ").replace("\n", " | ")
+        return f"{self.level(record)} {text}"
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time (ISO 8601, UTC), level, logger, input, message."""
+class JsonLines(_Lines):
+    """One JSON object a line: time (ISO 8601, UTC), level, logger, thread, input, message."""
 
     def __init__(self, input_name: str) -> None:
         super().__init__()
@@ -92,14 +127,10 @@ class JsonLines(logging.Formatter):
         return json.dumps(
             {
                 "time": moment.isoformat(timespec="milliseconds"),
-                "level": _SPLUNKD_LEVELS.get(record.levelname, record.levelname),
+                "level": self.level(record),
                 "logger": record.name,
+                "thread": record.threadName,
                 "input": self._input_name,
-                "message": _message(self, record),
+                "message": self.text(record),
             }
         )
-
-
-def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    text = record.getMessage()
-    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text

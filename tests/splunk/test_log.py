@@ -12,7 +12,9 @@ import pytest
 from collector.hosts.splunkd_log import (
     JsonLines,
     SplunkdLines,
+    hide,
     log_file,
+    log_to_file,
     log_to_splunkd,
     printable,
     set_level,
@@ -74,3 +76,21 @@ def test_debug_lines_of_the_aws_library_hold_credentials_and_are_never_logged() 
     assert logging.getLogger("collector.engine").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("botocore.auth").isEnabledFor(logging.INFO)
     assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
+
+
+@pytest.mark.usefixtures("untouched_logging")
+def test_a_secret_that_gets_into_a_message_is_masked_in_the_file_and_for_splunkd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var" / "log" / "splunk").mkdir(parents=True)
+    monkeypatch.setenv("SPLUNK_HOME", str(tmp_path))
+    log_to_splunkd()
+    log_to_file("thrive")
+    hide(["s3cr3t-t0ken", ""])
+    try:
+        raise ValueError("answer: s3cr3t-t0ken")
+    except ValueError:
+        logging.getLogger("collector.test").exception("token s3cr3t-t0ken is wrong")
+    said = capsys.readouterr().err + log_file(str(tmp_path), "thrive").read_text(encoding="utf-8")
+    assert said.count("token ******** is wrong") == 2
+    assert "s3cr3t" not in said
