@@ -230,16 +230,14 @@ def _run(stdin: BinaryIO, events: BinaryIO) -> int:
     configured = _load(definition)
     set_level(configured.settings.log_level)
     hide(secret.reveal() for secret in vars(configured.settings).values() if isinstance(secret, Secret))
-    return drive(lambda stop: _collect(configured, definition, events, stop), events)
+    return drive(lambda stop: _collect(configured, events, stop), events)
 
 
-def _collect(configured: Input, definition: Definition, events: BinaryIO, stop: threading.Event) -> int:
-    """The one call into the engine."""
+def _collect(configured: Input, events: BinaryIO, stop: threading.Event) -> int:
+    """The one call into the engine. Checkpoints go where splunkd said, unless the input says otherwise."""
     from collector import runtime
 
-    # splunkd's folder became the setting checkpoint_dir, unless the input names its own.
-    folder = configured.settings.checkpoint_dir or definition.checkpoint_dir
-    return runtime.run([configured], stop=stop, checkpoint_dir=folder or None, stdout=events)
+    return runtime.run([configured], stop=stop, stdout=events)
 
 
 def drive(
