@@ -120,7 +120,9 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("check", "text", "normal"), GOOD)
-def test_good_names_come_back_in_their_normal_form(check: Callable[[str], str], text: str, normal: str) -> None:
+def test_good_names_come_back_in_their_normal_form(
+    check: Callable[[str], str], text: str, normal: str
+) -> None:
     assert check(text) == (normal or text)
 
 
@@ -166,6 +168,8 @@ def test_loopback_is_this_machine(host: str) -> None:
     assert shape.is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0", ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0", ""]
+)
 def test_nothing_else_is_loopback(host: str) -> None:
     assert not shape.is_loopback(host)

@@ -14,7 +14,9 @@ from collector.config.conf import parse
 def values(text: str) -> Dict[str, Dict[str, str]]:
     found = parse(text)
     assert found.malformed == ()
-    return {name: {key: value.text for key, value in stanza.items()} for name, stanza in found.stanzas.items()}
+    return {
+        name: {key: value.text for key, value in stanza.items()} for name, stanza in found.stanzas.items()
+    }
 
 
 def test_repeated_stanzas_merge_and_the_later_value_wins() -> None:
@@ -26,7 +28,9 @@ def test_keys_keep_their_case() -> None:
     assert values("[a]\nQueue = 1\nqueue = 2") == {"a": {"Queue": "1", "queue": "2"}}
 
 
-@pytest.mark.parametrize("text", ["100%", "%(x)s", "a=b=c", "a:b", "a;b", "a # b", '"quoted"', "$HOME", "[x]"])
+@pytest.mark.parametrize(
+    "text", ["100%", "%(x)s", "a=b=c", "a:b", "a;b", "a # b", '"quoted"', "$HOME", "[x]"]
+)
 def test_everything_after_the_first_equals_sign_is_plain(text: str) -> None:
     assert values(f"[a]\nkey = {text}") == {"a": {"key": text}}
 

@@ -15,7 +15,9 @@ from collector.config.table import Invalid
 CANARY = "c4n4ry-5ecret"
 
 
-@pytest.mark.parametrize("show", [str, repr, "{}".format, "{!r:>40}".format, lambda s: f"{[s]} {({'k': s})}", shown])
+@pytest.mark.parametrize(
+    "show", [str, repr, "{}".format, "{!r:>40}".format, lambda s: f"{[s]} { ({'k': s}) }", shown]
+)
 def test_no_way_of_printing_shows_a_secret(show) -> None:
     assert CANARY not in show(Secret(CANARY))
 
@@ -58,7 +60,9 @@ def test_what_is_no_reference_is_the_value_itself() -> None:
     assert resolve("a:b", environ={}, read=read_text) == "a:b"
 
 
-@pytest.mark.parametrize("text", ["file:/nowhere/at/all", "env:NOT_SET", "credential:x", "file:", "env:", "credential:"])
+@pytest.mark.parametrize(
+    "text", ["file:/nowhere/at/all", "env:NOT_SET", "credential:x", "file:", "env:", "credential:"]
+)
 def test_a_reference_to_nothing_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         resolve(text, environ={}, read=read_text)
