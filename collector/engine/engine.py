@@ -10,9 +10,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
 
+from collector.config.routes import Route
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.failures import hand_back
-from collector.engine.items import Route
 from collector.engine.keeper import Keeper
 from collector.engine.ledger import Ledger, Limits, Output
 from collector.engine.reader import Decode, Labels, Reader

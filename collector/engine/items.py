@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterator, List, Optional, Set, Tuple
 
 from collector.engine.progress import Progress
+from collector.config.routes import Route
 from collector.errors import CollectorError
 from collector.model import Message, ObjectRef, Payload, Receipt, Slice
 from collector.ports import Checkpoint, OpenObject
@@ -20,15 +21,6 @@ __all__ = ["Delivery", "Item", "Outgoing", "Reading", "Route", "Tracked"]
 
 #: SQS lets a message be invisible for 12 hours in all; we let go half an hour before.
 LONGEST_LEASE_SECONDS = 11.5 * 3600
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where a key's events go: an input's `routes`, `include` and `exclude` for one key."""
-
-    sourcetype: str = ""
-    index: str = ""
-    drop: bool = False
 
 
 @dataclass

@@ -44,7 +44,9 @@ class Keeper:
 
     name = "keeper"
 
-    def __init__(self, queue: Optional[Queue], store: CheckpointStore, *, visibility_timeout_seconds: int) -> None:
+    def __init__(
+        self, queue: Optional[Queue], store: CheckpointStore, *, visibility_timeout_seconds: int
+    ) -> None:
         self._queue = queue
         self._store = store
         self._visibility = visibility_timeout_seconds

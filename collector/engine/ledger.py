@@ -14,9 +14,10 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Callable, Deque, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
 
+from collector.config.routes import Route
 from collector.engine.backoff import backoff_seconds
 from collector.engine.breaker import AlikeFailures, Breaker
-from collector.engine.items import Delivery, Item, Outgoing, Route, Tracked
+from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.progress import Progress
 from collector.errors import CollectorError
 from collector.model import (
@@ -182,7 +183,10 @@ class Ledger:
         self, notification: Notification, *, origin: str, message: Optional[Message] = None
     ) -> Optional[Delivery]:
         """Take what a notification names into hand; None if its message was in hand already."""
-        delivery = self.hold(message) if origin == "message" and message else self._begin_delivery(origin, message)
+        if origin == "message" and message is not None:
+            delivery = self.hold(message)
+        else:
+            delivery = self._begin_delivery(origin, message)
         if delivery is None:
             return None
         for ref in notification.refs:
@@ -244,7 +248,7 @@ class Ledger:
         message = delivery.message
         seen = (message.sent_at if message else None) or self.clock.now()
         url = self.payload_url(message) if message else "sqs://"
-        item = Item(None, payload, self.route(""), seen, url=url)
+        item = Item(None, payload, Route(), seen, url=url)
         item.oid = payload_identity(self.input_name, payload)
         self.join(delivery, item)
 
@@ -300,7 +304,7 @@ class Ledger:
         item.attempts, item.first_failed = row.attempts, row.first_failed
         item.outputs = {name: Progress(row.offset) for name in self.outputs}
         if item.route.drop:
-            self.decide(item, "filtered", "route")
+            self.decide(item, "filtered", item.route.reason)
             return
         if item.ref is not None and item.ref.size == 0:
             item.total = 0
@@ -399,9 +403,8 @@ class Ledger:
             return
         if item.verdict or item.is_accepted_whole():
             self._look_at_end(item)
-        elif item.state in ("sent", "asking") and not item.receipts and not item.queued:
-            if item.wants_reading():
-                self.make_readable(item)
+        elif item.state in ("sent", "asking") and not (item.receipts or item.queued) and item.wants_reading():
+            self.make_readable(item)
         if item.commit_point() > item.committed:
             self.mark_dirty(item)
 
@@ -500,13 +503,22 @@ class Ledger:
 
     def may_receive(self) -> bool:
         """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
-        if self.stopping or self.handing_back:
-            return False
-        if self.store.is_open or self.objects.is_open:
-            return False
-        if any(output.breaker.is_open for output in self.outputs.values()):
+        if self.stopping or self.handing_back or self.store.is_open or self.troubled():
             return False
         return len(self.deliveries) < self.limits.deliveries and self.held_bytes < self.limits.held_bytes
+
+    def troubled(self) -> List[Breaker]:
+        """The breakers that only an attempt with real work can close."""
+        breakers = [self.objects, *(output.breaker for output in self.outputs.values())]
+        return [breaker for breaker in breakers if breaker.is_open]
+
+    def may_receive_probe(self) -> bool:
+        """Trouble, and nothing in hand to try it with: one message may be received for that."""
+        if self.stopping or self.handing_back or self.store.is_open or self.items or self.deliveries:
+            return False
+        now = self.clock.monotonic()
+        troubled = self.troubled()
+        return bool(troubled) and all(now >= breaker.probe_at() for breaker in troubled)
 
     def room(self) -> int:
         """How many objects free Readers could start now."""

@@ -117,8 +117,10 @@ class Reader:
 
     def _open(self, item: Item) -> Reading:
         if item.payload is not None:
-            return Reading(None, cut(self._payload_blocks(item.payload), self._origin(item, item.object_time)))
-        assert item.ref is not None and self._objects is not None
+            origin = self._origin(item, item.object_time)
+            return Reading(None, cut(self._payload_blocks(item.payload), origin))
+        assert item.ref is not None
+        assert self._objects is not None
         opened = self._objects.open(item.ref)
         blocks = self._decode(_chunks(opened))
         return Reading(opened, _Slices(self, item, opened, blocks))
@@ -190,11 +192,12 @@ class Reader:
                 item.unparsed += sum(block.times.count(None) for block in piece.blocks)
             for output in ledger.outputs.values():
                 gaps = item.outputs[output.name].missing(piece.first, piece.end)
-                outgoing = [
-                    Outgoing(item, piece if (low, high) == (piece.first, piece.end) else piece.part(low, high), now)
-                    for low, high in gaps
-                ]
+                outgoing = [Outgoing(item, _narrowed(piece, low, high), now) for low, high in gaps]
                 ledger.queue_slices(item, outgoing, output)
+
+
+def _narrowed(piece: Slice, first: int, end: int) -> Slice:
+    return piece if (first, end) == (piece.first, piece.end) else piece.part(first, end)
 
 
 class _Slices:

@@ -63,13 +63,15 @@ class Receiver:
         if ledger.unclaimed and not ledger.stopping:
             return self._take_claims(ledger, due)
         now = ledger.clock.monotonic()
-        if self._polls >= self._most_polls or not ledger.may_receive():
+        if self._polls >= self._most_polls:
             return Wait(due)
+        most = ledger.room() if ledger.may_receive() else int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
-        count = min(ledger.room(), ledger.limits.max_number_of_messages, 10)
+        count = min(most, ledger.limits.max_number_of_messages, 10)
         if count < 1:
-            return Wait(due)
+            probes = [breaker.probe_at() for breaker in ledger.troubled()]
+            return Wait(min([*probes, due] if due is not None else probes, default=None))
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
         self._polls += 1
@@ -132,7 +134,8 @@ class Receiver:
         self._failures += 1
         wait = ledger.backoff(self._failures, asked=getattr(error, "after_seconds", None))
         self._pause_until = ledger.clock.monotonic() + wait
-        log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, self._queue.name)
+        name = self._queue.name
+        log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, name)
 
     def _admit(self, ledger: Ledger, message: Message, understood: Union[Notification, Poison]) -> None:
         if isinstance(understood, Poison):

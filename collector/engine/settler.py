@@ -55,7 +55,9 @@ class Settler:
 
     name = "settler"
 
-    def __init__(self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]]) -> None:
+    def __init__(
+        self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]]
+    ) -> None:
         self._queue = queue
         self._store = store
         self._chores = chores
@@ -179,8 +181,7 @@ class Settler:
             return
         if item.receipts and not ledger.stopping:
             return
-        for one in item.deliveries:
-            one.incomplete = True
+        _mark_unfinished(item)
         ledger.purge(item)
         if item.outputs:
             ledger.decide(item, "release", item.error.code if item.error else "")
@@ -250,6 +251,8 @@ class Settler:
             if isinstance(change, Finish):
                 ledger.counters[change.state] += change.state not in ("gone", "expired")
                 ledger.committed(item, change.events, final=True)
+            else:
+                _mark_unfinished(item)
             ledger.detach(item)
 
     def _record_settle(self, ledger: Ledger, work: Settle, result: Any) -> None:
@@ -280,6 +283,13 @@ class Settler:
             return
         log.warning("A message could not be settled; it will come back: %s", error)
         ledger.close_delivery(delivery)
+
+
+def _mark_unfinished(item: Item) -> None:
+    """Everybody who waits for this item gets it unfinished; also who joined while it was let go."""
+    for delivery in item.deliveries:
+        delivery.incomplete = True
+        delivery.disposition = delivery.disposition or "return"
 
 
 def _change(item: Item) -> Optional[Change]:

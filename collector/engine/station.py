@@ -61,7 +61,9 @@ def perform_safely(station: Station[W], work: W) -> Any:
 class Driver(Generic[W]):
     """Runs one station on any number of threads until told to stop."""
 
-    def __init__(self, station: Station[W], ledger: Ledger, conditions: Dict[str, threading.Condition]) -> None:
+    def __init__(
+        self, station: Station[W], ledger: Ledger, conditions: Dict[str, threading.Condition]
+    ) -> None:
         self.station = station
         self._ledger = ledger
         self._conditions = conditions

@@ -1,0 +1,178 @@
+"""The adapters of one input, built from its settings: the door from configuration to the world.
+
+Building makes no network call but one: a queue given by name alone has to be looked up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, List, Optional, Sequence
+from urllib.parse import quote
+
+from collector.aws.policy import session_policy
+from collector.aws.s3 import S3Store
+from collector.aws.session import Access, AwsSession
+from collector.aws.sqs import SqsQueue, resolve_queue
+from collector.config.inputs import Input
+from collector.config.settings import Settings
+from collector.errors import Fatal
+from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
+from collector.stores.owners import new_owner
+
+__all__ = ["Adapters", "SystemClock", "checkpoint_path"]
+
+
+class SystemClock:
+    """ports.Clock, as it is."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@lru_cache(maxsize=1)
+def this_owner() -> str:
+    """The name by which this process owns rows: one for all its inputs."""
+    return new_owner(random.Random())
+
+
+class Adapters:
+    """Queue, object store, sinks and checkpoint store of one input.
+
+    With `read_only` nothing may be deleted by what is built: there is no checkpoint store, and the
+    assumed session is narrowed to reading.
+    """
+
+    def __init__(
+        self, configured: Input, *, checkpoint_dir: Optional[str], stdout: BinaryIO, read_only: bool = False
+    ) -> None:
+        settings = configured.settings
+        self.clock: Clock = SystemClock()
+        self._input = configured
+        self._session = AwsSession(_access(configured, settings.role_arn, read_only=read_only))
+        self.assumes_role = bool(self._session.role)
+        self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
+        self.objects: Optional[ObjectStore] = self._objects(settings)
+        self.sinks: Sequence[Sink] = [] if read_only else _sinks(settings, stdout, self.clock)
+        self._store = None if read_only else _store(configured, checkpoint_dir, self.clock)
+
+    @property
+    def store(self) -> CheckpointStore:
+        assert self._store is not None
+        return self._store
+
+    def refresh(self) -> None:
+        """Renew the assumed session ahead of its expiry."""
+        self._session.refresh()
+
+    def close(self) -> None:
+        for sink in self.sinks:
+            sink.close()
+        if self._store is not None:
+            self._store.leave()
+            self._store.close()
+
+    def _queue(self, configured: Input, *, read_only: bool) -> Optional[Queue]:
+        address, settings = configured.queue, configured.settings
+        if address is None:
+            return None
+        session = self._session
+        if settings.queue_role_arn != settings.role_arn:
+            session = AwsSession(_access(configured, settings.queue_role_arn, read_only=read_only))
+        client = session.client("sqs", region=address.region)
+        url = address.url or resolve_queue(client, address.arn or address.name, role=session.role)
+        return SqsQueue(
+            client, url, visibility_timeout_seconds=settings.visibility_timeout_seconds, role=session.role
+        )
+
+    def _objects(self, settings: Settings) -> Optional[ObjectStore]:
+        if not settings.bucket:
+            return None
+
+        def client(region: str) -> Any:
+            return self._session.client("s3", region=region)
+
+        owner = settings.expected_bucket_owner
+        return S3Store(
+            client, settings.bucket, region=settings.bucket_region or settings.region,
+            expected_bucket_owner="" if owner == "none" else owner, role=self._session.role,
+        )  # fmt: skip
+
+
+def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:
+    settings = configured.settings
+    endpoints = {"": settings.endpoint_url}
+    endpoints.update({name: settings.endpoint_for(name) for name in ("s3", "sqs", "sts", "kms", "dynamodb")})
+    if configured.queue is not None and configured.queue.endpoint_url and not settings.sqs_endpoint_url:
+        endpoints["sqs"] = settings.endpoint_url or configured.queue.endpoint_url
+    policy = ""
+    if settings.session_policy and role_arn and role_arn != "none":
+        policy = session_policy(
+            queue_arn=configured.queue.arn if configured.queue else "", buckets=settings.bucket,
+            prefix=settings.prefix, kms_key_arns=settings.kms_key_arn, read_only=read_only,
+        )  # fmt: skip
+    return Access(
+        region=settings.region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=settings.aws_secret_access_key.reveal(),
+        session_token=settings.aws_session_token.reveal(),
+        profile=settings.aws_profile,
+        role_arn=role_arn,
+        external_id=settings.external_id,
+        role_session_name=settings.role_session_name,
+        role_duration_seconds=settings.role_duration_seconds,
+        session_policy=policy,
+        endpoint_urls=endpoints,
+        proxy_url=settings.proxy_url,
+        ca_file=settings.aws_ca_file,
+        use_fips_endpoint=settings.use_fips_endpoint,
+        max_connections=settings.workers + 10,
+    )
+
+
+def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock) -> List[Sink]:
+    return [_sink(name, settings, stdout, clock) for name in settings.output]
+
+
+def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock) -> Sink:
+    if name == "hec":
+        from collector.sinks.hec import HecSink
+
+        return HecSink(
+            settings.hec_url, settings.hec_token.reveal, clock=clock, ack=settings.hec_ack,
+            gzip=settings.hec_gzip, event_identity=settings.event_identity, ca_file=settings.hec_ca_file,
+            tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
+        )  # fmt: skip
+    if name == "splunkd":
+        from collector.sinks.splunkd import SplunkdSink
+
+        return SplunkdSink(stdout, clock=clock)
+    from collector.sinks.stdout import StdoutSink
+
+    return StdoutSink(
+        stdout, clock=clock, format=settings.stdout_format, event_identity=settings.event_identity
+    )
+
+
+def checkpoint_path(configured: Input, checkpoint_dir: Optional[str] = None) -> Path:
+    """The input's own checkpoint file. Its name is the input's, made fit for a file system."""
+    folder = Path(os.path.expanduser(checkpoint_dir or configured.settings.checkpoint_dir))
+    return folder / f"{quote(configured.name, safe='')}.sqlite3"
+
+
+def _store(configured: Input, checkpoint_dir: Optional[str], clock: Clock) -> CheckpointStore:
+    if configured.settings.checkpoint_store != "sqlite":
+        raise Fatal(
+            "the shared checkpoint store is not part of this version", code="no_dynamodb",
+            where="checkpoint_store", hint="Use checkpoint_store = sqlite",
+        )  # fmt: skip
+    from collector.stores.sqlite import SqliteStore
+
+    path = checkpoint_path(configured, checkpoint_dir)
+    return SqliteStore(path, input_name=configured.name, owner=this_owner(), clock=clock)

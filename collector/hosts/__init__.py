@@ -1,0 +1,1 @@
+"""Who runs us: a terminal, systemd, splunkd."""

@@ -1,0 +1,62 @@
+"""`audit-s3 run`: the service, one drain (--once), or a look without touching anything (--dry-run)."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Any, Optional
+
+import click
+
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@configured
+@click.option("--once", is_flag=True, help="Collect what is there, then exit.")
+@click.option("--dry-run", is_flag=True, help="Show what would be forwarded; write and delete nothing.")
+@click.option("--peek", is_flag=True, help="With --dry-run: look into the queue too (costs one receive).")
+@click.option("--sample", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True,
+              help="With --dry-run: at most this many objects and messages.")
+@click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON at the end.")
+@setting_flags
+def command(
+    config_path: str,
+    input_name: str,
+    once: bool,
+    dry_run: bool,
+    peek: bool,
+    sample: int,
+    summary: Optional[str],
+    **given: Any,
+) -> None:
+    """Collect audits: receive, fetch, forward, checkpoint, delete.
+
+    Every setting is a flag too; docs/reference/settings.md lists them.
+    """
+    if (peek or sample != 10) and not dry_run:
+        raise click.UsageError("--peek and --sample belong to --dry-run")
+    inputs = load_inputs(config_path, input_name, given)
+    if dry_run:
+        from collector.hosts.dry_run import dry_run as look
+
+        sys.exit(look(inputs, peek=peek, sample=sample, stdout=sys.stdout))
+    from collector import runtime
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sys.exit(runtime.run(inputs, stop=stop, once=once, summary=_writer(summary) if summary else None))
+
+
+def _writer(path: str) -> Any:
+    import json
+
+    def write(counters: Any) -> None:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(counters, file)
+
+    return write

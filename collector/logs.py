@@ -1,0 +1,78 @@
+"""Log lines: one line each, to stderr, as text or JSON, and without anything secret.
+
+A message is a sentence followed by key=value pairs. Control characters are escaped, because keys and
+bodies come from outside and a terminal is not to obey them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import datetime, timezone
+from typing import Iterable, Optional, TextIO
+
+__all__ = ["install"]
+
+#: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
+_LONGEST_LINE = 4000
+_QUIET = ("boto3", "botocore", "urllib3", "s3transfer", "apscheduler")
+
+
+class _Formatter(logging.Formatter):
+    """What both forms share: the text of a record with secrets masked and control characters escaped."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._secrets = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
+
+    def text(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text} {self.formatException(record.exc_info)}"
+        for secret in self._secrets:
+            text = text.replace(secret, "********")
+        return _escaped(text[:_LONGEST_LINE])
+
+    def moment(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+class _Text(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        name = f" [{record.threadName}]" if record.threadName and "/" in record.threadName else ""
+        return f"{self.moment(record)} {record.levelname}{name} {self.text(record)}"
+
+
+class _Json(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.moment(record), "level": record.levelname.lower(), "message": self.text(record)}
+        if record.threadName and "/" in record.threadName:
+            line["input"], line["station"] = record.threadName.split("/", 1)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def install(
+    *, level: str = "info", form: str = "text", secrets: Iterable[str] = (), stream: Optional[TextIO] = None
+) -> None:
+    """Send every record of the program to `stream` (stderr), in place of what was installed before."""
+    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
+    handler.setFormatter(_Json(secrets) if form == "json" else _Text(secrets))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("collector").setLevel(level.upper())
+    for name in _QUIET:
+        # Their debug output holds headers and bodies, and so credentials: never below WARNING.
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _escaped(text: str) -> str:
+    """One line, whatever is in it."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,0 +1,309 @@
+"""The composition root: settings -> adapters -> engine -> threads, and an orderly end.
+
+Everything is wired here and nowhere else. One process serves all inputs; each has an engine, a store
+and threads of its own, so that one input's trouble never stops another's.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+import time
+from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence
+
+from collector.adapters import Adapters, SystemClock
+from collector.config.inputs import Input
+from collector.config.values import start_time
+from collector.decode import decode
+from collector.engine.engine import Engine, Plan
+from collector.engine.ledger import Limits
+from collector.engine.reader import Labels
+from collector.engine.station import Driver, Station
+from collector.errors import CollectorError
+from collector.model import Message, ObjectRef
+from collector.notifications import parse
+from collector.schedule import Timetable
+
+__all__ = ["Runner", "run"]
+
+log = logging.getLogger("collector")
+
+#: Rule 15: what is not handed back within this time lapses.
+STOP_SECONDS = 8.0
+#: Rows outlive their objects by this much, so that a late message still finds its own.
+PRUNE_AFTER_SECONDS = 7 * 86400.0
+PROGRESS_EVERY_SECONDS = 60.0
+#: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
+REFRESH_SHARE = 0.6
+ONCE_POLL_SECONDS = 5
+
+
+def run(
+    inputs: Sequence[Input],
+    *,
+    stop: threading.Event,
+    once: bool = False,
+    checkpoint_dir: Optional[str] = None,
+    stdout: Optional[BinaryIO] = None,
+    refs: Sequence[ObjectRef] = (),
+    summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
+) -> int:
+    """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
+
+    0: all that was met is delivered; 1: something failed, was returned or is in quarantine. Raises Fatal
+    if no input could be started. `refs` are fetched in addition, by command. `summary` gets each input's
+    counters at the end.
+    """
+    stream = stdout if stdout is not None else sys.stdout.buffer
+    runners = _start_all(inputs, once=once, checkpoint_dir=checkpoint_dir, stdout=stream)
+    timetable = Timetable()
+    for runner in runners:
+        runner.schedule(timetable)
+        runner.fetch(refs)
+    timetable.start()
+    try:
+        while not stop.is_set():
+            if once and all(runner.is_finished() for runner in runners):
+                break
+            stop.wait(0.05 if once else 0.5)
+    finally:
+        timetable.stop()
+        _stop_all(runners)
+    if summary is not None:
+        summary({runner.name: runner.counters() for runner in runners})
+    clean = len(runners) == len(inputs) and all(runner.was_clean for runner in runners)
+    return 0 if clean else 1
+
+
+def _start_all(
+    inputs: Sequence[Input], *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO
+) -> List[Runner]:
+    """Start what can be started; an input that cannot be is said so, and fatal only if it is alone."""
+    runners: List[Runner] = []
+    failure: Optional[CollectorError] = None
+    for configured in inputs:
+        try:
+            adapters = Adapters(configured, checkpoint_dir=checkpoint_dir, stdout=stdout)
+            runner = Runner(configured, adapters, once=once)
+            runner.start()
+            runners.append(runner)
+        except CollectorError as error:
+            failure = error
+            log.error("An input cannot be started: %s. input=%s", error, configured.name)
+    if not runners and failure is not None:
+        raise failure
+    return runners
+
+
+def _stop_all(runners: Sequence[Runner]) -> None:
+    """All inputs hand back at the same time, within one deadline."""
+    deadline = time.monotonic() + STOP_SECONDS
+    for runner in runners:
+        runner.begin_stop()
+    for runner in runners:
+        runner.finish_stop(deadline)
+
+
+class Runner:
+    """One input at work: its engine and the threads that drive the engine's stations."""
+
+    def __init__(self, configured: Input, adapters: Adapters, *, once: bool = False) -> None:
+        self.name = configured.name
+        self._input = configured
+        self._adapters = adapters
+        self._once = once
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._conditions: Dict[str, threading.Condition] = {}
+        self._threads: List[threading.Thread] = []
+        settings = configured.settings
+        chores = {"prune": self._prune, "refresh": adapters.refresh}
+        self.engine = Engine(
+            _plan(configured, once=once), queue=adapters.queue, objects=adapters.objects,
+            sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
+            rng=random.Random(), chores=chores,
+        )  # fmt: skip
+        self._retention_seconds = settings.retention_days * 86400.0
+
+    # -- the beginning --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Remember where this input began, take up what was left, and let the stations run."""
+        store, clock = self._adapters.store, self._adapters.clock
+        moved = getattr(store, "moved_aside", "")
+        if moved:
+            log.error(
+                "The checkpoint file was damaged and is set aside; what the queue holds is sent again. For "
+                "the rest run: audit-s3 backfill --input %s --since TIME. file=%s", self.name, moved,
+            )  # fmt: skip
+        store.alive(clock.now() + 60.0)
+        began = store.start_from(self._proposed_start(clock.now()))
+        self.engine.resume(began, store.spooled())
+        for station in self.engine.stations():
+            self._conditions[station.name] = threading.Condition(self._lock)
+        for station in self.engine.stations():
+            for number in range(self._threads_of(station)):
+                self._spawn(station, number)
+        log.info(
+            "Collecting. input=%s queue=%s buckets=%s output=%s start_from=%s", self.name,
+            self._adapters.queue.name if self._adapters.queue else "-",
+            ",".join(self._input.settings.bucket) or "-", ",".join(self._input.settings.output),
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        )  # fmt: skip
+
+    def _proposed_start(self, now: float) -> float:
+        """`start_from` of the settings as a time: what an empty ledger begins with (rule 13)."""
+        settings = self._input.settings
+        return start_time(settings.start_from, now=now, retention_days=settings.retention_days)
+
+    def _threads_of(self, station: Station[Any]) -> int:
+        if station.name == "reader":
+            return self._input.settings.workers
+        if station.name.startswith("sender:"):
+            return len(self.engine.ledger.outputs[station.name.split(":", 1)[1]].lanes)
+        return {"receiver": 5, "settler": 3}.get(station.name, 1)
+
+    def _spawn(self, station: Station[Any], number: int) -> None:
+        driver: Driver[Any] = Driver(station, self.engine.ledger, self._conditions)
+        name = f"{self.name}/{station.name}-{number}"
+        thread = threading.Thread(target=driver.run, args=(self._stopped,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def schedule(self, timetable: Timetable) -> None:
+        """What is periodic. Each job only puts work into the ledger."""
+        if self._once:
+            return
+        settings = self._input.settings
+        timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
+        timetable.every(86400.0, lambda: self._do("prune"), first_after_seconds=60.0)
+        if self._adapters.assumes_role:
+            every = settings.role_duration_seconds * REFRESH_SHARE
+            timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
+        if settings.reconcile_interval_seconds and settings.bucket:
+            grace = float(settings.reconcile_grace_seconds)
+            interval = float(settings.reconcile_interval_seconds)
+            timetable.every(interval, self._reconcile, first_after_seconds=grace + 1.0)
+
+    def fetch(self, refs: Sequence[ObjectRef]) -> None:
+        """Feed in objects by command."""
+        with self._lock:
+            for ref in refs:
+                self.engine.fetch(ref)
+            self._wake()
+
+    # -- jobs -----------------------------------------------------------------------------------
+
+    def _do(self, chore: str) -> None:
+        with self._lock:
+            self.engine.do(chore)
+            self._wake()
+
+    def _reconcile(self) -> None:
+        with self._lock:
+            self.engine.reconcile()
+            self._wake()
+
+    def _prune(self) -> int:
+        before = self._adapters.clock.now() - self._retention_seconds - PRUNE_AFTER_SECONDS
+        pruned = self._adapters.store.prune(object_time_before=before)
+        if pruned:
+            log.info("Forgot objects that are no longer kept. rows=%d", pruned)
+        return pruned
+
+    def _report(self) -> None:
+        counters = self.counters()
+        shown = " ".join(f"{name}={value}" for name, value in sorted(counters.items()) if value)
+        log.info("Progress. input=%s %s", self.name, shown)
+
+    def counters(self) -> Dict[str, int]:
+        with self._lock:
+            return dict(self.engine.ledger.status())
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def is_finished(self) -> bool:
+        """For `once`: an empty poll with nothing in hand, or nothing that will move soon."""
+        with self._lock:
+            return self.engine.is_drained() or self.engine.is_stuck()
+
+    @property
+    def was_clean(self) -> bool:
+        """Nothing failed for good, was returned, or went to quarantine."""
+        counters = self.engine.ledger.counters
+        bad = ("returned", "quarantined_bodies", "quarantined_objects", "quarantined_events", "gone",
+               "expired", "leases_lapsed", "fenced")  # fmt: skip
+        ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
+        return ended_well and not any(counters[name] for name in bad)
+
+    def begin_stop(self) -> None:
+        with self._lock:
+            self.engine.stop()
+            self._wake()
+
+    def finish_stop(self, deadline: float) -> None:
+        """Wait for what can still be saved and handed back, then let go of everything."""
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self.engine.ledger.in_hand():
+                    break
+                self._wake_all()
+            time.sleep(0.02)
+        else:
+            log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
+        self._stopped.set()
+        with self._lock:
+            self._wake_all()
+        self._adapters.close()
+        log.info("Stopped. input=%s", self.name)
+
+    def _wake(self) -> None:
+        for name in self.engine.ledger.take_news():
+            self._conditions[name].notify()
+
+    def _wake_all(self) -> None:
+        for condition in self._conditions.values():
+            condition.notify_all()
+
+
+def _plan(configured: Input, *, once: bool) -> Plan:
+    """The pure half of an input: how to read, cut, route and bound."""
+    settings, form = configured.settings, configured.format
+    provider = configured.provider
+    queue_name = configured.queue.name if configured.queue else ""
+    bodies = configured.bodies
+
+    def decode_now(chunks: Any) -> Any:
+        blocks: Any = decode(chunks, format=form, now=SystemClock().now())
+        return blocks
+
+    def payload_url(message: Message) -> str:
+        return f"sqs://{queue_name}/{message.message_id}"
+
+    return Plan(
+        configured.name,
+        parse=lambda body: parse(body, bodies_are_audits=bodies),
+        decode=decode_now,
+        labels=Labels(
+            sourcetype=settings.sourcetype, index=settings.index,
+            host=settings.host or provider.host_of(queue_name), source=settings.source,
+        ),
+        route=configured.route,
+        payload_url=payload_url,
+        buckets=frozenset(settings.bucket),
+        prefix=settings.prefix,
+        limits=Limits(
+            workers=settings.workers,
+            max_number_of_messages=settings.max_number_of_messages,
+            wait_time_seconds=min(settings.wait_time_seconds, ONCE_POLL_SECONDS) if once
+            else settings.wait_time_seconds,
+            visibility_timeout_seconds=settings.visibility_timeout_seconds,
+            batch_max_bytes=settings.batch_max_bytes,
+            batch_linger_seconds=settings.batch_linger_seconds,
+            retention_seconds=settings.retention_days * 86400.0,
+        ),
+        listing_grace_seconds=float(settings.reconcile_grace_seconds),
+    )  # fmt: skip
+
