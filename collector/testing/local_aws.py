@@ -21,6 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
@@ -36,7 +37,8 @@ REGION = "eu-west-1"
 _RUNNER = """
 import os, runpy, signal, sys, threading
 def end_with_parent():
-    sys.stdin.buffer.read()
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Timer(3, os._exit, (1,)).start()
 if sys.argv[1] == "watch":
@@ -59,6 +61,7 @@ class LocalAws:
         self.log_path = log_path
         self._process = process
         self._clients: Dict[Tuple[str, str, str], Any] = {}
+        self._sessions: Dict[str, Any] = {}
         atexit.register(self.stop)
 
     @classmethod
@@ -107,23 +110,20 @@ class LocalAws:
         """A boto3 client with every right in `account`; built once per service, account and region."""
         key = (service, account, region or self.region)
         if key not in self._clients:
-            self._clients[key] = self._session(account).client(
+            client = self._session(account).client(
                 service, region_name=key[2], endpoint_url=self.endpoint_url
             )
+            client.meta.events.register("before-sign", partial(_name_account, account=account))
+            self._clients[key] = client
         return self._clients[key]
 
     def _session(self, account: str) -> Any:
         import boto3
 
-        # A 12-digit access key id is the root of that account in ministack; moto takes anything.
-        root = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test")
-        if self.kind == "ministack":
-            return root
-        # moto knows the account from keys that its own STS made, for a role that need not exist.
-        sts = root.client("sts", region_name=self.region, endpoint_url=self.endpoint_url)
-        arn = f"arn:aws:iam::{account}:role/root"
-        given = sts.assume_role(RoleArn=arn, RoleSessionName="root")["Credentials"]
-        return boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        if account not in self._sessions:
+            # A 12-digit access key id is the root of that account in ministack; moto takes any key.
+            self._sessions[account] = boto3.Session(aws_access_key_id=account, aws_secret_access_key="test")
+        return self._sessions[account]
 
     def reset(self) -> None:
         """Forget everything: accounts, buckets, queues, keys."""
@@ -131,7 +131,6 @@ class LocalAws:
         request = urllib.request.Request(self.endpoint_url + path, data=b"", method="POST")
         with _DIRECT.open(request, timeout=30) as answer:
             answer.read()
-        self._clients.clear()
 
     def stop(self) -> None:
         """End the process and remove its log. May be called twice."""
@@ -172,6 +171,11 @@ class LocalAws:
 
 #: Health and reset go to loopback, whatever proxy the environment names.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _name_account(request: Any, account: str, **_: Any) -> None:
+    """How moto is told the account; ministack knows it from the key, and ignores this."""
+    request.headers["x-moto-account-id"] = account
 
 
 def _spawn(
