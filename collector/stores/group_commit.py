@@ -49,6 +49,12 @@ class GroupCommit:
                 return cast(T, turn.outcome())
             self._settle(group)
 
+    @property
+    def waiting(self) -> int:
+        """How many callers the commit under way does not serve yet."""
+        with self._changed:
+            return len(self._waiting)
+
     def _lead_or_wait(self, turn: _Turn) -> List[_Turn]:
         """The group that this thread is to commit, or nothing once its own turn is settled."""
         with self._changed:

@@ -90,7 +90,9 @@ class SqliteStore:
             return float(known[0][0]) if known else proposed
 
         def work(connection: sqlite3.Connection) -> float:
-            connection.execute("INSERT OR IGNORE INTO about VALUES ('start_from', ?)", (repr(proposed),))
+            connection.execute(
+                "INSERT OR IGNORE INTO about (name, value) VALUES ('start_from', ?)", (repr(proposed),)
+            )
             (value,) = connection.execute("SELECT value FROM about WHERE name = 'start_from'").fetchone()
             return float(value)
 
@@ -181,7 +183,7 @@ class SqliteStore:
     def alive(self, until: float) -> None:
         self._commits.run(
             lambda connection: connection.execute(
-                "INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, until)
+                "INSERT OR REPLACE INTO owners (owner, alive_until) VALUES (?, ?)", (self.owner, until)
             )
         )
 
@@ -212,7 +214,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT OR REPLACE INTO about VALUES ('checked', ?)", (repr(self._clock.now()),)
+                "INSERT OR REPLACE INTO about (name, value) VALUES ('checked', ?)", (repr(self._clock.now()),)
             )
 
         self._commits.run(work)
@@ -239,7 +241,12 @@ class SqliteStore:
                 self.path, input_name=self._input_name, now=self._clock.now()
             )
             self.moved_aside = moved_aside or self.moved_aside
-        self._reader = open_reader(self.path, read_only=self._read_only)
+        try:
+            self._reader = open_reader(self.path, read_only=self._read_only)
+        except BaseException:
+            if self._writer is not None:
+                self._writer.close()
+            raise
         self._file = self._identity()
 
     def _disconnect(self) -> None:

@@ -177,13 +177,13 @@ def _open_receipts(
     offsets = {row.oid: row.offset for row in rows}
     found: Dict[str, List[Receipt]] = {}
     for chunk in chunks(offsets):
-        for oid, end, body in connection.execute(
-            'SELECT o.oid, o."end", r.body FROM receipts_of o JOIN receipts r ON r.id = o.id'
+        for oid, end, id_, body in connection.execute(
+            'SELECT o.oid, o."end", r.id, r.body FROM receipts_of o JOIN receipts r ON r.id = o.id'
             f" WHERE o.oid IN ({marks(len(chunk))}) ORDER BY o.id",
             chunk,
         ):
             if end > offsets[oid]:
-                found.setdefault(oid, []).append(receipt(body))
+                found.setdefault(oid, []).append(receipt(id_, body))
     return {oid: sorted(some, key=lambda one: one.sent_at) for oid, some in found.items()}
 
 
@@ -235,9 +235,11 @@ def _forget(connection: sqlite3.Connection, change: Forget, owner: str, now: flo
 
 def _save_receipt(connection: sqlite3.Connection, change: SaveReceipt, owner: str, now: float) -> bool:
     _drop(connection, [change.id])
-    connection.execute("INSERT INTO receipts VALUES (?, ?)", (change.id, receipt_text(change.receipt)))
+    connection.execute(
+        "INSERT INTO receipts (id, body) VALUES (?, ?)", (change.id, receipt_text(change.receipt))
+    )
     connection.executemany(
-        "INSERT INTO receipts_of VALUES (?, ?, ?)",
+        'INSERT INTO receipts_of (oid, id, "end") VALUES (?, ?, ?)',
         [(oid, change.id, end) for oid, end in furthest_ends(change.receipt.spans).items()],
     )
     return True
@@ -257,7 +259,7 @@ def _drop(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
         connection.execute("DELETE FROM receipts WHERE id = ?", (id_,))
         connection.executemany(
             "DELETE FROM receipts_of WHERE oid = ? AND id = ?",
-            [(span.oid, id_) for span in receipt(body).spans],
+            [(span.oid, id_) for span in receipt(id_, body).spans],
         )
 
 

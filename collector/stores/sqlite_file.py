@@ -69,13 +69,9 @@ def open_writer(path: Path, *, input_name: str, now: float) -> Tuple[sqlite3.Con
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _one_opening_at_a_time(path.parent):
-            moved_aside = ""
-            try:
-                connection = _connect_soundly(path)
-            except _Damaged:
-                moved_aside = _move_aside(path, now)
-                connection = _connect_soundly(path)
+            connection, moved_aside = _connect_soundly(path, now)
             with _closed_on_failure(connection):
+                _make_durable(connection, path)
                 migrate(connection, path=path, input_name=input_name)
     return connection, moved_aside
 
@@ -97,10 +93,6 @@ def open_reader(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-class _Damaged(Exception):
-    """What is in the file is not a store we can believe."""
-
-
 def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
@@ -111,26 +103,33 @@ def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     )
 
 
-def _connect_soundly(path: Path) -> sqlite3.Connection:
+def _connect_soundly(path: Path, now: float) -> Tuple[sqlite3.Connection, str]:
     _create_private(path)
     connection = _connect(path, mode="rw")
     with _closed_on_failure(connection):
-        try:
-            (journal_mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            for pragma in _WRITER_PRAGMAS:
-                connection.execute(pragma)
-            (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.DatabaseError as error:
-            if _is_damage(error):
-                raise _Damaged(str(error)) from error
+        if not _damage(connection):
+            return connection, ""
+        if os.name == "nt":
+            connection.close()  # an open file cannot be renamed there
+        moved_aside = _move_aside(path, now)
+    connection.close()  # only now: SQLite deletes the log of what it closes
+    _create_private(path)
+    return _connect(path, mode="rw"), moved_aside
+
+
+def _damage(connection: sqlite3.Connection) -> str:
+    """What is wrong with the file; "" if it is sound. Reads all of it."""
+    try:
+        (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
             raise
-        if finding != "ok":
-            raise _Damaged(finding)
-        _refuse_without_wal(path, journal_mode)
-    return connection
+        return str(error)
+    return "" if finding == "ok" else str(finding)
 
 
-def _refuse_without_wal(path: Path, journal_mode: str) -> None:
+def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
+    (journal_mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal_mode != "wal":
         raise Fatal(
             "The file system cannot hold a write-ahead log",
@@ -138,6 +137,8 @@ def _refuse_without_wal(path: Path, journal_mode: str) -> None:
             where=str(path),
             hint="Put checkpoint_dir on a local disk, not on a network file system.",
         )
+    for pragma in _WRITER_PRAGMAS:
+        connection.execute(pragma)
 
 
 def _create_private(path: Path) -> None:

@@ -93,10 +93,11 @@ def receipt_text(receipt: Receipt) -> str:
     )
 
 
-def receipt(text: str) -> Receipt:
+def receipt(id_: str, text: str) -> Receipt:
+    """The saved receipt under the id it was saved by."""
     fields = json.loads(text)
     fields["spans"] = tuple(Span(*span) for span in fields["spans"])
-    return Receipt(**fields)
+    return Receipt(**fields, id=id_)
 
 
 def furthest_ends(spans: Sequence[Span]) -> Mapping[str, int]:

@@ -122,7 +122,7 @@ def _apply_from(connection: sqlite3.Connection, version: int) -> None:
             connection.execute(statement)
     connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     connection.execute("DELETE FROM schema_version")
-    connection.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
+    connection.execute("INSERT INTO schema_version (version) VALUES (?)", (len(MIGRATIONS),))
 
 
 def _refuse_newer(version: int, path: Path) -> None:
@@ -136,7 +136,7 @@ def _refuse_newer(version: int, path: Path) -> None:
 
 
 def _refuse_another_input(connection: sqlite3.Connection, path: Path, input_name: str) -> None:
-    connection.execute("INSERT OR IGNORE INTO about VALUES ('input', ?)", (input_name,))
+    connection.execute("INSERT OR IGNORE INTO about (name, value) VALUES ('input', ?)", (input_name,))
     (written,) = connection.execute("SELECT value FROM about WHERE name = 'input'").fetchone()
     if written != input_name:
         raise Fatal(

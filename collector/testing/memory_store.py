@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Sequence, Set
 
 from collector.model import Message, Receipt
@@ -241,7 +242,7 @@ class MemoryCheckpointStore:
 
     def _save_receipt(self, change: SaveReceipt, now: float) -> bool:
         self._drop(change.id)
-        self.table.receipts[change.id] = change.receipt
+        self.table.receipts[change.id] = replace(change.receipt, id=change.id)
         for span in change.receipt.spans:
             ends = self.table.receipts_of.setdefault(span.oid, {})
             ends[change.id] = max(span.end, ends.get(change.id, 0))

@@ -94,10 +94,10 @@ def wanted(oid: str = "o1", **fields: object) -> Checkpoint:
     return dataclasses.replace(row, **fields)  # type: ignore[arg-type]
 
 
-def receipt(*spans: Span, sent_at: float = NOW, ack_id: int = 7) -> Receipt:
+def receipt(*spans: Span, id: str = "r1", sent_at: float = NOW, ack_id: int = 7) -> Receipt:
     return Receipt(
         output="hec", spans=spans, sent_at=sent_at, endpoint="https://splunk.example.com:8088",
-        channel="c1", ack_id=ack_id, cookies={"AWSALB": "x"},
+        channel="c1", ack_id=ack_id, cookies={"AWSALB": "x"}, id=id,
     )  # fmt: skip
 
 
@@ -341,8 +341,8 @@ def test_a_claim_returns_the_open_receipts_that_reach_beyond_its_offset(world: W
     a = world.store("a")
     a.claim([wanted("o1"), wanted("o2")])
     early = receipt(Span("o1", 0, 10), sent_at=NOW)
-    late = receipt(Span("o1", 20, 30), Span("o2", 0, 5), sent_at=NOW + 2, ack_id=9)
-    split = receipt(Span("o1", 10, 15), Span("o1", 15, 20), sent_at=NOW + 1, ack_id=8)
+    late = receipt(Span("o1", 20, 30), Span("o2", 0, 5), id="r3", sent_at=NOW + 2, ack_id=9)
+    split = receipt(Span("o1", 10, 15), Span("o1", 15, 20), id="r2", sent_at=NOW + 1, ack_id=8)
     a.apply([SaveReceipt("r3", late), SaveReceipt("r1", early), SaveReceipt("r2", split)])
     a.apply([Advance("o1", 1, 10)])
     a.leave()
@@ -355,7 +355,7 @@ def test_a_claim_returns_the_open_receipts_that_reach_beyond_its_offset(world: W
 def test_a_dropped_receipt_is_not_asked_about_again(world: World) -> None:
     store = world.store()
     store.claim([wanted("o1"), wanted("o2")])
-    kept = receipt(Span("o1", 10, 20))
+    kept = receipt(Span("o1", 10, 20), id="r2")
     store.apply([SaveReceipt("r1", receipt(Span("o1", 0, 10), Span("o2", 0, 1))), SaveReceipt("r2", kept)])
     assert store.apply([DropReceipts(["r1", "never-saved"])]) == [True]
     one, two = store.claim([wanted("o1"), wanted("o2")])
@@ -376,6 +376,25 @@ def test_a_held_or_final_object_brings_no_receipts(world: World) -> None:
     a.claim([wanted("o1"), wanted("o2")])
     a.apply([SaveReceipt("r1", receipt(Span("o1", 0, 10), Span("o2", 0, 10))), Finish("o2", 1, "done")])
     assert [list(claim.receipts) for claim in b.claim([wanted("o1"), wanted("o2")])] == [[], []]
+
+
+def test_a_receipt_comes_back_under_the_id_it_was_saved_by(world: World) -> None:
+    store = world.store()
+    store.claim([wanted()])
+    store.apply([SaveReceipt("saved-as", receipt(Span("o1", 0, 10), id=""))])
+    (found,) = store.claim([wanted()])[0].receipts
+    assert found == receipt(Span("o1", 0, 10), id="saved-as")
+    store.apply([DropReceipts([found.id])])
+    assert list(store.claim([wanted()])[0].receipts) == []
+
+
+def test_a_receipt_known_to_be_final_says_so_after_a_restart(world: World) -> None:
+    store = world.store("a")
+    store.claim([wanted()])
+    final = dataclasses.replace(receipt(Span("o1", 0, 10)), ack_id=None)
+    store.apply([SaveReceipt("r1", receipt(Span("o1", 0, 10))), SaveReceipt("r1", final)])
+    store.leave()
+    assert list(world.store("b").claim([wanted()])[0].receipts) == [final]
 
 
 # -- questions
