@@ -1,0 +1,337 @@
+"""Splunk HTTP Event Collector: send a batch, say what its answer means, ask for acknowledgements.
+
+    sink = HecSink(["https://splunk.example.com:8088"], token, clock=clock)
+    receipt = sink.send(batch, lane=0)
+    sink.ask([receipt])                  # -> [True] once it is indexed
+
+Each lane has, at each endpoint, its own connection, channel and cookies: ackIds count per channel, and
+live in one indexer's memory. A lane prefers its own endpoint and moves on to the next when that is down
+or full; the failed one rests meanwhile.
+
+Whether the token acknowledges is learnt from the answers (`ack="auto"`): an accepted POST carries an ackId
+or does not. Pages: Splunk docs, "HTTP Event Collector REST API endpoints", "About HTTP Event Collector
+Indexer Acknowledgment".
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import uuid
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+from collector.accel import gzip_compress
+from collector.errors import CollectorError, Fatal, Refused, Retry
+from collector.model import Batch, Receipt
+from collector.ports import Clock
+from collector.sinks.envelope import ENVELOPE_BYTES, render_envelopes
+from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
+from collector.sinks.wire import Endpoint, Wire
+
+__all__ = ["REST_SECONDS", "HecSink"]
+
+#: How long an endpoint that failed is left alone while another one works.
+REST_SECONDS = 30.0
+
+_EVENT = "/services/collector/event"
+_ACK = "/services/collector/ack"
+_HEALTH = "/services/collector/health"
+_NO_DATA, _ACK_DISABLED = 5, 14
+_MEANINGS = (*CODES.values(), *STATUSES.values())
+#: Nothing was taken, and another endpoint may do better.
+_ELSEWHERE = frozenset({each.code for each in _MEANINGS if each.elsewhere} | {"hec_unreachable"})
+#: The endpoint is in trouble, but may have taken the batch: the engine decides when to repeat it.
+_AMBIGUOUS = frozenset({"hec_timeout", "hec_connection_lost"})
+
+
+class HecSink:
+    """Implements `ports.Sink`. Thread safe; one sender per lane.
+
+    `token` may be a function, asked at every request, for tokens that are rotated. `rng` makes the channel
+    GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means the
+    environment's HTTPS_PROXY and NO_PROXY. `ca_file` replaces the system's authorities.
+    """
+
+    name = "hec"
+    envelope_bytes = ENVELOPE_BYTES
+
+    def __init__(
+        self, urls: Sequence[str], token: Union[str, Callable[[], str]],
+        *, clock: Clock, rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto",
+        gzip: bool = True, event_identity: bool = True, ca_file: str = "", tls_verify: bool = True,
+        proxy_url: str = "", connect_timeout_seconds: float = 10.0, reply_timeout_seconds: float = 60.0,
+    ) -> None:  # fmt: skip
+        if not urls:
+            raise Fatal("there is no HEC URL", code="hec_url", where="hec_url", hint="Set hec_url")
+        if ack not in ("auto", "on", "off"):
+            raise Fatal(f"hec_ack = {ack!r}", code="hec_ack", where="hec_ack", hint="Use auto, on or off")
+        self.lanes = lanes
+        self._endpoints = [Endpoint.parse(url) for url in urls]
+        self._token = token
+        self._clock = clock
+        self._rng = rng or random.SystemRandom()
+        self._ack = ack
+        self._identity = event_identity
+        known = {"auto": None, "on": True, "off": False}[ack]
+        self._habits = {each.url: _Habits(acknowledges=known, gzip=gzip) for each in self._endpoints}
+        self._channels: Dict[Tuple[int, str], _Channel] = {}
+        self._resting: Dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._wire = Wire(
+            ca_file=ca_file, tls_verify=tls_verify, proxy_url=proxy_url,
+            connect_timeout_seconds=connect_timeout_seconds, reply_timeout_seconds=reply_timeout_seconds,
+        )  # fmt: skip
+
+    def send(self, batch: Batch, *, lane: int) -> Receipt:
+        """POST the batch to the lane's endpoint, or to the next ones if that has not taken it.
+
+        Retry (hec_busy, hec_unreachable, hec_timeout, ...), Refused (hec_invalid_format, hec_too_large, ...)
+        or Fatal scope "output" (hec_token_..., hec_index, hec_tls, hec_wrong_url, ...).
+        """
+        if not batch.count:
+            return Receipt(self.name, batch.spans, self._clock.now())
+        body = _Body(render_envelopes(batch.slices, identity=self._identity))
+        failed: Optional[Retry] = None
+        for endpoint in self._awake(lane):
+            try:
+                return self._deliver(endpoint, body, batch, lane=lane)
+            except Retry as error:
+                failed = error
+                if error.code in _ELSEWHERE or error.code in _AMBIGUOUS:
+                    self._rest(endpoint)
+                if error.code not in _ELSEWHERE:
+                    raise
+        assert failed is not None
+        raise failed
+
+    def ask(self, receipts: Sequence[Receipt]) -> Sequence[bool]:
+        """Ask HEC about receipts of one endpoint and channel.
+
+        An endpoint that is no longer configured is not asked (our token is not for it): False.
+        """
+        waiting = [receipt for receipt in receipts if receipt.ack_id is not None]
+        if not waiting:
+            return [True] * len(receipts)
+        first = waiting[0]
+        endpoint = next((each for each in self._endpoints if each.url == first.endpoint), None)
+        if endpoint is None:
+            return [receipt.ack_id is None for receipt in receipts]
+        cookies = {name: text for receipt in waiting for name, text in receipt.cookies.items()}
+        ids = [receipt.ack_id for receipt in waiting]
+        answer = self._ask(endpoint, _Channel(first.channel, cookies), ids)
+        if answer.acks is not None and answer.status == 200:
+            true = {name for name, value in answer.acks.items() if value is True}
+            return [receipt.ack_id is None or str(receipt.ack_id) in true for receipt in receipts]
+        if answer.code == _ACK_DISABLED and self._ack != "on":
+            # Somebody turned it off: what is open can never be confirmed and will be sent again.
+            self._habits[endpoint.url].acknowledges = False
+            return [receipt.ack_id is None for receipt in receipts]
+        raise self._side_error(endpoint, answer)
+
+    def abandon(self, receipt: Receipt) -> None:
+        """Retire the receipt's channel: an indexer that restarted never confirms what it forgot."""
+        with self._lock:
+            for seat, channel in list(self._channels.items()):
+                if channel.guid == receipt.channel:
+                    del self._channels[seat]
+
+    def check(self) -> None:
+        """Ask each endpoint for its health, then POST nothing: code 5 (no data) proves the token good.
+
+        Nothing is indexed. Whether the token may write to an index shows only at a real event. Raises the
+        first Fatal, or the last Retry if no endpoint is fit.
+        """
+        failed: Optional[Retry] = None
+        fit = 0
+        for endpoint in self._endpoints:
+            try:
+                self._check(endpoint)
+                fit += 1
+            except Retry as error:
+                failed = error
+        if failed is not None and not fit:
+            raise failed
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._wire.close()
+
+    # sending
+
+    def _deliver(self, endpoint: Endpoint, body: _Body, batch: Batch, *, lane: int) -> Receipt:
+        channel = self._channel(lane, endpoint)
+        answer = self._post(endpoint, channel, body, lane=lane)
+        if self._adapts(endpoint, answer):
+            answer = self._post(endpoint, channel, body, lane=lane)
+        if not answer.taken:
+            refused = meaning_of(answer).fate == REFUSED
+            raise error_of(
+                answer, where=endpoint.url, now=self._clock.now(), count=batch.count,
+                keeps_prefix=refused and not self._acknowledges(endpoint),
+            )  # fmt: skip
+        return self._receipt(endpoint, channel, answer, batch)
+
+    def _post(self, endpoint: Endpoint, channel: _Channel, body: _Body, *, lane: int) -> Answer:
+        habits = self._habits[endpoint.url]
+        headers = self._headers(channel if habits.channel else None)
+        if habits.gzip:
+            headers["Content-Encoding"] = "gzip"
+        sent = body.packed if habits.gzip else body.plain
+        reply = self._wire.exchange(endpoint, "POST", _EVENT, headers=headers, body=sent, lane=lane)
+        channel.remember(reply.cookies)
+        return read(reply)
+
+    def _adapts(self, endpoint: Endpoint, answer: Answer) -> bool:
+        """Whether the endpoint wants to be spoken to differently; then the request is repeated once."""
+        habits = self._habits[endpoint.url]
+        if answer.status == 415 and habits.gzip:
+            habits.gzip = False
+            return True
+        if answer.code == _ACK_DISABLED and self._ack != "on" and habits.channel:
+            habits.channel = habits.acknowledges = False
+            return True
+        return False
+
+    def _receipt(self, endpoint: Endpoint, channel: _Channel, answer: Answer, batch: Batch) -> Receipt:
+        now = self._clock.now()
+        if self._ack == "on" and answer.ack_id is None:
+            raise error_of(Answer(answer.status, _ACK_DISABLED, "no ackId"), where=endpoint.url, now=now)
+        if self._ack != "off":
+            self._habits[endpoint.url].acknowledges = answer.ack_id is not None
+        ack_id = answer.ack_id if self._ack != "off" else None
+        return Receipt(
+            self.name, batch.spans, now, endpoint.url, channel.guid, ack_id, dict(channel.cookies)
+        )
+
+    def _acknowledges(self, endpoint: Endpoint) -> bool:
+        """Whether the token acknowledges. Before the first accepted POST only HEC can tell; True if unsure.
+
+        Believing in acknowledgements that are not there costs repeats; the opposite could cost events.
+        """
+        habits = self._habits[endpoint.url]
+        if habits.acknowledges is None:
+            try:
+                answer = self._ask(endpoint, _Channel(self._guid()), [0])
+            except CollectorError:
+                return True
+            if answer.code == _ACK_DISABLED:
+                habits.acknowledges = False
+            elif answer.acks is not None:
+                habits.acknowledges = True
+        return habits.acknowledges is not False
+
+    # asking and checking
+
+    def _ask(self, endpoint: Endpoint, channel: _Channel, ids: Sequence[Optional[int]]) -> Answer:
+        body = json.dumps({"acks": list(ids)}).encode()
+        headers = self._headers(channel)
+        return read(self._wire.exchange(endpoint, "POST", _ACK, headers=headers, body=body, errand="ask"))
+
+    def _check(self, endpoint: Endpoint) -> None:
+        headers = self._headers(_Channel(self._guid()))
+        health = read(self._wire.exchange(endpoint, "GET", _HEALTH, headers=headers, errand="check"))
+        if health.status in (429, 503):
+            raise self._side_error(endpoint, health)
+        answer = read(self._wire.exchange(endpoint, "POST", _EVENT, headers=headers, errand="check"))
+        if not answer.taken and answer.code != _NO_DATA:
+            raise self._side_error(endpoint, answer)
+        if self._ack == "on":
+            asked = self._ask(endpoint, _Channel(self._guid()), [0])
+            if asked.acks is None:
+                raise self._side_error(endpoint, asked)
+
+    def _side_error(self, endpoint: Endpoint, answer: Answer) -> CollectorError:
+        """An error outside of `send`, where no event can be at fault."""
+        error = error_of(answer, where=endpoint.url, now=self._clock.now())
+        if isinstance(error, Refused):
+            return Retry(error.what, code=error.code, where=error.where)
+        return error
+
+    # lanes, channels, endpoints
+
+    def _headers(self, channel: Optional[_Channel]) -> Dict[str, str]:
+        headers = {
+            "Authorization": f"Splunk {self._current_token()}",
+            "Content-Type": "application/json",
+            "User-Agent": "audit-s3",
+        }
+        if channel is not None:
+            headers["X-Splunk-Request-Channel"] = channel.guid
+        if channel is not None and channel.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={text}" for name, text in channel.cookies.items())
+        return headers
+
+    def _current_token(self) -> str:
+        token = (self._token if isinstance(self._token, str) else self._token()).strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            # Said here because http.client would print the token with its complaint.
+            raise Fatal(
+                "hec_token is empty, or has characters that no token has", code="hec_token_invalid",
+                where="hec_token", hint="It is the token's value, a GUID, without 'Splunk' before it",
+                scope="output",
+            )  # fmt: skip
+        return token
+
+    def _channel(self, lane: int, endpoint: Endpoint) -> _Channel:
+        with self._lock:
+            seat = (lane, endpoint.url)
+            if seat not in self._channels:
+                self._channels[seat] = _Channel(self._guid())
+            return self._channels[seat]
+
+    def _guid(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+    def _awake(self, lane: int) -> List[Endpoint]:
+        """The endpoints to try, the lane's own first; if all are resting, the one that rests longest."""
+        now = self._clock.monotonic()
+        start = lane % len(self._endpoints)
+        ordered = self._endpoints[start:] + self._endpoints[:start]
+        with self._lock:
+            until = {each.url: self._resting.get(each.url, now) for each in ordered}
+        awake = [each for each in ordered if until[each.url] <= now]
+        return awake or [min(ordered, key=lambda each: until[each.url])]
+
+    def _rest(self, endpoint: Endpoint) -> None:
+        with self._lock:
+            self._resting[endpoint.url] = self._clock.monotonic() + REST_SECONDS
+
+
+@dataclass
+class _Channel:
+    """A client's place at one endpoint: its GUID and the cookies that lead back to the same indexer."""
+
+    guid: str
+    cookies: Dict[str, str] = field(default_factory=dict)
+
+    def remember(self, set_cookies: Sequence[str]) -> None:
+        for header in set_cookies:
+            pair, _, attributes = header.partition(";")
+            name, equals, text = pair.partition("=")
+            if equals and "max-age=0" in attributes.replace(" ", "").lower():
+                self.cookies.pop(name.strip(), None)
+            elif equals:
+                self.cookies[name.strip()] = text.strip()
+
+
+@dataclass
+class _Habits:
+    """How one endpoint wants to be spoken to, as far as we know."""
+
+    acknowledges: Optional[bool]
+    gzip: bool
+    channel: bool = True
+
+
+@dataclass
+class _Body:
+    """One request's bytes; compressed at most once, however many endpoints are tried."""
+
+    plain: bytes
+
+    @cached_property
+    def packed(self) -> bytes:
+        return gzip_compress(self.plain)
