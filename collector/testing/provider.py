@@ -224,6 +224,8 @@ class Provider:
         """The policy a collector needs, as JSON text; `without` leaves one action out."""
         queue = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
         queue += ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+        # AWS checks batches under the singular actions; ministack wants them named.
+        queue += ["sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch"]
         rights = {self.queue_arn: queue}
         if self.bucket:
             objects = ["s3:GetObject", "s3:GetObjectVersion"]
