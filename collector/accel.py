@@ -1,0 +1,135 @@
+"""The one door to msgspec and isal: twice to five times faster, and the same bytes without them.
+
+Every function here has a pure-Python twin, in this module (`zlib`) or in its caller (`decode` walks
+records with the standard library). The environment variable AUDIT_S3_ACCELERATORS=off closes the
+door. `active()` names what is in use, for `check` and the start-up line.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import Any, List, Optional, Protocol, Sequence, Tuple, Type
+
+__all__ = [
+    "INFLATE_ERRORS", "Inflater", "JsonWindows", "active", "crc32", "gzip_compress", "inflater",
+    "json_windows",
+]  # fmt: skip
+
+_wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
+
+_isal: Any = None
+_msgspec: Any = None
+if _wanted:
+    try:
+        from isal import isal_zlib as _isal
+    except ImportError:
+        _isal = None
+    try:
+        import msgspec as _msgspec
+    except ImportError:
+        _msgspec = None
+
+#: What a corrupt stream raises, whichever library reads it.
+INFLATE_ERRORS: Tuple[Type[Exception], ...] = (zlib.error,) if _isal is None else (zlib.error, _isal.error)
+
+#: 16 + 15: gzip header and trailer, the largest window.
+_GZIP = 31
+#: The same window without header and trailer.
+_DEFLATE = -15
+
+
+class Inflater(Protocol):
+    """One raw deflate stream, as `zlib.decompressobj` reads it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
+
+
+def active() -> Tuple[str, ...]:
+    """The accelerators in use, by name."""
+    return tuple(name for name, module in (("isal", _isal), ("msgspec", _msgspec)) if module is not None)
+
+
+def inflater(*, accelerated: bool = True) -> Inflater:
+    """A reader of one raw deflate stream.
+
+    Raw, because both libraries throw away the last output of a stream whose gzip trailer is wrong.
+    """
+    library: Any = _isal if accelerated and _isal is not None else zlib
+    found: Inflater = library.decompressobj(_DEFLATE)
+    return found
+
+
+def crc32(piece: bytes, value: int) -> int:
+    """The running CRC-32 of gzip's trailer."""
+    library: Any = zlib if _isal is None else _isal
+    checksum: int = library.crc32(piece, value)
+    return checksum
+
+
+def gzip_compress(payload: bytes) -> bytes:
+    """One gzip member at level 1: the level at which a request body costs less than it saves.
+
+    The compressed bytes differ between isal and zlib; what they inflate to does not.
+    """
+    if _isal is not None:
+        packed: bytes = _isal.compress(payload, 1, _GZIP)
+        return packed
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
+    return packer.compress(payload) + packer.flush()
+
+
+#: Bodies, and for each the JSON text of its time fields in the order asked for (None if absent).
+Columns = Tuple[List[bytes], List[Sequence[Any]]]
+
+
+class JsonWindows:
+    """Splits a window of JSON text into records, and reads their top-level time fields.
+
+    Both methods answer None unless every record is a JSON object that the grammar of RFC 8259 allows;
+    the caller then walks the window record by record. They do not look at UTF-8 inside strings.
+    """
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        raw, names = _msgspec.Raw, [f"field{index}" for index in range(len(fields))]
+        record = _msgspec.defstruct(
+            "TimeFields", [(name, raw, None) for name in names], rename=dict(zip(names, fields)), gc=False
+        )
+        self._columns = _msgspec.structs.astuple
+        self._raws = _msgspec.json.Decoder(List[raw])  # type: ignore[valid-type]
+        self._array = _msgspec.json.Decoder(List[record])  # type: ignore[valid-type]
+        self._line = _msgspec.json.Decoder(record)
+        self._refusals = (_msgspec.DecodeError, RecursionError)
+
+    def elements(self, array: bytes) -> Optional[Columns]:
+        """The elements of one whole JSON array, as slices of its own bytes."""
+        try:
+            times = self._array.decode(array)
+            bodies = [bytes(raw) for raw in self._raws.decode(array)]
+        except self._refusals:
+            return None
+        return bodies, [self._columns(record) for record in times]
+
+    def lines(self, text: bytes, count: int) -> Optional[List[Sequence[Any]]]:
+        """The time fields of `count` records. None as well if there are more, or fewer."""
+        try:
+            times = self._line.decode_lines(text)
+        except self._refusals:
+            return None
+        return [self._columns(record) for record in times] if len(times) == count else None
+
+
+def json_windows(fields: Sequence[str], *, accelerated: bool = True) -> Optional[JsonWindows]:
+    """The accelerated splitter, or None: then the caller's own walk is all there is."""
+    if _msgspec is None or not accelerated:
+        return None
+    return JsonWindows(fields)

@@ -1,0 +1,111 @@
+"""Event times: what providers write, as exact decimal text of epoch seconds.
+
+No float is ever made: "2026-05-04T10:15:02.412Z" becomes "1777889702.412", 1777889702412345678
+(nanoseconds) becomes "1777889702.412345". Digits beyond microseconds are cut, not rounded. A time
+before the year 2000 or more than a day ahead of `now` is not believed: it is somebody's other number.
+`datetime.fromisoformat` is not used because it refuses "Z" before Python 3.11.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Dict, Optional
+
+__all__ = ["Times"]
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EARLIEST = 946684800
+_DAY = 86400
+_REMEMBERED = 4096
+
+_SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
+_REST = re.compile(r"(?:[.,](\d+))? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+class Times:
+    """Reads the times of one object. Not for several threads: it remembers the seconds it has seen."""
+
+    def __init__(self, *, now: float, zone_minutes: int = 0) -> None:
+        self._latest = int(now) + _DAY
+        self._naive = zone_minutes * 60
+        self._seconds: Dict[str, Optional[int]] = {}
+        self._utc: Dict[str, str] = {}
+
+    def read(self, text: str) -> Optional[str]:
+        """Epoch seconds with at most six decimals, or None if `text` is no credible time."""
+        known = self._utc.get(text[:19])
+        if known is not None:
+            rest = text[19:]
+            if rest == "Z":
+                return known
+            fraction = rest[1:-1]
+            if rest[:1] == "." and rest[-1:] == "Z" and fraction.isdigit() and fraction.isascii():
+                return f"{known}.{fraction[:6]}"
+        return self._iso(text) if text[4:5] == "-" else self._number(text)
+
+    def _iso(self, text: str) -> Optional[str]:
+        rest = _REST.fullmatch(text, 19)
+        second = self._second(text[:19]) if rest else None
+        if rest is None or second is None:
+            return None
+        zone = rest.group(2)
+        epoch = second - (self._naive if zone is None else _offset_seconds(zone))
+        fraction = rest.group(1)
+        if not _EARLIEST <= epoch <= self._latest:
+            return None
+        return f"{epoch}.{fraction[:6]}" if fraction else str(epoch)
+
+    def _second(self, text: str) -> Optional[int]:
+        """Epoch seconds of a date and time read as UTC; remembered."""
+        if text not in self._seconds:
+            if len(self._seconds) >= _REMEMBERED:
+                self._seconds.clear()
+                self._utc.clear()
+            epoch = self._seconds[text] = _epoch(text)
+            if epoch is not None and _EARLIEST <= epoch <= self._latest:
+                self._utc[text] = str(epoch)
+        return self._seconds[text]
+
+    def _number(self, text: str) -> Optional[str]:
+        """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size."""
+        if text.isdigit() and text.isascii() and text[0] != "0":
+            places = 0 if len(text) < 12 else 3 if len(text) < 15 else 6 if len(text) < 18 else 9
+            whole, fraction = text[: len(text) - places], text[len(text) - places :][:6]
+            if len(whole) > 11 or not _EARLIEST <= int(whole) <= self._latest:
+                return None
+            return f"{whole}.{fraction}" if fraction else whole
+        if not _NUMBER.fullmatch(text):
+            return None
+        value = Decimal(text)
+        places = 0 if value < 10**11 else 3 if value < 10**14 else 6 if value < 10**17 else 9
+        value = value.scaleb(-places)
+        if not _EARLIEST <= value <= self._latest:
+            return None
+        whole, _, fraction = f"{value:f}".partition(".")
+        return f"{whole}.{fraction[:6]}" if fraction else whole
+
+
+def _epoch(text: str) -> Optional[int]:
+    """Second 60 is read as 59, and 24:00:00 as the next midnight: both are written, rarely."""
+    match = _SECOND.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
+        return None
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
+    return days * _DAY + hour * 3600 + minute * 60 + min(second, 59)
+
+
+def _offset_seconds(zone: str) -> int:
+    if zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == "-" else seconds

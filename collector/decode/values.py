@@ -1,0 +1,192 @@
+"""One JSON value to one event: where it ends, whether it is JSON that may stand unquoted, its time.
+
+Text is read as latin-1, in which every byte is one character: offsets in the text are offsets in the
+bytes, and invalid UTF-8 inside a string stops nobody. Numbers are kept as they are spelt, so that no
+digit is lost and no huge one is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from collector import accel
+from collector.decode.blocks import Run
+from collector.decode.scan import TOO_LARGE, UNFINISHED, value_end
+from collector.decode.times import Times
+from collector.model import Format
+
+__all__ = ["Gather", "JsonReader"]
+
+_BRACKETS = ("{", "[")
+
+
+class Seen(NamedTuple):
+    """One value: the offset after it or a verdict of `scan`; `plain` if RFC 8259 allows it."""
+
+    end: int
+    parsed: Any
+    plain: bool
+
+
+class JsonReader:
+    """Reads the values of one object. Not for several threads."""
+
+    def __init__(self, format: Format, *, now: float, accelerated: bool = True) -> None:
+        self.max_bytes = format.max_event_bytes
+        self.windows = accel.json_windows(format.time_fields, accelerated=accelerated)
+        self._times = Times(now=now, zone_minutes=format.zone_minutes)
+        self._fields = [name.encode("utf-8").decode("latin-1") for name in format.time_fields]
+        self._odd = False
+        self._raw_decode = json.JSONDecoder(
+            parse_int=str, parse_float=str, parse_constant=self._constant
+        ).raw_decode
+
+    def read(self, data: bytes, text: str, start: int, *, ended: bool = False) -> Seen:
+        """The value at `start` of `data`, whose latin-1 text is `text`; no white space before it.
+
+        A scalar that ends with the data is unfinished unless `ended`.
+        """
+        if text[start : start + 1] in _BRACKETS or text.startswith('"', start):
+            self._odd = False
+            try:
+                parsed, end = self._raw_decode(text, start)
+            except (ValueError, RecursionError):
+                return self._judged(data, start, ended)
+            return Seen(end if end - start <= self.max_bytes else TOO_LARGE, parsed, not self._odd)
+        return self._judged(data, start, ended)
+
+    def event(self, body: bytes, seen: Seen) -> Tuple[bytes, Optional[str], bool, str]:
+        """Body, time, is_json and note. Only objects and arrays are JSON events: HEC refuses null."""
+        is_json = seen.plain and isinstance(seen.parsed, (dict, list))
+        note = "deep_json" if seen.parsed is None and body[:1] in (b"{", b"[") else ""
+        if not body.isascii():
+            body, note = _readable(body, note)
+        if is_json and (b"\\ud" in body or b"\\uD" in body) and _has_lone_surrogate(seen.parsed):
+            is_json = False
+        return body, self._time(seen.parsed), is_json, note
+
+    def elements(self, text: bytes) -> Optional[Run]:
+        """All elements of `text`, the inside of an array, at once; None if one of them is unusual."""
+        if self.windows is None or not _is_usual(text):
+            return None
+        columns = self.windows.elements(b"[%b]" % text)
+        if columns is None or max(map(len, columns[0]), default=0) > self.max_bytes:
+            return None
+        return Run(columns[0], self._raw_times(columns[1]), True)
+
+    def lines(self, text: bytes) -> Optional[Run]:
+        """All lines of `text` at once; None unless each is one plain JSON object and nothing else.
+
+        A line that begins with a brace, after one that ends with one, begins a new value: inside a
+        value a comma would stand between them. So as many values as lines means one on each.
+        """
+        end = b"\r\n" if text.endswith(b"\r\n") else b"\n"
+        text = text[: len(text) - len(end)] if text.endswith(end) else text
+        bodies = text.split(end)
+        joints = text.count(b"}" + end + b"{")
+        if not (text.startswith(b"{") and text.endswith(b"}") and joints == len(bodies) - 1):
+            return None
+        if self.windows is None or not _is_usual(text) or max(map(len, bodies)) > self.max_bytes:
+            return None
+        fields = self.windows.lines(text, len(bodies))
+        return None if fields is None else Run(bodies, self._raw_times(fields), True)
+
+    def _judged(self, data: bytes, start: int, ended: bool) -> Seen:
+        """By the referee, who sees no more of the value than an event may have, and a byte."""
+        piece = data[start : start + self.max_bytes + 1]
+        whole = ended and start + len(piece) == len(data)
+        end = value_end(piece, 0, ended=whole)
+        if end == UNFINISHED and len(piece) > self.max_bytes:
+            return Seen(TOO_LARGE, None, False)
+        if end > self.max_bytes:
+            return Seen(TOO_LARGE, None, False)
+        return Seen(start + end if end >= 0 else end, None, False)
+
+    def _constant(self, name: str) -> str:
+        """NaN and the infinities are not JSON, but they are somebody's events."""
+        self._odd = True
+        return name
+
+    def _time(self, parsed: Any) -> Optional[str]:
+        if not isinstance(parsed, dict):
+            return None
+        for name in self._fields:
+            value = parsed.get(name)
+            if isinstance(value, str):
+                time = self._times.read(value)
+                if time is not None:
+                    return time
+        return None
+
+    def _raw_times(self, rows: Iterable[Sequence[Any]]) -> List[Optional[str]]:
+        read, times = self._times.read, []
+        for row in rows:
+            time = None
+            for raw in row:
+                if raw is not None:
+                    time = read(_inner_text(str(raw, "latin-1")))
+                    if time is not None:
+                        break
+            times.append(time)
+        return times
+
+
+class Gather:
+    """Collects events one at a time into runs of alike ones."""
+
+    def __init__(self) -> None:
+        self._runs: List[Run] = []
+        self._kind: Optional[Tuple[bool, str]] = None
+
+    def add(self, body: bytes, time: Optional[str], is_json: bool, note: str = "") -> None:
+        if self._kind != (is_json, note):
+            self._kind = (is_json, note)
+            self._runs.append(Run([], [], is_json, note))
+        self._runs[-1].bodies.append(body)
+        self._runs[-1].times.append(time)
+
+    def add_runs(self, runs: Iterable[Run]) -> None:
+        self._runs.extend(runs)
+        self._kind = None
+
+    @property
+    def runs(self) -> List[Run]:
+        return self._runs
+
+
+def _inner_text(text: str) -> str:
+    """What a JSON string says, or a number's own spelling."""
+    if text[0] != '"':
+        return text
+    return text[1:-1] if "\\" not in text else str(json.loads(text))
+
+
+def _is_usual(text: bytes) -> bool:
+    """Valid UTF-8, which the accelerator does not check, and no escape that might be half a pair."""
+    if b"\\ud" in text or b"\\uD" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _readable(body: bytes, note: str) -> Tuple[bytes, str]:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        replaced = body.decode("utf-8", "replace").encode("utf-8")
+        return replaced, f"{note}, encoding_error" if note else "encoding_error"
+    return body, note
+
+
+def _has_lone_surrogate(parsed: Any) -> bool:
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
