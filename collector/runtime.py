@@ -48,19 +48,20 @@ def run(
     checkpoint_dir: Optional[str] = None,
     stdout: Optional[BinaryIO] = None,
     refs: Sequence[ObjectRef] = (),
+    leads: bool = True,
     summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
     0: all that was met is delivered; 1: something failed, was returned or is in quarantine. Raises Fatal
-    if no input could be started. `refs` are fetched in addition, by command. `summary` gets each input's
-    counters at the end.
+    if no input could be started. `refs` are fetched in addition, by command. Of several processes only
+    the one that `leads` reconciles and prunes. `summary` gets each input's counters at the end.
     """
     stream = stdout if stdout is not None else sys.stdout.buffer
     runners = _start_all(inputs, once=once, checkpoint_dir=checkpoint_dir, stdout=stream)
     timetable = Timetable()
     for runner in runners:
-        runner.schedule(timetable)
+        runner.schedule(timetable, leads=leads)
         runner.fetch(refs)
     timetable.start()
     try:
@@ -172,16 +173,18 @@ class Runner:
         self._threads.append(thread)
         thread.start()
 
-    def schedule(self, timetable: Timetable) -> None:
+    def schedule(self, timetable: Timetable, *, leads: bool = True) -> None:
         """What is periodic. Each job only puts work into the ledger."""
         if self._once:
             return
         settings = self._input.settings
         timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
-        timetable.every(86400.0, lambda: self._do("prune"), first_after_seconds=60.0)
         if self._adapters.assumes_role:
             every = settings.role_duration_seconds * REFRESH_SHARE
             timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
+        if not leads:
+            return
+        timetable.every(86400.0, lambda: self._do("prune"), first_after_seconds=60.0)
         if settings.reconcile_interval_seconds and settings.bucket:
             grace = float(settings.reconcile_grace_seconds)
             interval = float(settings.reconcile_interval_seconds)

@@ -20,14 +20,14 @@ THREADS = {"receiver": 2, "reader": 3, "settler": 2}
 FAULTY_STEPS = 6_000
 LAST_STEP = 120_000
 LIMITS = Limits(
-    workers=4, visibility_timeout_seconds=60, held_bytes=20_000, batch_max_bytes=4_000, ack_timeout_seconds=60.0,
-    ack_resume_seconds=20.0, wait_time_seconds=1, acks_per_channel=5,
+    workers=4, visibility_timeout_seconds=60, held_bytes=20_000, batch_max_bytes=4_000,
+    ack_timeout_seconds=60.0, ack_resume_seconds=20.0, wait_time_seconds=1, acks_per_channel=5,
 )  # fmt: skip
 
 
 @dataclass
 class Report:
-    """What a seed led to: `problems` is empty, or the engine is wrong."""
+    """What a seed led to: `problems` is empty, or the engine is wrong. `calls` counts port calls."""
 
     seed: int
     problems: list
@@ -35,7 +35,7 @@ class Report:
     repeated: int
     kills: int
     steps: int
-    bound: int
+    calls: int
 
 
 class Collector:
@@ -179,7 +179,8 @@ def _is_over(world, running, reconcile):
     if world.queue or any(one.engine.ledger.in_hand() or one.is_busy() for one in running):
         return False
     if reconcile:
-        return all(one.reconciled > 0 and one.engine.reconciler.is_idle for one in running) and _all_final(world)
+        swept = all(one.reconciled > 0 and one.engine.reconciler.is_idle for one in running)
+        return swept and _all_final(world)
     return True
 
 
@@ -208,11 +209,11 @@ def _judge(world, seed, kills, step, reconcile):
     if wrong:
         problems.append(f"good events in quarantine: {wrong[:2]}")
     problems += [f"row left open: {row.url}" for row in world.table.rows.values() if row.state == "open"]
-    if world.table.receipts:
-        problems.append(f"receipts left: {len(world.table.receipts)}") if kills == 0 else None
+    if world.table.receipts and kills == 0:
+        problems.append(f"receipts left: {len(world.table.receipts)}")
     repeated = sum(count - 1 for count in world.indexed.values() if count > 1)
-    faults = sum(world.calls.values())
-    return Report(seed, problems, sum(world.indexed.values()), repeated, kills, step, faults)
+    calls = sum(world.calls.values())
+    return Report(seed, problems, sum(world.indexed.values()), repeated, kills, step, calls)
 
 
 def faults_of(rng):

@@ -94,7 +94,8 @@ class World:
         texts = []
         for index in range(max(events, 1 if payload else 0)):
             bad = self.rng.random() < self.faults.poison_event
-            texts.append(f"{'bad' if bad else 'event'}-{number}-{index}-" + "x" * self.rng.choice((5, 300, 900)))
+            name = f"{'bad' if bad else 'event'}-{number}-{index}-"
+            texts.append(name + "x" * self.rng.choice((5, 300, 900)))
             if bad:
                 self.refused.add(texts[-1])
         if payload:

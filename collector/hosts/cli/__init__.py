@@ -25,8 +25,8 @@ VERBS: Dict[str, str] = {
     "run": "Collect: the service, or with --once until nothing is left.",
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
-    "quarantine": "List, show, retry or drop what could not be delivered.",
-    "explain": "Say how a message body is understood, or what an error code means.",
+    "quarantine": "List, show or drop what could not be delivered.",
+    "explain": "Say how a message body is understood.",
 }
 
 

@@ -22,6 +22,7 @@ __all__ = ["command"]
 @click.option("--sample", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True,
               help="With --dry-run: at most this many objects and messages.")
 @click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON at the end.")
+@click.option("--process", "number", type=int, default=None, hidden=True, help="Which of several this is.")
 @setting_flags
 def command(
     config_path: str,
@@ -31,6 +32,7 @@ def command(
     peek: bool,
     sample: int,
     summary: Optional[str],
+    number: Optional[int],
     **given: Any,
 ) -> None:
     """Collect audits: receive, fetch, forward, checkpoint, delete.
@@ -44,12 +46,18 @@ def command(
         from collector.hosts.dry_run import dry_run as look
 
         sys.exit(look(inputs, peek=peek, sample=sample, stdout=sys.stdout))
+    count = inputs[0].settings.processes
+    if count > 1 and number is None:
+        from collector.hosts.processes import supervise
+
+        sys.exit(supervise(count, sys.argv[1:], once=once))
     from collector import runtime
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    sys.exit(runtime.run(inputs, stop=stop, once=once, summary=_writer(summary) if summary else None))
+    write = _writer(summary) if summary else None
+    sys.exit(runtime.run(inputs, stop=stop, once=once, leads=not number, summary=write))
 
 
 def _writer(path: str) -> Any:

@@ -1,0 +1,95 @@
+"""`audit-s3 quarantine`: what could not be delivered, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, Dict, Iterator, List, Tuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from collector.config import Input
+from collector.errors import Poison
+from collector.hosts.cli.options import configured, load_inputs
+from collector.hosts.cli.stores import reading, writing
+from collector.ports import Quarantined
+
+__all__ = ["command"]
+
+
+@click.group("quarantine")
+def command() -> None:
+    """List, show or drop what could not be delivered."""
+
+
+@command.command("list")
+@configured
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_entries(config_path: str, input_name: str, form: str) -> None:
+    """List every entry, oldest first."""
+    entries = list(_entries(load_inputs(config_path, input_name, {})))
+    if form == "json":
+        for found, entry in entries:
+            print(json.dumps(_described(found, entry)))
+        return
+    table = Table("input", "id", "kind", "reason", "since", "where")
+    for found, entry in entries:
+        table.add_row(found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), entry.url)
+    Console(soft_wrap=True).print(table)
+
+
+@command.command("show")
+@configured
+@click.argument("entry_id", metavar="ID")
+def show(config_path: str, input_name: str, entry_id: str) -> None:
+    """Show one entry: what happened on stderr, its bytes on stdout."""
+    for found, entry in _entries(load_inputs(config_path, input_name, {})):
+        if entry.id == entry_id:
+            print(json.dumps(_described(found, entry)), file=sys.stderr)
+            sys.stdout.buffer.write(entry.body)
+            return
+    raise _unknown(entry_id)
+
+
+@command.command("drop")
+@configured
+@click.argument("entry_ids", metavar="ID...", nargs=-1, required=True)
+@click.confirmation_option(prompt="What is dropped cannot be delivered any more. Go on?")
+def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
+    """Give entries up for good."""
+    dropped = 0
+    for found in load_inputs(config_path, input_name, {}):
+        with writing(found) as store:
+            dropped += store.unquarantine(entry_ids) if store is not None else 0
+    print(f"dropped {dropped} of {len(entry_ids)}", file=sys.stderr)
+    sys.exit(0 if dropped == len(entry_ids) else 1)
+
+
+def _entries(inputs: List[Input]) -> Iterator[Tuple[Input, Quarantined]]:
+    for found in inputs:
+        with reading(found) as store:
+            if store is not None:
+                for entry in store.quarantine():
+                    yield found, entry
+
+
+def _described(found: Input, entry: Quarantined) -> Dict[str, Any]:
+    return {
+        "input": found.name, "id": entry.id, "kind": entry.kind, "reason": entry.reason,
+        "detail": entry.detail, "where": entry.url, "since": _moment(entry.created),
+        "bytes": len(entry.body), "event": entry.ordinal,
+    }  # fmt: skip
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _unknown(entry_id: str) -> Poison:
+    return Poison(
+        f"there is no entry {entry_id}", code="no_such_entry", where="quarantine",
+        hint="`audit-s3 quarantine list` shows what there is",
+    )  # fmt: skip

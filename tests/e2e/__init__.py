@@ -1,0 +1,1 @@
+"""The real process against a local AWS and the fake HEC."""

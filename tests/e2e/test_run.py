@@ -1,0 +1,221 @@
+"""The main job, on real input: what was uploaded arrives, each event once, and no message is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+
+import pytest
+
+from collector.testing.fake_hec import FakeHec
+from collector.testing.provider import Provider
+from tests.e2e.collector_process import ndjson, records, wait_for
+
+
+def _ids(lines):
+    events = [json.loads(line) for line in lines]
+    return Counter(event.get("eventId") or event.get("eventID") for event in events)
+
+
+def _expected(**counts):
+    return Counter(f"{name}-{i}" for name, count in counts.items() for i in range(count))
+
+
+@pytest.mark.parametrize("delivery", ["sns", "sns-raw", "s3"])
+def test_once_gives_exactly_what_was_uploaded_and_a_second_run_nothing(local_aws, collector, delivery):
+    provider = Provider(local_aws, "thrive", delivery=delivery)
+    provider.upload("audits/a b+c%25.json.gz", ndjson("one", 5))
+    provider.upload("audits/plain.json", ndjson("two", 3, compress=False))
+    provider.upload("audits/trail.json.gz", records("three", 4))
+    provider.upload("audits/members.gz", ndjson("four", 2) + ndjson("five", 2))
+    provider.upload("audits/empty.json", b"")
+    ours = collector(provider.handover())
+    assert _ids(ours.once()) == _expected(one=5, two=3, three=4, four=2, five=2)
+    assert provider.queue_depth() == 0
+    assert ours.once() == []
+
+
+def test_several_records_in_one_message_and_a_repeated_message(local_aws, collector):
+    provider = Provider(local_aws, "thrive", delivery="none")
+    for name in ("one", "two", "three"):
+        provider.upload(f"k/{name}", ndjson(name, 2))
+    provider.notify("k/one", "k/two", "k/three")
+    provider.notify("k/two")
+    ours = collector(provider.handover())
+    assert _ids(ours.once()) == _expected(one=2, two=2, three=2)
+    provider.notify("k/one")
+    assert ours.once() == []
+    assert provider.queue_depth() == 0
+
+
+def test_an_object_older_than_its_retention_is_fetched_all_the_same(local_aws, collector):
+    provider = Provider(local_aws, "thrive", delivery="none")
+    provider.upload("k/old", ndjson("old", 1))
+    record = provider.event_record("k/old")
+    record["eventTime"] = "2020-01-01T00:00:00.000Z"
+    provider.send_body(json.dumps({"Records": [record]}))
+    assert _ids(collector(provider.handover()).once()) == _expected(old=1)
+
+
+@pytest.mark.parametrize("acks", [False, True])
+def test_hec_gets_every_event_once_with_its_own_time_and_identity(ministack, collector, acks):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    provider.upload("k/one", ndjson("one", 1500))
+    provider.upload("k/two", records("two", 3))
+    with FakeHec(acks=acks) as hec:
+        ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token,
+                          "sourcetype": "thrive:audit", "index": "audit"})  # fmt: skip
+        assert ours.once() == []
+        events = hec.events
+    assert Counter(e["event"].get("eventId") or e["event"].get("eventID") for e in events) == _expected(
+        one=1500, two=3
+    )
+    one = next(e for e in events if e["event"].get("eventId") == "one-0")
+    assert one["source"] == f"s3://{provider.bucket}/k/one"
+    assert (one["time"], one["sourcetype"], one["index"]) == (1777889702.412, "thrive:audit", "audit")
+    assert len({(e["fields"]["s3_oid"], e["fields"]["s3_seq"]) for e in events}) == len(events)
+    assert provider.queue_depth() == 0
+
+
+def test_a_fifo_queue_is_drained_through_the_spool(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "policysync", fifo=True, bucket=False)
+    for number in range(25):
+        provider.send_body(json.dumps({"id": f"a-{number}", "evtTime": "2026-05-04 10:20:11.120"}))
+    ours = collector({**provider.handover(), "provider": "privacera-policysync"})
+    lines = [json.loads(line)["id"] for line in ours.once()]
+    assert sorted(lines) == sorted(f"a-{number}" for number in range(25))
+    assert provider.queue_depth() == 0
+
+
+def test_what_is_not_understood_is_in_quarantine_before_it_is_deleted(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    provider.send_body("what is this")
+    foreign = {"s3": {"bucket": {"name": "not-ours"}, "object": {"key": "k", "eTag": "e"}}}
+    record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", **foreign}
+    provider.send_body(json.dumps({"Records": [record]}))
+    provider.upload("k/broken.gz", ndjson("broken", 50)[:-20])
+    provider.upload("k/good", ndjson("good", 2))
+    for key in ("k/broken.gz", "k/good"):
+        provider.notify(key)
+    ours = collector(provider.handover())
+    lines = ours.once(code=1)
+    assert _ids(lines)["good-0"] == 1
+    assert provider.queue_depth() == 0
+    listed = ours.verb("quarantine", "list", "--format", "json")
+    reasons = sorted(json.loads(line)["reason"] for line in listed.splitlines())
+    assert reasons == ["foreign_bucket", "truncated_gzip", "unknown_body"]
+    assert ours.once() == []
+
+
+def test_a_missing_object_ends_as_gone_and_the_rest_flows_on(local_aws, collector):
+    provider = Provider(local_aws, "thrive", delivery="none")
+    provider.upload("k/gone", ndjson("gone", 1))
+    provider.notify("k/gone")
+    provider.client("s3").delete_object(Bucket=provider.bucket, Key="k/gone")
+    provider.upload("k/here", ndjson("here", 2))
+    provider.notify("k/here")
+    ours = collector(provider.handover())
+    done = ours.run("--once")
+    assert done.returncode == 1
+    assert _ids(done.stdout.splitlines()) == _expected(here=2)
+    assert b"state=gone" in done.stderr
+    assert provider.queue_depth() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_while_it_waits_for_messages(ministack, collector, number):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    ours = collector(provider.handover())
+    process = ours.start()
+    provider.upload("k/one", ndjson("one", 2))
+    wait_for(lambda: (ours.folder / "out").exists() and len(ours.output()) == 2)
+    wait_for(lambda: provider.queue_depth() == 0)
+    assert ours.stop(process, number=number) < 10
+    assert process.returncode == 0
+    assert "Traceback" not in ours.log
+
+
+def test_killed_in_the_middle_it_loses_nothing(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", visibility_timeout_seconds=5)
+    names = {f"o{number}": 20 for number in range(40)}
+    for name, count in names.items():
+        provider.upload(f"k/{name}", ndjson(name, count))
+    with FakeHec(acks=True) as hec:
+        hec.latency_seconds = 0.05
+        ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token,
+                          "visibility_timeout_seconds": 30})  # fmt: skip
+        process = ours.start()
+        wait_for(lambda: len(hec.events) > 100)
+        process.kill()
+        process.wait()
+        process = ours.start()
+        wait_for(lambda: provider.queue_depth() == 0, seconds=60)
+        ours.stop(process)
+        found = Counter(event["event"]["eventId"] for event in hec.events)
+    assert set(found) == set(_expected(**names))
+    repeated = sum(found.values()) - len(found)
+    assert repeated <= 400, "more than a batch a sender was repeated"
+
+
+def test_a_refused_token_deletes_nothing_and_recovers_by_itself(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    provider.upload("k/one", ndjson("one", 2))
+    with FakeHec() as hec:
+        ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": "wrong"})
+        done = ours.run("--once")
+        assert done.returncode == 1
+        assert b"hec_token" in done.stderr
+        assert provider.queue_depth() == 1
+        ours.configure({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token})
+        ours.once()
+        assert len(hec.events) == 2
+
+
+def test_six_mistakes_are_six_lines_and_exit_code_78(collector):
+    ours = collector({
+        "queu_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/q",
+        "role_arn": "not-an-arn",
+        "hec_url": "ftp://splunk",
+        "wait_time_seconds": "99",
+        "workers": "many",
+        "start_from": "yesterday",
+    })  # fmt: skip
+    done = ours.run("--once")
+    said = done.stderr.decode()
+    assert done.returncode == 78
+    for name in ("queu_url", "role_arn", "hec_url", "wait_time_seconds", "workers", "start_from"):
+        assert name in said
+    assert "queue_url" in said, "the nearest name is suggested"
+    assert "Traceback" not in said
+    assert done.stdout == b""
+
+
+def test_it_runs_from_the_environment_alone(ministack, collector, monkeypatch):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    provider.upload("k/one", ndjson("one", 2))
+    ours = collector({})
+    for name, value in provider.handover().items():
+        monkeypatch.setenv(f"AUDIT_S3_{name.upper()}", value)
+    monkeypatch.setenv("AUDIT_S3_OUTPUT", "stdout")
+    done = ours.run("--once", "--checkpoint-dir", str(ours.folder / "state"), config=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert _ids(done.stdout.splitlines()) == _expected(one=2)
+
+
+def test_a_secret_never_shows_whatever_goes_wrong(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    provider.upload("k/one", ndjson("one", 2))
+    values = {**provider.handover(), "log_level": "debug", "external_id": "wrong-external-id"}
+    done = collector(values).run("--once")
+    assert done.returncode == 1
+    assert values["aws_secret_access_key"].encode() not in done.stderr + done.stdout
+    assert provider.queue_depth() == 1
