@@ -12,7 +12,15 @@ from typing import Any, Dict, List, Sequence
 __all__ = ["session_policy"]
 
 _LIMIT = 2048
-_READ_QUEUE = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+#: AWS checks a batch as the plain action; the star is for those who check it by its own name (emulators).
+#: The stars cover the batch calls, which AWS counts as the single ones and emulators by their own names.
+_READ_QUEUE = [
+    "sqs:ReceiveMessage",
+    "sqs:ChangeMessageVisibility*",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+]
+_DELETE = "sqs:DeleteMessage*"
 _READ_OBJECT = ["s3:GetObject", "s3:GetObjectVersion"]
 _LIST = ["s3:ListBucket", "s3:GetBucketLocation"]
 
@@ -30,7 +38,7 @@ def session_policy(
     A queue or key that is not known by ARN is allowed by any name: the role itself still limits it.
     """
     partition = queue_arn.split(":")[1] if queue_arn else "aws"
-    actions = _READ_QUEUE if read_only else [*_READ_QUEUE, "sqs:DeleteMessage"]
+    actions = _READ_QUEUE if read_only else [*_READ_QUEUE, "sqs:DeleteMessage*"]
     statements: List[Dict[str, Any]] = [_allow(actions, [queue_arn or "*"])]
     if buckets:
         objects = [f"arn:{partition}:s3:::{bucket}/{prefix}*" for bucket in buckets]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -133,18 +134,18 @@ class LocalAws:
             answer.read()
 
     def stop(self) -> None:
-        """End the process and remove its log. May be called twice."""
+        """End the process and remove its files. May be called twice."""
         atexit.unregister(self.stop)
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(5)
+                self._process.wait(1)  # it would wait for long polls whose clients are gone
             except subprocess.TimeoutExpired:
                 self._process.send_signal(signal.SIGKILL)
                 self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self.log_path.unlink(missing_ok=True)
+        shutil.rmtree(self.log_path.parent, ignore_errors=True)
 
     def __enter__(self) -> LocalAws:
         return self
@@ -191,17 +192,19 @@ def _spawn(
         for name, value in os.environ.items()
         if not name.upper().startswith("AWS_") and not name.upper().endswith("_PROXY")
     }
-    file, name = tempfile.mkstemp(prefix=f"audit-s3-{kind}-", suffix=".log")
-    with os.fdopen(file, "wb") as log:
+    # A folder of its own: what it writes to TMPDIR (a pid file, say) goes with it, even if it is killed.
+    folder = Path(tempfile.mkdtemp(prefix=f"audit-s3-{kind}-"))
+    log_path = folder / "log"
+    with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", _RUNNER, "keep" if keep else "watch", *module],
-            env={**inherited, **settings, "GATEWAY_PORT": str(port)},
+            env={**inherited, **settings, "GATEWAY_PORT": str(port), "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C belongs to the parent, which may still need us to clean up
         )
-    return process, Path(name)
+    return process, log_path
 
 
 def _free_port() -> int:
