@@ -192,6 +192,8 @@ class _OpenS3Object:
                 chunk = self._read_once()
             except Retry as error:
                 failure = error
+                if self._taken == self._length and error.code != "checksum_mismatch":
+                    return b""  # the connection broke after the last byte: there is nothing to ask for
                 continue
             self._taken += len(chunk)
             return chunk

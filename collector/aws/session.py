@@ -134,7 +134,7 @@ class AwsSession:
         settings: Dict[str, Any] = {
             "connect_timeout": 10,
             "read_timeout": 60,  # three long polls of 20 s; and what rule 5 calls a stalled read
-            "retries": {"mode": "standard", "max_attempts": 3},
+            "retries": {"mode": "standard", "total_max_attempts": 3},
             "tcp_keepalive": True,
             "max_pool_connections": self.access.max_connections,
             "user_agent_extra": self.access.user_agent,

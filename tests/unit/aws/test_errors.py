@@ -1,0 +1,202 @@
+"""The table of AWS's errors."""
+
+from __future__ import annotations
+
+import socket
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from botocore import exceptions as boto
+from urllib3.exceptions import ProtocolError
+
+from collector.aws.errors import Call, error_code, translate, translate_code, translated
+from collector.errors import CollectorError, Fatal, Poison, Retry
+
+ROLE = "arn:aws:iam::111111111111:role/audit-access"
+GET = Call("s3:GetObject", "s3://b/k", "arn:aws:s3:::b/*", scope="object", role=ROLE)
+RECEIVE = Call("sqs:ReceiveMessage", "https://q", "arn:aws:sqs:eu-west-1:111111111111:q", scope="queue")
+
+
+def _answer(code: str, message: str = "", status: int = 400, operation: str = "Op", **headers: str) -> Any:
+    meta = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    return boto.ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, operation
+    )
+
+
+def _fate(error: CollectorError) -> tuple[str, str, str]:
+    return type(error).__name__, error.code, getattr(error, "scope", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "call", "fate"),
+    [
+        ("SlowDown", 503, GET, ("Retry", "throttled", "")),
+        ("ThrottlingException", 400, RECEIVE, ("Retry", "throttled", "")),
+        ("AWS.SimpleQueueService.RequestThrottled", 403, RECEIVE, ("Retry", "throttled", "")),
+        ("KMS.ThrottlingException", 400, GET, ("Retry", "throttled", "")),
+        ("InternalError", 500, GET, ("Retry", "aws_unavailable", "")),
+        ("SomethingNew", 503, GET, ("Retry", "aws_unavailable", "")),
+        ("SomethingNew", 400, GET, ("Retry", "aws_unexpected", "")),
+        ("OverLimit", 403, RECEIVE, ("Retry", "in_flight_full", "")),
+        ("NoSuchKey", 404, GET, ("Poison", "gone", "")),
+        ("NoSuchVersion", 404, GET, ("Poison", "gone", "")),
+        ("404", 404, GET, ("Poison", "gone", "")),
+        ("MethodNotAllowed", 405, GET, ("Poison", "gone", "")),
+        ("PreconditionFailed", 412, GET, ("Poison", "superseded", "")),
+        ("412", 412, GET, ("Poison", "superseded", "")),
+        ("InvalidObjectState", 403, GET, ("Poison", "archived", "")),
+        ("NoSuchBucket", 404, GET, ("Fatal", "bucket_missing", "object")),
+        ("AccessDenied", 403, GET, ("Fatal", "object_denied", "object")),
+        ("403", 403, GET, ("Fatal", "object_denied", "object")),
+        ("403", 403, RECEIVE, ("Fatal", "queue_denied", "queue")),
+        ("com.amazonaws.sqs#QueueDoesNotExist", 400, RECEIVE, ("Fatal", "queue_missing", "queue")),
+        ("AWS.SimpleQueueService.NonExistentQueue", 400, RECEIVE, ("Fatal", "queue_missing", "queue")),
+        ("ReceiptHandleIsInvalid", 400, RECEIVE, ("Poison", "lease_lost", "")),
+        ("KMS.DisabledException", 400, GET, ("Fatal", "kms_key_unusable", "kms")),
+        ("KMS.NotFoundException", 400, GET, ("Fatal", "kms_key_unusable", "kms")),
+        ("KMS.KMSInvalidStateException", 400, GET, ("Fatal", "kms_key_unusable", "kms")),
+        ("KmsAccessDenied", 400, RECEIVE, ("Fatal", "kms_denied", "queue")),
+        ("KmsThrottled", 400, RECEIVE, ("Retry", "throttled", "")),
+        ("ExpiredToken", 400, GET, ("Retry", "credentials_expired", "")),
+        ("AWS.SimpleQueueService.ExpiredToken", 400, RECEIVE, ("Retry", "credentials_expired", "")),
+        ("InvalidClientTokenId", 403, RECEIVE, ("Fatal", "credentials_invalid", "role")),
+        ("InvalidAccessKeyId", 403, GET, ("Fatal", "credentials_invalid", "role")),
+        ("SignatureDoesNotMatch", 403, GET, ("Fatal", "credentials_invalid", "role")),
+        ("RequestTimeTooSkewed", 403, GET, ("Fatal", "clock_skew", "role")),
+        ("PermanentRedirect", 301, GET, ("Fatal", "wrong_region", "object")),
+    ],
+)
+def test_every_code_has_one_fate(code: str, status: int, call: Call, fate: tuple[str, str, str]) -> None:
+    assert _fate(translate(_answer(code, status=status), call)) == fate
+
+
+def test_a_missing_object_is_believed_after_three_sightings() -> None:
+    error = translate(_answer("NoSuchKey", status=404), GET)
+    assert isinstance(error, Poison)
+    assert error.sightings == 3
+
+
+def test_a_denial_names_action_resource_role_and_whose_move_it_is() -> None:
+    error = translate(_answer("AccessDenied", "User is not authorized", 403), GET)
+    assert error.where == "s3://b/k"
+    assert error.hint.startswith("Provider: attach s3:GetObject on arn:aws:s3:::b/* to role " + ROLE)
+
+
+@pytest.mark.parametrize(
+    ("message", "start"),
+    [
+        ("... because no session policy allows the s3:GetObject action", "You: the session_policy"),
+        ("... with an explicit deny in a resource-based policy", "Provider: an explicit deny"),
+    ],
+)
+def test_the_kind_of_denial_decides_whose_move_it_is(message: str, start: str) -> None:
+    assert translate(_answer("AccessDenied", message, 403), GET).hint.startswith(start)
+
+
+def test_a_denied_key_is_told_from_a_denied_object() -> None:
+    key = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
+    message = (
+        f"User: x is not authorized to perform: kms:Decrypt on resource: {key} because no policy allows it"
+    )
+    error = translate(_answer("AccessDenied", message, 403), GET)
+    assert _fate(error) == ("Fatal", "kms_denied", "kms")
+    assert key in error.hint
+    assert ROLE in error.hint
+
+
+def test_a_refused_assume_role_is_the_roles_whatever_call_needed_it() -> None:
+    error = translate(_answer("AccessDenied", "not authorized", 403, operation="AssumeRole"), GET)
+    assert _fate(error) == ("Fatal", "role_denied", "role")
+    assert error.where == ROLE
+
+
+def test_a_session_longer_than_the_role_allows_names_the_setting() -> None:
+    message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    error = translate(_answer("ValidationError", message, operation="AssumeRole"), GET)
+    assert _fate(error) == ("Fatal", "role_refused", "role")
+    assert "role_duration_seconds" in error.hint
+
+
+def test_an_expired_signature_is_a_wrong_clock_and_says_by_how_much() -> None:
+    message = "Signature expired: 20260504T101010Z is now earlier than 20260504T102010Z"
+    error = translate(_answer("SignatureDoesNotMatch", message, 403, date=formatdate(0)), RECEIVE)
+    assert _fate(error) == ("Fatal", "clock_skew", "role")
+    assert "clock differs from AWS's by +" in error.hint
+
+
+def test_a_throttle_passes_on_how_long_to_wait() -> None:
+    error = translate(_answer("SlowDown", status=503, **{"retry-after": "7"}), GET)
+    assert isinstance(error, Retry)
+    assert error.after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (
+            "Value x for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.",
+            "lease_lost",
+        ),
+        ("Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", "lease_limit"),
+        ("Something else", "aws_unexpected"),
+    ],
+)
+def test_sqs_says_several_things_with_one_code(message: str, code: str) -> None:
+    assert translate_code("InvalidParameterValue", message, RECEIVE).code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"),
+    [
+        (boto.EndpointConnectionError(endpoint_url="https://x"), ("Retry", "connection_failed", "")),
+        (boto.ConnectTimeoutError(endpoint_url="https://x"), ("Retry", "timeout", "")),
+        (boto.ReadTimeoutError(endpoint_url="https://x"), ("Retry", "timeout", "")),
+        (boto.ResponseStreamingError(error="reset"), ("Retry", "connection_failed", "")),
+        (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), ("Retry", "connection_failed", "")),
+        (ProtocolError("broken"), ("Retry", "connection_failed", "")),
+        (ConnectionResetError("reset"), ("Retry", "connection_failed", "")),
+        (socket.timeout("slow"), ("Retry", "timeout", "")),
+        (boto.ProxyConnectionError(proxy_url="http://p"), ("Retry", "proxy_failed", "")),
+        (boto.FlexibleChecksumError(error_msg="crc"), ("Retry", "checksum_mismatch", "")),
+        (
+            boto.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED]"),
+            ("Fatal", "tls_untrusted", "object"),
+        ),
+        (boto.SSLError(endpoint_url="x", error="EOF occurred"), ("Retry", "connection_failed", "")),
+        (boto.NoCredentialsError(), ("Fatal", "no_credentials", "role")),
+        (boto.ProfileNotFound(profile="p"), ("Fatal", "no_profile", "config")),
+        (boto.NoRegionError(), ("Fatal", "bad_aws_setting", "config")),
+        (FileNotFoundError("ca.pem"), ("Fatal", "bad_aws_setting", "config")),
+        (boto.ParamValidationError(report="Key: too long"), ("Poison", "bad_key", "")),
+    ],
+)
+def test_what_never_got_an_answer_has_a_fate_too(error: Exception, fate: tuple[str, str, str]) -> None:
+    assert _fate(translate(error, GET)) == fate
+
+
+def test_a_bug_is_not_translated() -> None:
+    with pytest.raises(KeyError), translated(GET):
+        raise KeyError("Body")
+
+
+def test_the_translation_keeps_its_cause() -> None:
+    cause = _answer("SlowDown", status=503)
+    with pytest.raises(Retry) as caught, translated(GET):
+        raise cause
+    assert caught.value.__cause__ is cause
+
+
+def test_an_answer_that_is_no_error_has_no_code() -> None:
+    assert error_code({"ResponseMetadata": {"HTTPStatusCode": 200}}) == ""
+    assert error_code(_answer("AWS.SimpleQueueService.ExpiredToken").response) == "ExpiredToken"
+
+
+def test_every_fatal_says_what_to_do() -> None:
+    from collector.aws import errors
+
+    for code in errors._TABLE:
+        error = translate(_answer(code), GET)
+        assert error.where
+        assert not isinstance(error, Fatal) or error.hint, code

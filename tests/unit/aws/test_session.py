@@ -1,0 +1,212 @@
+"""Credentials that renew themselves, and the requests and clients that AwsSession makes. No sockets."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from collector.aws.credentials import BaseCredentials, RoleCredentials
+from collector.aws.session import Access, AwsSession
+from collector.errors import Fatal
+
+ROLE = "arn:aws:iam::111111111111:role/audit-access"
+KEYS = Access(region="eu-west-1", access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="top-secret")
+
+
+class Sts:
+    """AssumeRole: the answers in order, each a lifetime in seconds or an exception."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.requests: list[dict[str, Any]] = []
+
+    def assume_role(self, **request: Any) -> Any:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        expires = datetime.now(timezone.utc) + timedelta(seconds=answer)
+        number = len(self.requests)
+        given = {"AccessKeyId": f"ASIA{number}", "SecretAccessKey": "s", "SessionToken": "t"}
+        return {"Credentials": {**given, "Expiration": expires}}
+
+
+def _refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "AssumeRole")
+
+
+def _session(sts: Sts, **changed: Any) -> AwsSession:
+    access = Access(**{**KEYS.__dict__, "role_arn": ROLE, **changed})
+    session = AwsSession(access)
+    session._clients[("sts", access.region, False)] = sts
+    return session
+
+
+def _key_id(session: AwsSession) -> str:
+    return str(session._credentials_for(assumed=True).get_frozen_credentials().access_key)
+
+
+def test_the_role_is_assumed_with_everything_the_provider_asked_for() -> None:
+    sts = Sts(3600)
+    session = _session(
+        sts, external_id="x-1", role_session_name="audit", role_duration_seconds=900, session_policy="{}"
+    )
+    _key_id(session)
+    assert sts.requests == [
+        {
+            "RoleArn": ROLE,
+            "RoleSessionName": "audit",
+            "DurationSeconds": 900,
+            "ExternalId": "x-1",
+            "Policy": "{}",
+        }
+    ]
+
+
+def test_the_role_is_assumed_once_while_its_credentials_last() -> None:
+    sts = Sts(3600)
+    session = _session(sts)
+    assert [_key_id(session) for _ in range(3)] == ["ASIA1"] * 3
+
+
+def test_credentials_are_renewed_a_quarter_of_an_hour_ahead() -> None:
+    sts = Sts(899, 3600)
+    session = _session(sts)
+    assert [_key_id(session) for _ in range(3)] == ["ASIA1", "ASIA2", "ASIA2"]
+
+
+def test_a_failed_renewal_ahead_of_expiry_leaves_what_is_still_good() -> None:
+    sts = Sts(800, _refusal("Throttling"), 3600)
+    session = _session(sts)
+    assert [_key_id(session) for _ in range(3)] == ["ASIA1", "ASIA1", "ASIA3"]
+
+
+def test_the_shortest_session_is_not_renewed_at_every_call() -> None:
+    sts = Sts(900)
+    session = _session(sts, role_duration_seconds=900)
+    assert [_key_id(session) for _ in range(3)] == ["ASIA1"] * 3
+
+
+def test_refresh_renews_at_once_and_without_a_role_does_nothing() -> None:
+    sts = Sts(3600, 3600)
+    session = _session(sts)
+    assert _key_id(session) == "ASIA1"
+    session.refresh()
+    assert _key_id(session) == "ASIA2"
+    AwsSession(KEYS).refresh()
+
+
+def test_a_failed_refresh_is_translated_and_what_we_hold_stays() -> None:
+    sts = Sts(3600, _refusal("AccessDenied"))
+    session = _session(sts)
+    _key_id(session)
+    with pytest.raises(Fatal, match="role_denied"):
+        session.refresh()
+    assert _key_id(session) == "ASIA1"
+
+
+@pytest.mark.parametrize("code", ["InvalidClientTokenId", "ExpiredToken"])
+def test_base_credentials_that_aws_no_longer_knows_are_tried_once_more(code: str) -> None:
+    sts = Sts(_refusal(code), 3600)
+    assert _key_id(_session(sts)) == "ASIA2"
+    sts = Sts(_refusal(code), _refusal(code))
+    with pytest.raises(ClientError):
+        _key_id(_session(sts))
+    assert len(sts.requests) == 2
+
+
+def test_stale_base_credentials_are_read_again() -> None:
+    found = [Credentials("old", "s"), Credentials("new", "s")]
+    base = BaseCredentials(lambda: found.pop(0))
+    assert [base.get_frozen_credentials().access_key for _ in range(2)] == ["old", "old"]
+    base.stale = True
+    assert [base.get_frozen_credentials().access_key for _ in range(2)] == ["new", "new"]
+
+
+def test_no_credentials_are_looked_for_again_at_every_call() -> None:
+    found: list[Any] = [None, Credentials("late", "s")]
+    base = BaseCredentials(lambda: found.pop(0))
+    with pytest.raises(NoCredentialsError):
+        base.get_frozen_credentials()
+    assert base.get_frozen_credentials().access_key == "late"
+
+
+def test_a_refusal_met_while_renewing_does_not_condemn_the_new_credentials() -> None:
+    def assume() -> dict[str, str]:
+        credentials.stale = True  # another thread, with the old ones
+        expires = datetime.now(timezone.utc) + timedelta(hours=1)
+        return {"access_key": "a", "secret_key": "s", "token": "t", "expiry_time": expires.isoformat()}
+
+    credentials = RoleCredentials(assume, duration_seconds=3600)
+    assert credentials.get_frozen_credentials().access_key == "a"
+
+
+def test_an_answer_that_refuses_the_credentials_marks_them_stale() -> None:
+    session = AwsSession(KEYS)
+    client = session.client("sqs")
+    credentials = session._credentials_for(assumed=False)
+    for code, stale in (("AccessDenied", False), ("AWS.SimpleQueueService.ExpiredToken", True)):
+        parsed = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        client.meta.events.emit("after-call.sqs.Any", parsed=parsed, context={}, http_response=None)
+        assert credentials.stale is stale
+
+
+def test_secrets_do_not_show() -> None:
+    access = Access(
+        secret_access_key="top-secret", session_token="tok", external_id="ext", proxy_url="http://u:pw@p"
+    )
+    for secret in ("top-secret", "tok", "ext", "u:pw"):
+        assert f"'{secret}" not in repr(access)
+
+
+def test_every_client_has_the_same_way_to_aws(tmp_path: Path) -> None:
+    access = Access(
+        **{
+            **KEYS.__dict__,
+            "proxy_url": "http://127.0.0.1:3128",
+            "ca_file": str(tmp_path / "ca.pem"),
+            "use_fips_endpoint": True,
+            "max_connections": 42,
+            "endpoint_urls": {"sqs": "https://vpce.example.com"},
+        }
+    )
+    session = AwsSession(access)
+    for service, endpoint in (
+        ("s3", "https://s3-fips.eu-west-1.amazonaws.com"),
+        ("sqs", "https://vpce.example.com"),
+        ("sts", "https://sts-fips.eu-west-1.amazonaws.com"),
+    ):
+        client = session.client(service)
+        config = client.meta.config
+        assert client.meta.endpoint_url == endpoint
+        assert config.proxies["https"] == "http://127.0.0.1:3128"
+        assert config.max_pool_connections == 42
+        assert (config.connect_timeout, config.read_timeout) == (10, 60)
+        assert config.retries["total_max_attempts"] == 3
+        assert client._endpoint.http_session._verify == access.ca_file
+    assert session.client("s3").meta.config.use_fips_endpoint
+
+
+def test_a_profile_that_does_not_exist_is_the_users_to_correct(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(Fatal, match="no_profile") as caught:
+        AwsSession(Access(region="eu-west-1", profile="absent")).client("sqs")
+    assert "aws_profile" in caught.value.hint
+
+
+def test_a_profile_gives_region_and_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = (
+        "[profile audit]\nregion = eu-north-1\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n"
+    )
+    (tmp_path / "config").write_text(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    session = AwsSession(Access(profile="audit"))
+    assert session.client("sqs").meta.region_name == "eu-north-1"
+    assert session._credentials_for(assumed=False).get_frozen_credentials().access_key == "AKIAPROFILE"
