@@ -74,7 +74,7 @@ def run(
         _stop_all(runners)
     if summary is not None:
         summary({runner.name: runner.counters() for runner in runners})
-    clean = len(runners) == len(inputs) and all(runner.was_clean for runner in runners)
+    clean = len(runners) == len(inputs) and all(runner.was_clean(asked=stop.is_set()) for runner in runners)
     return 0 if clean else 1
 
 
@@ -232,12 +232,11 @@ class Runner:
         with self._lock:
             return self.engine.is_drained() or self.engine.is_stuck()
 
-    @property
-    def was_clean(self) -> bool:
-        """Nothing failed for good, was returned, or went to quarantine."""
+    def was_clean(self, *, asked: bool) -> bool:
+        """Nothing failed for good or went to quarantine; nor was returned, unless we were `asked` to stop."""
         counters = self.engine.ledger.counters
-        bad = ("returned", "quarantined_bodies", "quarantined_objects", "quarantined_events", "gone",
-               "expired", "leases_lapsed", "fenced")  # fmt: skip
+        bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
+        bad += [] if asked else ["returned", "leases_lapsed", "fenced"]
         ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
         return ended_well and not any(counters[name] for name in bad)
 
@@ -298,6 +297,7 @@ def _plan(configured: Input, *, once: bool) -> Plan:
         buckets=frozenset(settings.bucket),
         prefix=settings.prefix,
         limits=Limits(
+            once=once,
             workers=settings.workers,
             max_number_of_messages=settings.max_number_of_messages,
             wait_time_seconds=min(settings.wait_time_seconds, ONCE_POLL_SECONDS) if once

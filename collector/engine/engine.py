@@ -130,7 +130,7 @@ class Engine:
 
     def is_drained(self) -> bool:
         """An empty poll, and nothing in hand: what `--once` waits for."""
-        polled = self.receiver is None or self.ledger.empty_polls > 0
+        polled = self.receiver is None or (self.ledger.empty_polls > 0 and not self.receiver.is_polling)
         return polled and not self.ledger.in_hand() and self.reconciler.is_idle
 
     def is_stuck(self) -> bool:

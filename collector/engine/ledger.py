@@ -38,7 +38,9 @@ log = logging.getLogger("collector.engine")
 
 @dataclass(frozen=True)
 class Limits:
-    """The windows: what one process may hold. Seconds and bytes."""
+    """The windows: what one process may hold. Seconds and bytes. `once`: stop at an empty queue."""
+
+    once: bool = False
 
     workers: int = 32
     max_number_of_messages: int = 10

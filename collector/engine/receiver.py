@@ -63,7 +63,7 @@ class Receiver:
         if ledger.unclaimed and not ledger.stopping:
             return self._take_claims(ledger, due)
         now = ledger.clock.monotonic()
-        if self._polls >= self._most_polls:
+        if self._polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
         most = ledger.room() if ledger.may_receive() else int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
@@ -76,6 +76,14 @@ class Receiver:
             return Wait(ledger.source.probe_at())
         self._polls += 1
         return Receive(count, ledger.limits.wait_time_seconds)
+
+    @property
+    def is_polling(self) -> bool:
+        return self._polls > 0
+
+    def _is_drained(self, ledger: Ledger) -> bool:
+        """For `--once`: a poll that is left behind would swallow the next message."""
+        return ledger.limits.once and ledger.empty_polls > 0 and not ledger.in_hand()
 
     def _take_claims(self, ledger: Ledger, due: Any) -> Union[ClaimItems, Wait]:
         now = ledger.clock.monotonic()

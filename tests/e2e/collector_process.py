@@ -26,7 +26,8 @@ class Collector:
         self.configure(settings)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        text = {"checkpoint_dir": str(self.folder / "state"), "start_from": "retention", **settings}
+        own = {"checkpoint_dir": str(self.folder / "state"), "start_from": "retention", "wait_time_seconds": 1}
+        text = {**own, **settings}
         secret = self.folder / "aws-secret"
         if "aws_secret_access_key" in text:
             secret.write_text(text["aws_secret_access_key"])
@@ -34,7 +35,9 @@ class Collector:
         lines = [f"[audit_s3://{self.name}]", *(f"{key} = {value}" for key, value in text.items())]
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def run(self, *flags: str, timeout: float = 60, config: bool = True) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, *flags: str, timeout: float = 60, config: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
         """`audit-s3 run` with these flags, to its end."""
         return subprocess.run(self._command(*flags, config=config), env=_environment(), capture_output=True,
                               timeout=timeout, check=False)  # fmt: skip
