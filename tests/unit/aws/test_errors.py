@@ -43,6 +43,7 @@ def _fate(error: CollectorError) -> tuple[str, str, str]:
         ("NoSuchKey", 404, GET, ("Poison", "gone", "")),
         ("NoSuchVersion", 404, GET, ("Poison", "gone", "")),
         ("404", 404, GET, ("Poison", "gone", "")),
+        ("404", 404, RECEIVE, ("Retry", "aws_unexpected", "")),
         ("MethodNotAllowed", 405, GET, ("Poison", "gone", "")),
         ("PreconditionFailed", 412, GET, ("Poison", "superseded", "")),
         ("412", 412, GET, ("Poison", "superseded", "")),
