@@ -136,6 +136,8 @@ class Engine:
     def is_stuck(self) -> bool:
         """Nothing will move soon: what is left waits for somebody else, or for a long back-off."""
         ledger = self.ledger
+        if ledger.polls:
+            return False
         if ledger.source.is_open or any(output.failures >= 5 for output in ledger.outputs.values()):
             return True
         if any(output.breaker.is_open and output.failures == 0 for output in ledger.outputs.values()):

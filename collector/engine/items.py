@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterator, List, Optional, Set, Tuple
 
-from collector.engine.progress import Progress
 from collector.config.routes import Route
+from collector.engine.progress import Progress
 from collector.errors import CollectorError
 from collector.model import Message, ObjectRef, Payload, Receipt, Slice
 from collector.ports import Checkpoint, OpenObject
@@ -124,7 +124,6 @@ class Delivery:
     extended: float = 0.0
     lease_until: float = 0.0
     disposition: str = ""
-    return_after: int = 0
     lost: bool = False
     incomplete: bool = False
     settling: bool = False

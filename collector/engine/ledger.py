@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from collector.engine.backoff import backoff_seconds
 from collector.engine.breaker import AlikeFailures, Breaker
 from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.progress import Progress
-from collector.errors import CollectorError
+from collector.errors import CollectorError, Fatal
 from collector.model import (
     Message,
     Notification,
@@ -162,6 +163,8 @@ class Ledger:
         self.stopping = False
         self.handing_back = False
         self.empty_polls = 0
+        self.polls = 0
+        self.polls_end = 0.0
         self.counters: Counter[str] = Counter()
         self.last_error: Optional[CollectorError] = None
         self._news: Set[str] = set()
@@ -513,6 +516,18 @@ class Ledger:
         """The breakers that only an attempt with real work can close."""
         breakers = [self.objects, *(output.breaker for output in self.outputs.values())]
         return [breaker for breaker in breakers if breaker.is_open]
+
+    def is_refused(self) -> bool:
+        """Somebody must act before work goes on; a probe in hand is enough to notice that they have."""
+        if self.source.is_open:
+            return True
+        return any(isinstance(breaker.error, Fatal) for breaker in self.troubled())
+
+    def return_seconds(self) -> int:
+        """How long a message on its way back stays hidden: until no poll of ours can take it again."""
+        if not self.polls:
+            return 0
+        return max(0, math.ceil(self.polls_end - self.clock.monotonic()))
 
     def may_receive_probe(self) -> bool:
         """Trouble, and nothing in hand to try it with: one message may be received for that."""

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, List, Sequence, Tuple, Union
 
-from collector.engine.failures import open_source
+from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
@@ -75,6 +75,8 @@ class Receiver:
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
         self._polls += 1
+        ledger.polls += 1
+        ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
         return Receive(count, ledger.limits.wait_time_seconds)
 
     @property
@@ -118,6 +120,7 @@ class Receiver:
             self._record_claims(ledger, work, result)
             return
         self._polls -= 1
+        ledger.polls -= 1
         if isinstance(result, CollectorError):
             self._record_refusal(ledger, result)
             return
@@ -130,8 +133,11 @@ class Receiver:
         if result:
             ledger.counters["messages"] += len(result)
             log.info("Received messages from the queue. count=%d queue=%s", len(result), self._queue.name)
+        known = set(ledger.deliveries)
         for message, understood in result:
             self._admit(ledger, message, understood)
+        if ledger.stopping or (ledger.is_refused() and known):
+            hand_back(ledger, kept=known)
 
     def _record_refusal(self, ledger: Ledger, error: CollectorError) -> None:
         ledger.last_error = error

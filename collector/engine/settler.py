@@ -126,14 +126,14 @@ class Settler:
         """Up to ten deliveries that are to be deleted, or to be returned alike."""
         chosen: List[Delivery] = []
         later: Optional[float] = None
-        wanted: Optional[Tuple[str, int]] = None
+        wanted = ""
         for _ in range(len(ledger.to_settle)):
             delivery = ledger.to_settle.popleft()
             if self._ends_here(ledger, delivery):
                 continue
-            kind = (delivery.disposition, delivery.return_after)
+            kind = delivery.disposition
             ready = delivery.settle_after <= ledger.changes_durable and delivery.due <= now
-            if ready and wanted in (None, kind) and len(chosen) < BATCH_MESSAGES:
+            if ready and wanted in ("", kind) and len(chosen) < BATCH_MESSAGES:
                 wanted = kind
                 chosen.append(delivery)
                 continue
@@ -144,7 +144,7 @@ class Settler:
                 break
         if not chosen:
             return None, later
-        after = chosen[0].return_after if chosen[0].disposition == "return" else None
+        after = ledger.return_seconds() if chosen[0].disposition == "return" else None
         return Settle(chosen, [one.message for one in chosen if one.message], after), None
 
     def _ends_here(self, ledger: Ledger, delivery: Delivery) -> bool:
