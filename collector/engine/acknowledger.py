@@ -129,7 +129,7 @@ class Acknowledger:
         if isinstance(error, Fatal) and work.output.breaker.open(error, now=now):
             work.output.opened_by_ack = True
             log.error("The output refuses to say what it has indexed: %s", error)
-            hand_back(ledger, spare=None)
+            hand_back(ledger)
         for tracked in work.asked:
             tracked.wait = min(tracked.wait * 2, LONGEST_WAIT_SECONDS)
             tracked.next_ask = now + tracked.wait

@@ -154,5 +154,5 @@ class Engine:
         for delivery in ledger.deliveries.values():
             if not delivery.disposition:
                 delivery.disposition = "return"
-        hand_back(ledger, spare=None)
+        hand_back(ledger)
         ledger.tell(*(station.name for station in self.stations()))

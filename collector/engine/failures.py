@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Iterable, Optional
 
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
@@ -140,18 +141,20 @@ def open_source(ledger: Ledger, error: CollectorError) -> None:
     ledger.last_error = error
     if ledger.source.open(error, now=ledger.clock.monotonic()):
         log.error("Receiving stops until this is put right: %s", error)
-        hand_back(ledger, spare=None)
+        hand_back(ledger)
 
 
-def hand_back(ledger: Ledger, *, spare: Item | None) -> None:
-    """Messages in hand go back with visibility 0, except the one that `spare` belongs to (rule 8).
+def hand_back(ledger: Ledger, *, spare: Optional[Item] = None, kept: Iterable[int] = ()) -> None:
+    """Messages in hand go back with visibility 0 but for `kept`, and one that `spare` belongs to (rule 8).
 
     A message whose slices are being sent or asked about stays until that is known; the settler looks
     again whenever something changed.
     """
-    kept = {delivery.number for delivery in spare.deliveries[:1]} if spare is not None else set()
+    stay = set(kept)
+    if spare is not None:
+        stay.update(delivery.number for delivery in spare.deliveries[:1])
     for delivery in list(ledger.deliveries.values()):
-        if delivery.origin == "message" and not delivery.disposition and delivery.number not in kept:
+        if delivery.origin == "message" and not delivery.disposition and delivery.number not in stay:
             delivery.disposition = "return"
     ledger.handing_back = True
     ledger.tell("settler")
