@@ -19,7 +19,6 @@ from collector.aws.session import Access, AwsSession
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
 from collector.config.settings import Settings
-from collector.errors import Fatal
 from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
@@ -60,7 +59,7 @@ class Adapters:
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
         self.objects: Optional[ObjectStore] = self._objects(settings)
         self.sinks: Sequence[Sink] = [] if read_only else _sinks(settings, stdout, self.clock)
-        self._store = None if read_only else _store(configured, checkpoint_dir, self.clock)
+        self._store = None if read_only else _store(configured, checkpoint_dir, self.clock, self._session)
 
     @property
     def store(self) -> CheckpointStore:
@@ -166,11 +165,17 @@ def checkpoint_path(configured: Input, checkpoint_dir: Optional[str] = None) -> 
     return folder / f"{quote(configured.name, safe='')}.sqlite3"
 
 
-def _store(configured: Input, checkpoint_dir: Optional[str], clock: Clock) -> CheckpointStore:
-    if configured.settings.checkpoint_store != "sqlite":
-        raise Fatal(
-            "the shared checkpoint store is not part of this version", code="no_dynamodb",
-            where="checkpoint_store", hint="Use checkpoint_store = sqlite",
+def _store(
+    configured: Input, checkpoint_dir: Optional[str], clock: Clock, session: AwsSession
+) -> CheckpointStore:
+    settings = configured.settings
+    if settings.checkpoint_store == "dynamodb":
+        from collector.stores.dynamodb import DynamoStore
+
+        client = session.client("dynamodb", region=settings.checkpoint_region, assumed=False)
+        return DynamoStore(
+            client, settings.checkpoint_table, input_name=configured.name, owner=this_owner(), clock=clock,
+            retention_seconds=settings.retention_days * 86_400,
         )  # fmt: skip
     from collector.stores.sqlite import SqliteStore
 
