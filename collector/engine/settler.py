@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
@@ -26,8 +26,6 @@ log = logging.getLogger("collector.engine")
 COMMIT_ROWS = 100
 #: SQS's limit for DeleteMessageBatch and ChangeMessageVisibilityBatch.
 BATCH_MESSAGES = 10
-#: A large object's prefix is committed at most this often; its end is committed at once.
-ADVANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ class Settler:
         self._store = store
         self._chores = chores
         self._committing = False
-        self._advanced: Dict[Item, float] = {}
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -92,35 +89,25 @@ class Settler:
         while ledger.changes and len(pending) < COMMIT_ROWS:
             pending.append(ledger.changes.popleft())
         items: List[Tuple[Item, Change]] = []
-        until = None
         if not ledger.changes:
-            items, until = self._take_items(ledger, now, COMMIT_ROWS - len(pending))
+            items = self._take_items(ledger, COMMIT_ROWS - len(pending))
         if not (pending or items):
-            return None, until
+            return None, None
         ledger.store.passes(now=now)
         self._committing = True
         return Commit(pending, items), None
 
-    def _take_items(
-        self, ledger: Ledger, now: float, room: int
-    ) -> Tuple[List[Tuple[Item, Change]], Optional[float]]:
+    def _take_items(self, ledger: Ledger, room: int) -> List[Tuple[Item, Change]]:
         taken: List[Tuple[Item, Change]] = []
-        until: Optional[float] = None
         for item in list(ledger.dirty):
             if len(taken) >= room:
                 break
             change = _change(item)
-            if change is None:
-                del ledger.dirty[item]
-                continue
-            due = self._advanced.get(item, 0.0) + ADVANCE_SECONDS
-            if isinstance(change, Advance) and now < due and not ledger.stopping:
-                until = due if until is None else min(until, due)
-                continue
             del ledger.dirty[item]
-            item.committing = True
-            taken.append((item, change))
-        return taken, until
+            if change is not None:
+                item.committing = True
+                taken.append((item, change))
+        return taken
 
     def _take_settle(self, ledger: Ledger, now: float) -> Tuple[Optional[Settle], Optional[float]]:
         """Up to ten deliveries that are to be deleted, or to be returned alike."""
@@ -237,17 +224,14 @@ class Settler:
     def _record_item(self, ledger: Ledger, item: Item, change: Change, accepted: bool) -> None:
         if not accepted:
             log.warning("Another collector has taken over an object; it is left to it. url=%s", item.url)
-            self._advanced.pop(item, None)
             ledger.fenced(item)
         elif isinstance(change, Advance):
-            self._advanced[item] = ledger.clock.monotonic()
             item.committed = change.offset
             while item.boundaries and item.boundaries[0] <= change.offset:
                 item.boundaries.popleft()
             ledger.committed(item, change.offset, final=False)
             ledger.look_again(item)
         else:
-            self._advanced.pop(item, None)
             if isinstance(change, Finish):
                 ledger.counters[change.state] += change.state not in ("gone", "expired")
                 ledger.committed(item, change.events, final=True)
