@@ -55,6 +55,7 @@ class Adapters:
         self.clock: Clock = SystemClock()
         self._input = configured
         self._session = AwsSession(_access(configured, settings.role_arn, read_only=read_only))
+        self._sessions = [self._session]
         self.assumes_role = bool(self._session.role)
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
         self.objects: Optional[ObjectStore] = self._objects(settings)
@@ -65,6 +66,11 @@ class Adapters:
     def store(self) -> CheckpointStore:
         assert self._store is not None
         return self._store
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether AWS itself holds every session of this input to its session policy."""
+        return all(session.access.session_policy for session in self._sessions)
 
     def refresh(self) -> None:
         """Renew the assumed session ahead of its expiry."""
@@ -84,6 +90,7 @@ class Adapters:
         session = self._session
         if settings.queue_role_arn != settings.role_arn:
             session = AwsSession(_access(configured, settings.queue_role_arn, read_only=read_only))
+            self._sessions.append(session)
         client = session.client("sqs", region=address.region)
         url = address.url or resolve_queue(client, address.arn or address.name, role=session.role)
         return SqsQueue(

@@ -14,8 +14,9 @@ import http.client
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["CallCounter"]
@@ -36,6 +37,7 @@ class CallCounter:
         self._marks = {name: f"{name}-audit-".encode() for name in names}
         self._seen: Dict[str, List[Tuple[float, str]]] = {}
         self._lock = threading.Lock()
+        self._open = 0
         self._server: Optional[_Server] = None
 
     @property
@@ -55,11 +57,25 @@ class CallCounter:
         ends = [moment for moment, action in seen if action == last]
         return ends[-1] - seen[0][0] if ends else 0.0
 
-    def note(self, action: str, text: bytes) -> None:
-        """Count one call by what its path and body say."""
+    def wait_until_quiet(self, *, seconds: float = 25.0) -> bool:
+        """Wait until no call is unanswered. A long poll whose client is gone goes on taking messages."""
+        deadline = time.monotonic() + seconds
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self._open
+
+    @contextmanager
+    def call(self, action: str, text: bytes) -> Iterator[None]:
+        """Count one call by what its path and body say, and know until when it is open."""
         owner = next((name for name, mark in self._marks.items() if mark in text), "")
         with self._lock:
             self._seen.setdefault(owner, []).append((time.monotonic(), action))
+            self._open += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open -= 1
 
     def __enter__(self) -> CallCounter:
         self._server = _Server(("127.0.0.1", 0), self)
@@ -99,10 +115,11 @@ class _Passage(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         action = _action(self.command, self.path, self.headers, body)
-        self.server.counter.note(action, self.path.encode() + body)
         try:
-            answer = self._ask(body)
-            self._answer(answer, answer.read())
+            with self.server.counter.call(action, self.path.encode() + body):
+                answer = self._ask(body)
+                content = answer.read()
+            self._answer(answer, content)
         except (OSError, http.client.HTTPException):
             # Either side may leave while a long poll is open; the other one learns it from its connection.
             self.close_connection = True

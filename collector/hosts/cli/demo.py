@@ -8,6 +8,7 @@ table go to stderr. Exit code 0 means that every event written arrived exactly o
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -116,6 +117,8 @@ class _Demo:
                 received = self._watch(run, hec)
                 _show_received(received)
             code = run.wait()
+            if self._keep:
+                counter.wait_until_quiet()  # else its last long polls would take what is written next
         verdict = Verdict(stage.scenes, received)
         counters = run.counters()
         self._console.print(summary_table(stage.scenes, verdict, counters, counter))
@@ -201,8 +204,6 @@ class _Run:
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:
         """What each input counted; empty if it did not get so far."""
-        import json
-
         try:
             counted: Mapping[str, Mapping[str, int]] = json.loads(self._summary.read_text())
         except (OSError, ValueError):
@@ -229,19 +230,27 @@ def _output_settings(hec: Optional[FakeHec]) -> Mapping[str, str]:
 
 
 def _show(line: bytes) -> None:
-    """One event on stdout: whole into a pipe or a file, cut to the width of a terminal."""
+    """One event on stdout: its whole envelope into a pipe or a file, a glimpse of it on a terminal."""
     if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        text = line.decode("utf-8", "replace").rstrip("\n")
-        line = (text if len(text) <= width else text[: width - 1] + "…").encode() + b"\n"
-    with contextlib.suppress(BrokenPipeError):  # `demo | head` has seen enough; the comparison goes on
+        line = _glimpse(line)
+    try:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:  # `demo | head` has seen enough; the comparison goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _glimpse(line: bytes) -> bytes:
+    """Sourcetype and event, cut to the width of the terminal."""
+    envelope = json.loads(line)
+    event = envelope["event"]
+    text = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    text = f"{envelope.get('sourcetype', ''):<22} {text}".replace("\n", "\\n").replace("\t", "\\t")
+    width = shutil.get_terminal_size().columns
+    return (text if len(text) <= width else text[: width - 1] + "…").encode() + b"\n"
 
 
 def _show_received(received: Sequence[Received]) -> None:
-    import json
-
     for each in received:
         _show(json.dumps(each.envelope, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 

@@ -1,0 +1,191 @@
+"""`run --dry-run` against enforced IAM: what it shows, and that everything stays as it was."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+
+from collector.adapters import Adapters
+from collector.config import load
+from collector.errors import Fatal
+from collector.testing.demo_audits import cloudtrail, pgaudit, thrive
+from collector.testing.local_aws import LocalAws
+from collector.testing.provider import Provider
+from tests.e2e.collector_process import Collector
+
+Make = Callable[..., Collector]
+
+
+@pytest.fixture
+def aws(ministack: LocalAws) -> LocalAws:
+    ministack.reset()
+    return ministack
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """A collector for a played provider, with more settings."""
+
+    def build(played: Provider, **more: Any) -> Collector:
+        return Collector(tmp_path, {**played.handover(), **more})
+
+    yield build
+
+
+def _upload(provider: Provider, audits: Any) -> None:
+    for upload in audits.uploads:
+        provider.upload(upload.key, upload.body, **upload.headers)
+
+
+def _receives(provider: Provider) -> List[int]:
+    """How often each message had been received before this look."""
+    answer = provider.client("sqs").receive_message(
+        QueueUrl=provider.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=0
+    )
+    messages = answer.get("Messages", [])
+    return [int(message["Attributes"]["ApproximateReceiveCount"]) - 1 for message in messages]
+
+
+def test_a_dry_run_shows_events_and_touches_neither_queue_nor_ledger(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    audits = thrive(now=time.time())
+    _upload(provider, audits)
+    before, depth = provider.keys(), provider.queue_depth()
+    collector = make(provider, provider="thrive")
+    done = collector.run("--dry-run")
+    assert done.returncode == 0, done.stderr.decode()
+    shown = done.stdout.splitlines()
+    assert set(shown) <= set(audits.events)
+    assert len(shown) == 30  # of three objects ten events each
+    assert (provider.keys(), provider.queue_depth()) == (before, depth)
+    assert set(_receives(provider)) == {0}
+    assert not (collector.folder / "state").exists()
+
+
+def test_a_sample_takes_the_newest_objects(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    for name in ("b-old", "a-new"):
+        provider.upload(f"{name}.json", json.dumps({"eventTime": "2026-05-04T10:15:02Z", "n": name}).encode())
+        _wait_a_second(provider)
+    done = make(provider).run("--dry-run", "--sample", "1")
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == ["a-new"]
+
+
+def test_a_peek_costs_each_message_one_receive_and_gives_it_back(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "pgaudit", bucket=False)
+    audits = pgaudit(now=time.time())
+    for body in audits.bodies[:4]:
+        provider.send_body(body.text)
+    collector = make(provider, provider="privacera-pgaudit")
+    done = collector.run("--dry-run", "--peek")
+    assert done.returncode == 0, done.stderr.decode()
+    assert sorted(done.stdout.splitlines()) == sorted(audits.events[:4])
+    assert b"each cost one receive" in done.stderr
+    assert _receives(provider) == [1, 1, 1, 1]
+    assert not (collector.folder / "state").exists()
+
+
+def test_a_peek_takes_no_more_messages_than_its_sample(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "pgaudit", bucket=False)
+    for body in pgaudit(now=time.time()).bodies[:5]:
+        provider.send_body(body.text)
+    done = make(provider, provider="privacera-pgaudit").run("--dry-run", "--peek", "--sample", "2")
+    assert len(done.stdout.splitlines()) == 2
+    assert sorted(_receives(provider)) == [0, 0, 0, 1, 1]
+
+
+def test_a_queue_without_a_bucket_is_left_alone_unless_peeked_into(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "pgaudit", bucket=False)
+    provider.send_body(pgaudit(now=time.time()).bodies[0].text)
+    done = make(provider, provider="privacera-pgaudit").run("--dry-run")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--peek" in done.stderr
+    assert _receives(provider) == [0]
+
+
+def test_envelopes_are_shown_where_the_output_is_hec(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "cloudtrail")
+    _upload(provider, cloudtrail(now=time.time()))
+    settings = {
+        "output": "hec",
+        "hec_url": "http://127.0.0.1:9",
+        "hec_token": "11111111-2222",
+        "index": "audit",
+    }
+    done = make(provider, provider="cloudtrail", **settings).run("--dry-run", "--sample", "1")
+    assert done.returncode == 0, done.stderr.decode()
+    envelopes: List[Dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(envelopes) == 10
+    assert {(each["sourcetype"], each["index"]) for each in envelopes} == {("aws:cloudtrail", "audit")}
+    keys = provider.keys()
+    assert {each["source"] for each in envelopes} <= {f"s3://{provider.bucket}/{key}" for key in keys}
+
+
+def test_the_report_tells_container_and_time_field_of_an_unknown_provider(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "unknown")
+    _upload(provider, thrive(now=time.time()))
+    provider.upload("plain.log", b"no time in here\nnor here\n")
+    report = make(provider).run("--dry-run").stderr.decode()
+    assert "gzip, JSON lines" in report
+    assert "(field eventTime)" in report
+    assert "no time was found in any event" in report
+
+
+def test_an_empty_bucket_is_no_error(aws: LocalAws, make: Make) -> None:
+    done = make(Provider(aws, "thrive")).run("--dry-run")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"There is nothing to show" in done.stderr
+
+
+def test_what_cannot_be_read_is_one_line_with_a_hint_and_the_rest_is_shown(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    provider.upload("good.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    provider.upload("torn.json.gz", thrive(now=time.time()).uploads[0].body[:100])
+    done = make(provider).run("--dry-run")
+    assert done.returncode == 1
+    assert b'{"eventTime":"2026-05-04T10:15:02Z"}' in done.stdout.splitlines()
+    errors = [line for line in done.stderr.decode().splitlines() if "error:" in line]
+    assert len(errors) == 1
+    assert "truncated_gzip" in errors[0] and "torn.json.gz" in errors[0]
+
+
+def test_a_refused_listing_says_what_is_missing(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    provider.set_rights(provider.least_privilege(without="s3:ListBucket"))
+    done = make(provider).run("--dry-run")
+    assert done.returncode == 1
+    assert b"s3:ListBucket" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_aws_itself_refuses_a_deletion_during_a_dry_run(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive", delivery="none")
+    provider.send_body("{}")
+    collector = make(provider)
+    (configured,) = load(config_path=str(collector.config), environ={})
+    adapters = Adapters(configured, checkpoint_dir=None, stdout=io.BytesIO(), read_only=True)
+    assert adapters.queue is not None and adapters.is_narrowed
+    messages = adapters.queue.receive(1, wait_seconds=1)
+    with pytest.raises(Fatal, match="queue_denied"):
+        adapters.queue.delete(messages)
+
+
+def test_keys_without_a_role_are_said_not_to_be_held_by_iam(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive", role=False)
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    done = make(provider).run("--dry-run")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"IAM does not enforce this" in done.stderr
+
+
+def _wait_a_second(provider: Provider) -> None:
+    """S3's times have whole seconds: wait until a later one would be given."""
+    key = provider.keys()[-1]
+    last = provider.client("s3").head_object(Bucket=provider.bucket, Key=key)["LastModified"].timestamp()
+    while time.time() < last + 1.0:
+        time.sleep(0.05)
