@@ -1,0 +1,85 @@
+"""An output as the ledger sees it: the slices that wait for it, its lanes, its receipts; and the windows.
+
+Changed only under the ledger's lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Deque, Dict, List, Optional, Set
+
+from collector.engine.breaker import Breaker
+from collector.engine.items import Item, Outgoing, Tracked
+from collector.model import Receipt
+
+__all__ = ["Lane", "Limits", "Output"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The windows: what one process may hold. Seconds and bytes. `once`: stop at an empty queue."""
+
+    once: bool = False
+
+    workers: int = 32
+    max_number_of_messages: int = 10
+    wait_time_seconds: int = 20
+    visibility_timeout_seconds: int = 300
+    held_bytes: int = 64 * 1024 * 1024
+    deliveries: int = 20_000
+    acks_per_channel: int = 1000
+    batch_max_bytes: int = 1_000_000
+    batch_linger_seconds: float = 1.0
+    ack_timeout_seconds: float = 300.0
+    ack_resume_seconds: float = 60.0
+    retention_seconds: float = 30 * 86400.0
+
+
+@dataclass(eq=False)
+class Lane:
+    """One sender's seat at an output: its receipt to be saved, and what it waits to see committed."""
+
+    number: int
+    busy: bool = False
+    unsaved: Optional[Tracked] = None
+    unsettled: Set[Item] = field(default_factory=set)
+
+
+class Output:
+    """One output: slices waiting for it, its lanes, its receipts and its breaker."""
+
+    def __init__(self, name: str, *, lanes: int, envelope_bytes: int) -> None:
+        self.name = name
+        self.envelope_bytes = envelope_bytes
+        self.lanes = [Lane(number) for number in range(lanes)]
+        self.queue: Deque[Outgoing] = deque()
+        self.queue_bytes = 0
+        self.again: Deque[List[Outgoing]] = deque()
+        self.receipts: Dict[str, Tracked] = {}
+        self.receipts_of: Dict[str, Set[str]] = {}
+        self.opened_by_ack = False
+        self.breaker = Breaker(name)
+        self.failures = 0
+        self.pause_until = 0.0
+
+    def track(self, receipt: Receipt, *, now: float) -> Tracked:
+        """Keep a saved receipt until every span of it is committed."""
+        spans = {(span.oid, span.first, span.end) for span in receipt.spans}
+        tracked = Tracked(receipt.id, receipt, spans, next_ask=now)
+        self.receipts[receipt.id] = tracked
+        for span in receipt.spans:
+            self.receipts_of.setdefault(span.oid, set()).add(receipt.id)
+        return tracked
+
+    def untrack(self, tracked: Tracked) -> None:
+        self.receipts.pop(tracked.id, None)
+        for span in tracked.receipt.spans:
+            known = self.receipts_of.get(span.oid)
+            if known is not None:
+                known.discard(tracked.id)
+                if not known:
+                    del self.receipts_of[span.oid]
+
+    def rendered_bytes(self, outgoing: Outgoing) -> int:
+        return outgoing.piece.size_bytes + outgoing.piece.count * self.envelope_bytes
