@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, List, Optional, Sequence
 from urllib.parse import quote
@@ -59,13 +59,22 @@ class Adapters:
         self.assumes_role = bool(self._session.role)
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
         self.objects: Optional[ObjectStore] = self._objects(settings)
-        self.sinks: Sequence[Sink] = [] if read_only else _sinks(settings, stdout, self.clock)
-        self._store = None if read_only else _store(configured, checkpoint_dir, self.clock, self._session)
+        self._checkpoint_dir = checkpoint_dir
+        self._stdout = stdout
 
-    @property
+    @cached_property
+    def sinks(self) -> Sequence[Sink]:
+        """The outputs, built when first asked for."""
+        return _sinks(self._input.settings, self._stdout, self.clock)
+
+    @cached_property
     def store(self) -> CheckpointStore:
-        assert self._store is not None
-        return self._store
+        """The checkpoint store, opened when first asked for: a look at a set-up writes none."""
+        return _store(self._input, self._checkpoint_dir, self.clock, self._session)
+
+    def identity(self) -> str:
+        """The ARN that AWS knows us by, the role assumed."""
+        return self._session.identity()
 
     @property
     def is_narrowed(self) -> bool:
@@ -77,11 +86,13 @@ class Adapters:
         self._session.refresh()
 
     def close(self) -> None:
-        for sink in self.sinks:
+        """Close what was opened."""
+        for sink in self.__dict__.get("sinks", ()):
             sink.close()
-        if self._store is not None:
-            self._store.leave()
-            self._store.close()
+        store: Optional[CheckpointStore] = self.__dict__.get("store")
+        if store is not None:
+            store.leave()
+            store.close()
 
     def _queue(self, configured: Input, *, read_only: bool) -> Optional[Queue]:
         address, settings = configured.queue, configured.settings

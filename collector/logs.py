@@ -68,6 +68,8 @@ def install(
     for name in _QUIET:
         # Their debug output holds headers and bodies, and so credentials: never below WARNING.
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It shows a refused AssumeRole as a traceback; our own error says the same with its hint.
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
 
 
 def _escaped(text: str) -> str:
