@@ -102,8 +102,9 @@ class AwsSession:
     def identity(self) -> str:
         """The ARN that AWS knows us by (sts:GetCallerIdentity, which needs no permission)."""
         call = Call(
-            "sts:GetCallerIdentity", where=self.access.endpoint_url("sts"), resource="*", scope="role"
-        )
+            "sts:GetCallerIdentity", where=self.role or self.access.endpoint_url("sts"),
+            resource=self.role or "*", scope="role", role=self.role,
+        )  # fmt: skip
         client = self.client("sts")
         with translated(call):
             return str(client.get_caller_identity()["Arn"])

@@ -109,8 +109,8 @@ class _Demo:
 
         self._say(f"Collecting to {self._output} with: audit-s3 run --once --config {stage.config_path}")
         began = time.monotonic()
-        with CallCounter(aws.endpoint_url, [scene.name for scene in stage.scenes]) as counter:
-            run = _Run(stage, counter.url)
+        names = [scene.name for scene in stage.scenes]
+        with CallCounter(aws.endpoint_url, names) as counter, _Run(stage, counter.url) as run:
             if hec is None:
                 received = _received(run.events(_show))
             else:
@@ -170,37 +170,33 @@ class _Run:
         self._watchdog.daemon = True
         self._watchdog.start()
 
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It does not outlive us, whatever happens to us."""
+        self._watchdog.cancel()
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
     def events(self, show: Any) -> bytes:
         """All of its stdout, each line shown as it comes."""
         assert self._process.stdout is not None
-        with self._ended_with_us():
-            lines = []
-            for line in self._process.stdout:
-                show(line)
-                lines.append(line)
-            return b"".join(lines)
+        lines = []
+        for line in self._process.stdout:
+            show(line)
+            lines.append(line)
+        return b"".join(lines)
 
     def is_running(self) -> bool:
-        with self._ended_with_us():
-            return self._process.poll() is None
+        return self._process.poll() is None
 
     def wait(self) -> int:
         """Its exit code."""
-        with self._ended_with_us():
-            code = self._process.wait()
-        self._watchdog.cancel()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        return code
-
-    @contextlib.contextmanager
-    def _ended_with_us(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            raise
+        return self._process.wait()
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:
         """What each input counted; empty if it did not get so far."""

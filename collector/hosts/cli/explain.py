@@ -23,7 +23,8 @@ def command(file: TextIO, bodies: bool) -> None:
     try:
         found = parse(file.read(), bodies_are_audits=bodies)
     except Poison as error:
-        print(json.dumps({"understood": False, "code": error.code, "why": error.what, "hint": error.hint}, indent=2))
+        said = {"understood": False, "code": error.code, "why": error.what, "hint": error.hint}
+        print(json.dumps(said, indent=2))
         sys.exit(1)
     print(json.dumps(_described(found), indent=2))
 

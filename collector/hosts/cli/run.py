@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--peek", is_flag=True, help="With --dry-run: look into the queue too (costs one receive).")
 @click.option("--sample", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True,
               help="With --dry-run: at most this many objects and messages.")
-@click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON at the end.")
+@click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON.")
 @click.option("--process", "number", type=int, default=None, hidden=True, help="Which of several this is.")
 @setting_flags
 def command(
