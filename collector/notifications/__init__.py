@@ -1,0 +1,95 @@
+"""What the body of an SQS message means: ObjectRefs, payloads, or a known reason to do nothing.
+
+One recogniser per shape, in one ordered tuple; the first that knows the body answers. A wrapper (an SNS
+envelope, a JSON string, base64 gzip, a list) gives its inside back to the same tuple, at most five deep,
+so that any producer may stand behind any transport. No setting chooses a shape. Nothing is fetched,
+no signature is checked and no URL is visited here.
+
+A body that nobody knows is Poison "unknown_body", unless the input says that its bodies are audits.
+Payload bodies are the bytes of the message, never a re-serialisation of what was parsed.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Tuple
+
+from collector.errors import Poison
+from collector.model import Notification
+from collector.notifications.body import Body, glimpse, loaded
+from collector.notifications.objects import (
+    cloudtrail,
+    cloudtrail_validation,
+    config,
+    eventbridge,
+    eventbridge_api_call,
+    extended_client,
+    file_list,
+    s3,
+    s3_test,
+)
+from collector.notifications.payloads import (
+    audits,
+    cloudtrail_events,
+    json_list,
+    log_event,
+    logs_subscription,
+    several_values,
+)
+from collector.notifications.transports import (
+    base64_gzip,
+    empty,
+    json_string,
+    logs_event,
+    sns,
+    wrapped_records,
+)
+
+__all__ = ["parse"]
+
+#: The order decides where shapes overlap: `Records` may be S3's, Lambda's or CloudTrail's own, and a
+#: log subscription is an object with a `messageType`, like AWS Config's.
+_RECOGNISERS: Tuple[Callable[[Body], Optional[Notification]], ...] = (
+    empty,
+    extended_client,
+    cloudtrail_validation,
+    base64_gzip,
+    json_string,
+    sns,
+    s3_test,
+    cloudtrail,
+    eventbridge,
+    eventbridge_api_call,
+    s3,
+    wrapped_records,
+    cloudtrail_events,
+    logs_subscription,
+    logs_event,
+    config,
+    log_event,
+    file_list,
+    json_list,
+    several_values,
+    audits,
+)
+
+
+def parse(body: str, *, bodies_are_audits: bool = False) -> Notification:
+    """What `body` means. Its `shape` names every layer, outermost first ("sns > s3").
+
+    `bodies_are_audits` makes a payload of a body that is in no known shape. Poison: "empty_body",
+    "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep", "bomb".
+    """
+    return _read(body, depth=0, audits=bodies_are_audits)
+
+
+def _read(text: str, *, depth: int, audits: bool) -> Notification:
+    body = Body(text, loaded(text), depth, audits, _read)
+    for recogniser in _RECOGNISERS:
+        found = recogniser(body)
+        if found is not None:
+            return found
+    raise Poison(
+        f"the body is in no known shape: {glimpse(text)}",
+        code="unknown_body",
+        hint="try `audit-s3 explain FILE`; if bodies of this queue are audits, choose a provider for it",
+    )

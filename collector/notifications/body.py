@@ -1,0 +1,154 @@
+"""What the recognisers share: the body as they see it, and careful readings of single fields."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterator, List, Optional, Sequence
+
+from collector.errors import Poison
+from collector.model import Notification, Payload
+
+MAX_DEPTH = 5
+NOT_JSON = object()
+
+
+@dataclass(frozen=True)
+class Body:
+    """A text, its JSON value (or NOT_JSON), and how deep it was found."""
+
+    text: str
+    json: Any
+    depth: int
+    audits: bool
+    read: Callable[..., Notification]
+
+    def inner(self, text: str) -> Notification:
+        """What a text inside this one means."""
+        if self.depth == MAX_DEPTH:
+            raise Poison(
+                f"the body is wrapped more than {MAX_DEPTH} times", code="nested_too_deep",
+                hint="look at it with `audit-s3 quarantine show`",
+            )  # fmt: skip
+        return self.read(text, depth=self.depth + 1, audits=self.audits)
+
+
+def loaded(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=as_int)
+    except (ValueError, RecursionError):
+        return NOT_JSON
+
+
+def as_int(digits: str) -> int:
+    """Python 3.11 and later refuse to compute very long numbers; nobody needs them here."""
+    return int(digits) if len(digits) < 40 else 0
+
+
+def glimpse(text: str) -> str:
+    return repr(text[:60]) + ("..." if len(text) > 60 else "")
+
+
+def under(shape: str, inner: Notification) -> Notification:
+    return Notification(f"{shape} > {inner.shape}", inner.refs, inner.payloads, inner.noop)
+
+
+def together(parts: Sequence[Notification]) -> Notification:
+    """Several parts of one body. Reasons to do nothing count only if there is nothing to do."""
+    refs = tuple(ref for part in parts for ref in part.refs)
+    payloads = tuple(payload for part in parts for payload in part.payloads)
+    noop = "" if refs or payloads else several([part.noop for part in parts])
+    return Notification("+".join(dict.fromkeys(part.shape for part in parts)), refs, payloads, noop)
+
+
+def several(reasons: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(reasons))
+
+
+def container(text: str) -> Payload:
+    body = utf8(text)
+    return Payload(digest(body), body)
+
+
+def utf8(text: str) -> bytes:
+    """JSON may escape half a character; it becomes U+FFFD."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+
+
+def digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def at(value: Any, *path: str) -> Any:
+    """The value at the end of a path of keys, None where the path breaks off."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def records_of(value: Any) -> List[Any]:
+    records = at(value, "Records")
+    return records if isinstance(records, list) else []
+
+
+def element_texts(text: str) -> List[str]:
+    """The elements of a JSON list, as slices of its own text."""
+    return list(_value_texts(text, text.index("[") + 1, gap=" \t\r\n,]"))
+
+
+def glued_texts(text: str) -> Iterator[str]:
+    """The values of a text that is nothing but values; none at all if it is anything else."""
+    try:
+        return iter(list(_value_texts(text, 0, gap=" \t\r\n")))
+    except (ValueError, RecursionError):
+        return iter(())
+
+
+def _value_texts(text: str, position: int, *, gap: str) -> Iterator[str]:
+    decoder = json.JSONDecoder(parse_int=as_int)
+    while True:
+        while position < len(text) and text[position] in gap:
+            position += 1
+        if position == len(text):
+            return
+        _, end = decoder.raw_decode(text, position)
+        yield text[position:end]
+        position = end
+
+
+def text_or_none(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) and value else None
+
+
+def etag_or_none(value: Any) -> Optional[str]:
+    return text_or_none(value.strip('"')) if isinstance(value, str) else None
+
+
+def version_or_none(value: Any) -> Optional[str]:
+    """An unversioned bucket says "null", "", or nothing."""
+    return None if value == "null" else text_or_none(value)
+
+
+def size_or_none(value: Any) -> Optional[int]:
+    """A number from AWS, a string from Ceph."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+_FRACTION = re.compile(r"\.\d+")
+
+
+def time_or_none(value: Any) -> Optional[float]:
+    """Epoch seconds of an ISO time in UTC; whole milliseconds are all that anybody writes here."""
+    if not isinstance(value, str):
+        return None
+    fraction = _FRACTION.search(value)
+    try:
+        moment = datetime.strptime(_FRACTION.sub("", value, count=1), "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=timezone.utc).timestamp() + (float(fraction.group()) if fraction else 0.0)

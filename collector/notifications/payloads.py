@@ -1,0 +1,134 @@
+"""Recognisers of audits that arrived in the body itself, alone or many at once."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Sequence
+
+from collector.errors import Poison
+from collector.model import Notification, Payload
+from collector.notifications.body import (
+    NOT_JSON,
+    Body,
+    at,
+    container,
+    digest,
+    element_texts,
+    glued_texts,
+    records_of,
+    together,
+    under,
+    utf8,
+)
+
+
+def cloudtrail_events(body: Body) -> Optional[Notification]:
+    """{"Records": [...]} that are CloudTrail events: the same outer shape as S3's notifications."""
+    records = records_of(body.json)
+    if records and all(str(at(record, "eventSource")).endswith(".amazonaws.com") for record in records):
+        return Notification("cloudtrail_events", payloads=(container(body.text),))
+    return None
+
+
+def logs_subscription(body: Body) -> Optional[Notification]:
+    """A CloudWatch Logs subscription message: one payload for each log event.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+    """
+    value = body.json
+    if not isinstance(value, dict) or not isinstance(value.get("logEvents"), list):
+        return None
+    if value.get("messageType") == "CONTROL_MESSAGE":
+        return Notification("logs_subscription", noop="CloudWatch Logs CONTROL_MESSAGE")
+    events = value["logEvents"]
+    if value.get("messageType") != "DATA_MESSAGE" or not all(map(_is_log_event, events)):
+        return None
+    payloads = tuple(_log_payload(event, _log_origin(value)) for event in events)
+    return Notification("logs_subscription", payloads=payloads, noop="" if payloads else "no log events")
+
+
+_LOG_EVENT_KEYS = frozenset(
+    ["id", "timestamp", "message", "ingestionTime", "extractedFields", "logGroup", "logStream", "owner"]
+)
+
+
+def log_event(body: Body) -> Optional[Notification]:
+    """One CloudWatch log event, as a forwarding Lambda sends it.
+
+    A fourth field of another name makes it somebody's audit, which is delivered as a whole.
+    """
+    value = body.json
+    if not _is_log_event(value) or not _LOG_EVENT_KEYS.issuperset(value):
+        return None
+    return Notification("log_event", payloads=(_log_payload(value, _log_origin(value)),))
+
+
+def _is_log_event(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("message"), str):
+        return False
+    stamp = value.get("timestamp")
+    return isinstance(value.get("id"), str) and isinstance(stamp, int) and not isinstance(stamp, bool)
+
+
+def _log_origin(value: Mapping[str, Any]) -> str:
+    """"group:stream", as far as the envelope says it."""
+    return ":".join(str(value[name]) for name in ("logGroup", "logStream") if value.get(name))
+
+
+def _log_payload(event: Mapping[str, Any], origin: str) -> Payload:
+    """The message alone is the event; the id is CloudWatch's, the time its milliseconds."""
+    seconds, milliseconds = divmod(event["timestamp"], 1000)
+    text = utf8(event["message"])
+    time = f"{seconds}.{milliseconds:03d}" if seconds > 0 else None
+    return Payload(event["id"] or digest(text), text, whole=True, time=time, origin=origin)
+
+
+def json_list(body: Body) -> Optional[Notification]:
+    """Each element on its own; a list of nothing but unknown objects stays one container."""
+    if not isinstance(body.json, list):
+        return None
+    if not body.json:
+        return Notification("list", noop="an empty list")
+    return _each(body, "list", element_texts(body.text), audits=body.audits)
+
+
+def several_values(body: Body) -> Optional[Notification]:
+    """NDJSON, or JSON values glued together. Nobody but a producer of audits writes unknown ones."""
+    if body.json is not NOT_JSON or body.text.lstrip()[:1] not in ("{", "["):
+        return None
+    texts = list(glued_texts(body.text))
+    return _each(body, "several", texts, audits=True) if len(texts) > 1 else None
+
+
+def _each(body: Body, shape: str, texts: Sequence[str], *, audits: bool) -> Notification:
+    known: List[Optional[Notification]] = [_known(body, text) for text in texts]
+    if not any(known):
+        if audits:
+            return Notification(shape, payloads=(container(body.text),))
+        return under(shape, body.inner(texts[0]))
+    for index, text in enumerate(texts):
+        if known[index] is None:
+            if not audits:
+                return under(shape, body.inner(text))
+            known[index] = Notification("audits", payloads=(container(text),))
+    return under(shape, together([found for found in known if found is not None]))
+
+
+def _known(body: Body, text: str) -> Optional[Notification]:
+    """What a part means; None if only the input's own word makes it an audit."""
+    strict = Body(body.text, body.json, body.depth, False, body.read)
+    try:
+        return strict.inner(text)
+    except Poison as error:
+        if error.code in ("unknown_body", "empty_body"):
+            return None
+        raise
+
+
+def audits(body: Body) -> Optional[Notification]:
+    """Any other body, where the input says that its bodies are audits. Plain text is one event."""
+    if not body.audits:
+        return None
+    if body.json is NOT_JSON:
+        text = utf8(body.text)
+        return Notification("audits", payloads=(Payload(digest(text), text, whole=True),))
+    return Notification("audits", payloads=(container(body.text),))

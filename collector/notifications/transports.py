@@ -1,0 +1,84 @@
+"""Recognisers of what only wraps something else: they unwrap it and ask again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Any, Optional
+
+from collector.errors import Poison
+from collector.model import Notification
+from collector.notifications.body import NOT_JSON, Body, at, records_of, together, under
+
+_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+
+
+def empty(body: Body) -> Optional[Notification]:
+    if body.text.strip():
+        return None
+    raise Poison("the body is empty", code="empty_body", hint="ask who writes to the queue")
+
+
+def base64_gzip(body: Body) -> Optional[Notification]:
+    """Base64 of gzip always begins with these four letters."""
+    if body.json is not NOT_JSON or not body.text.lstrip().startswith("H4sI"):
+        return None
+    text = _unpacked(body.text)
+    return None if text is None else under("base64_gzip", body.inner(text))
+
+
+def _unpacked(text: str) -> Optional[str]:
+    try:
+        packed = base64.b64decode("".join(text.split()), validate=True)
+        reader = zlib.decompressobj(31)
+        plain = reader.decompress(packed, _MAX_UNPACKED_BYTES)
+        if reader.unconsumed_tail:
+            raise Poison("the body unpacks to more than 64 MiB", code="bomb")
+        return plain.decode("utf-8") if reader.eof else None
+    except (binascii.Error, zlib.error, UnicodeDecodeError):
+        return None
+
+
+def json_string(body: Body) -> Optional[Notification]:
+    return under("string", body.inner(body.json)) if isinstance(body.json, str) else None
+
+
+def sns(body: Body) -> Optional[Notification]:
+    """An SNS envelope, when raw message delivery is off.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+    """
+    value = body.json
+    if not (isinstance(value, dict) and isinstance(value.get("Type"), str) and "TopicArn" in value):
+        return None
+    kind = value["Type"]
+    if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+        return Notification("sns", noop=f"sns {kind}, whose URL is never visited from here")
+    message = value.get("Message")
+    return under("sns", body.inner(message)) if isinstance(message, str) else None
+
+
+def wrapped_records(body: Body) -> Optional[Notification]:
+    """What Lambda makes of SQS (`body`, `messageId`) and SNS (`Sns.Message`), one record or several."""
+    value = body.json
+    records = records_of(value) if records_of(value) else [value] if isinstance(value, dict) else []
+    texts = [_lambda_text(record) for record in records]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return None
+    return under("lambda", together([body.inner(str(text)) for text in texts]))
+
+
+def _lambda_text(record: Any) -> Any:
+    if not isinstance(record, dict):
+        return None
+    if "messageId" in record and "body" in record:
+        return record["body"]
+    envelope = record.get("Sns")
+    return envelope.get("Message") if isinstance(envelope, dict) else None
+
+
+def logs_event(body: Body) -> Optional[Notification]:
+    """CloudWatch Logs as Lambda gets it: {"awslogs": {"data": base64 gzip}}."""
+    packed = at(body.json, "awslogs", "data")
+    return under("awslogs", body.inner(packed)) if isinstance(packed, str) else None
