@@ -236,7 +236,7 @@ class Runner:
         """Nothing failed for good or went to quarantine; nor was returned, unless we were `asked` to stop."""
         counters = self.engine.ledger.counters
         bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
-        bad += [] if asked else ["returned", "leases_lapsed", "fenced"]
+        bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
         ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
         return ended_well and not any(counters[name] for name in bad)
 

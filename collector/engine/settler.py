@@ -266,6 +266,7 @@ class Settler:
             ledger.tell("settler")
             return
         log.warning("A message could not be settled; it will come back: %s", error)
+        ledger.counters["unsettled"] += error.code != "lease_lost"  # a lost one is somebody else's by now
         ledger.close_delivery(delivery)
 
 
