@@ -13,7 +13,7 @@ import re
 from typing import Iterable, Iterator, Union
 
 from collector.decode.blocks import to_blocks
-from collector.decode.containers import LOOKAHEAD_BYTES, RECORDS_HEAD, holds_events
+from collector.decode.containers import LOOKAHEAD_BYTES, RECORDS_HEAD, holds_events, inside_offset
 from collector.decode.inflate import Budget, unwrap
 from collector.decode.lines import Lines
 from collector.decode.records import Records
@@ -98,9 +98,18 @@ def _by_document(tape: Tape, reader: JsonReader, *, array: bool) -> Union[Lines,
         if decided or tape.ended or len(text) == LOOKAHEAD_BYTES:
             break
         tape.look(2 * len(held))
-    first = text[skip_space(text, 1) :][:1]
-    if seen.end == WRONG or following not in (b"", b"{", b"[", b","):
+    if seen.end == WRONG:
+        return Records(tape, reader) if _began_well(reader, text) else Lines(tape, reader, expect_json=not array)
+    if following not in (b"", b"{", b"[", b","):
         return Lines(tape, reader, expect_json=not array)
-    if array and first not in (b"{", b"[", b'"', b"]"):
+    if array and text[skip_space(text, 1) :][:1] not in (b"{", b"[", b'"', b"]"):
         return Lines(tape, reader, expect_json=False)
     return Records(tape, reader)
+
+
+def _began_well(reader: JsonReader, text: bytes) -> bool:
+    """Whether text that is wrong somewhere is a damaged document all the same: its head is one's."""
+    if text.split(b"\n", 1)[0].strip() in (b"{", b"[") or inside_offset(text, whole=False) >= 0:
+        return True
+    first = skip_space(text, 1)
+    return text[first : first + 1] == b"{" and reader.read(text, text.decode("latin-1"), first).end > 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from collector.decode.scan import UNFINISHED, key_at, skip_space, value_end
+from collector.decode.scan import key_at, skip_space, value_end
 
 __all__ = ["LOOKAHEAD_BYTES", "RECORDS_HEAD", "holds_events", "inside_offset", "opens_events"]
 
@@ -54,7 +54,7 @@ def inside_offset(text: bytes, *, whole: bool) -> int:
 
     `whole` says that `holds_events` has said yes; otherwise the keys before the array decide.
     """
-    position = skip_space(text, 1)
+    position = skip_space(text, 1) if text.startswith(b"{") else len(text)
     bare = True
     while position < len(text):
         key, position = key_at(text, position)
@@ -84,4 +84,4 @@ def _next_key(text: bytes, position: int) -> int:
     if text[end : end + 1] != b",":
         return len(text)
     following = skip_space(text, end + 1)
-    return following if following != UNFINISHED else len(text)
+    return following
