@@ -268,7 +268,7 @@ def translate(error: Exception, *, where: str, sent: bool) -> CollectorError:
             "Set hec_ca_file to the PEM file of the authority that signed Splunk's certificate",
         )  # fmt: skip
     if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _NOT_TLS):
-        return _tls_error(f"TLS fails: {error.reason}", where, "Look whether HEC there speaks TLS 1.2")
+        return _tls_error(f"TLS fails: {_reason(error)}", where, "Look whether HEC there speaks TLS 1.2")
     tunnel = _TUNNEL.search(str(error))
     if tunnel:
         return _tunnel_error(int(tunnel.group(1)), where)

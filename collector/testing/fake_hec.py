@@ -20,6 +20,7 @@ import binascii
 import gzip
 import json
 import os
+import signal
 import socket
 import ssl
 import struct
@@ -399,7 +400,7 @@ def _basic_password(token: str) -> str:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Serve until interrupted; the first line of stdout is JSON with url, token and ca_file."""
+    """Serve until SIGINT or SIGTERM; the first line of stdout is JSON with url, token and ca_file."""
     parser = argparse.ArgumentParser(prog="python -m collector.testing.fake_hec", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
@@ -408,6 +409,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--tls", action="store_true", help="with a certificate of its own")
     parser.add_argument("--events", default="", help="write what is indexed to this file at the end")
     chosen = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with FakeHec(token=chosen.token, acks=chosen.acks, tls=chosen.tls, port=chosen.port) as hec:
         print(json.dumps({"url": hec.url, "token": hec.token, "ca_file": hec.ca_file}), flush=True)
         try:
