@@ -112,16 +112,21 @@ class Changes:
         for change in changes:
             if isinstance(change, Finish) and change.state not in FINAL:
                 raise ValueError(f"{change.state!r} is not a final state")
+        works = [self._work(change, now) for change in changes]
         verdicts: Dict[int, bool] = {}
         try:
             for places in _stages(changes):
-                answers = self._table.together([self._work(changes[place], now) for place in places])
+                answers = self._table.together([works[place] for place in places])
                 verdicts.update(zip(places, answers))
         finally:
             self._counts.write()
         return [verdicts[place] for place in range(len(changes))]
 
     def _work(self, change: Change, now: float) -> Callable[[], bool]:
+        """Called in the order of the changes: that is the order in which messages are spooled."""
+        if isinstance(change, Spool):
+            since = self._next_place(now)
+            return lambda: self._spool_message(change, since)
         return lambda: _WRITERS[type(change)](self, change, now)
 
     def _fence(self, oid_epoch: int, *more: Condition) -> List[Condition]:
@@ -202,15 +207,17 @@ class Changes:
         self._entries.put(change.id, item, change.body)
         return True
 
-    def _spool_message(self, change: Spool, now: float) -> bool:
-        """A message received again keeps its place; its handle is the newest."""
-        message = change.message
+    def _next_place(self, now: float) -> str:
         with self._lock:
             self._spooled += 1
-            place = f"{now:017.6f}#{self._spooled:09}"
+            return f"{now:017.6f}#{self._spooled:09}"
+
+    def _spool_message(self, change: Spool, since: str) -> bool:
+        """A message received again keeps its place; its handle is the newest."""
+        message = change.message
         item = {
             **self._keys.spooled(message.message_id), **message_attributes(message),
-            "since": attribute(place),
+            "since": attribute(since),
         }  # fmt: skip
         known = self._table.get(self._keys.spooled(message.message_id))
         if known is not None:
@@ -234,7 +241,6 @@ _WRITERS: Mapping[Type[Any], _Writer] = cast(
         SaveReceipt: Changes._save_receipt,
         DropReceipts: Changes._drop_receipts,
         Quarantined: Changes._quarantine,
-        Spool: Changes._spool_message,
         Unspool: Changes._unspool,
     },
 )

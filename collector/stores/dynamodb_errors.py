@@ -71,6 +71,8 @@ def _busy(answer: _Answer, place: Place) -> CollectorError:
 
 
 def _no_table(answer: _Answer, place: Place) -> CollectorError:
+    if "index" in answer.message.lower():
+        return _wrong_table(answer, place)
     hint = f"Compare checkpoint_table and checkpoint_region, or create it: {place.create_command}"
     return Fatal(str(answer), code="store_no_table", where=str(place), hint=hint)
 
@@ -79,9 +81,13 @@ def _invalid(answer: _Answer, place: Place) -> CollectorError:
     """Keys or an index that are not as we made them; anything else is unexpected."""
     said = answer.message.lower()
     if any(words in said for words in ("specified index", "key element", "missing the key", "key schema")):
-        hint = f"The table was not made for audit-s3; create another: {place.create_command}"
-        return Fatal(str(answer), code="store_wrong_table", where=str(place), hint=hint)
+        return _wrong_table(answer, place)
     return _unexpected(answer, place)
+
+
+def _wrong_table(answer: _Answer, place: Place) -> CollectorError:
+    hint = f"The table was not made for audit-s3; create another: {place.create_command}"
+    return Fatal(str(answer), code="store_wrong_table", where=str(place), hint=hint)
 
 
 def _denied(answer: _Answer, place: Place) -> CollectorError:
