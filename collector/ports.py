@@ -41,8 +41,13 @@ class Queue(Protocol):
     #: FIFO queues block a whole group behind each unfinished message.
     fifo: bool
 
-    def receive(self, count: int, *, wait_seconds: int) -> Sequence[Message]:
-        """At most `count` messages (1 to 10) after a long poll of at most `wait_seconds` (0 to 20)."""
+    def receive(
+        self, count: int, *, wait_seconds: int, hide_seconds: Optional[int] = None
+    ) -> Sequence[Message]:
+        """At most `count` messages (1 to 10) after a long poll of at most `wait_seconds` (0 to 20).
+
+        They stay hidden for `hide_seconds`; None leaves it to the adapter's own visibility timeout.
+        """
 
     def delete(self, messages: Sequence[Message]) -> Mapping[str, CollectorError]:
         """Delete up to ten messages; returns, by message_id, those that were not deleted and why.

@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import time
-from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from collector.adapters import Adapters, SystemClock
 from collector.config.inputs import Input
@@ -35,6 +35,8 @@ STOP_SECONDS = 8.0
 #: Rows outlive their objects by this much, so that a late message still finds its own.
 PRUNE_AFTER_SECONDS = 7 * 86400.0
 PROGRESS_EVERY_SECONDS = 60.0
+#: How often disk and quarantine are looked at.
+LOOK_EVERY_SECONDS = 5.0
 #: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
 REFRESH_SHARE = 0.6
 ONCE_POLL_SECONDS = 5
@@ -120,7 +122,7 @@ class Runner:
         self._conditions: Dict[str, threading.Condition] = {}
         self._threads: List[threading.Thread] = []
         settings = configured.settings
-        chores = {"prune": self._prune, "refresh": adapters.refresh}
+        chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
             _plan(configured, once=once), queue=adapters.queue, objects=adapters.objects,
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
@@ -142,6 +144,7 @@ class Runner:
         store.alive(clock.now() + 60.0)
         began = store.start_from(self._proposed_start(clock.now()))
         self.engine.resume(began, store.spooled())
+        self.engine.do("look")
         for station in self.engine.stations():
             self._conditions[station.name] = threading.Condition(self._lock)
         for station in self.engine.stations():
@@ -179,6 +182,7 @@ class Runner:
             return
         settings = self._input.settings
         timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
+        timetable.every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
         if self._adapters.assumes_role:
             every = settings.role_duration_seconds * REFRESH_SHARE
             timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
@@ -215,6 +219,15 @@ class Runner:
         if pruned:
             log.info("Forgot objects that are no longer kept. rows=%d", pruned)
         return pruned
+
+    def _look(self) -> Tuple[Optional[CollectorError], int]:
+        """How full the disk is, as an error or None, and the bytes in quarantine."""
+        store = self._adapters.store
+        try:
+            store.check()
+        except CollectorError as error:
+            return error, store.quarantine_bytes()
+        return None, store.quarantine_bytes()
 
     def _report(self) -> None:
         counters = self.counters()

@@ -33,13 +33,15 @@ class SqsQueue:
         self._role = role
         self._arn = _queue_arn(url, default_region=client.meta.region_name)
 
-    def receive(self, count: int, *, wait_seconds: int) -> Sequence[Message]:
+    def receive(
+        self, count: int, *, wait_seconds: int, hide_seconds: Optional[int] = None
+    ) -> Sequence[Message]:
         with translated(self._call("sqs:ReceiveMessage")):
             answer = self._client.receive_message(
                 QueueUrl=self.name,
                 MaxNumberOfMessages=count,
                 WaitTimeSeconds=wait_seconds,
-                VisibilityTimeout=self._visibility_timeout_seconds,
+                VisibilityTimeout=hide_seconds or self._visibility_timeout_seconds,
                 MessageSystemAttributeNames=_ATTRIBUTES,
             )
         return [_message(said) for said in answer.get("Messages", ())]

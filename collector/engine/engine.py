@@ -138,7 +138,9 @@ class Engine:
         ledger = self.ledger
         if ledger.polls:
             return False
-        if ledger.source.is_open or any(output.failures >= 5 for output in ledger.outputs.values()):
+        if ledger.source.is_open or ledger.deletes.is_open:
+            return True
+        if any(output.failures >= 5 for output in ledger.outputs.values()):
             return True
         if any(output.breaker.is_open and output.failures == 0 for output in ledger.outputs.values()):
             return True

@@ -62,7 +62,7 @@ class Keeper:
         due: List[Delivery] = []
         next_look = self._alive_at
         for delivery in list(ledger.deliveries.values()):
-            if not delivery.has_lease or delivery.disposition in ("delete", "keep"):
+            if not delivery.has_lease or (delivery.settling and not delivery.failures):
                 continue
             self._notice_end(ledger, delivery, now)
             extend_at = delivery.extended + self._visibility / 3

@@ -91,7 +91,10 @@ class Ledger:
         self.objects = Breaker("objects")
         self.store = Breaker("store")
         self.alike = AlikeFailures()
+        self.deletes = Breaker("deletes")
         self.heartbeats = True
+        self.disk_low: Optional[CollectorError] = None
+        self.quarantine_bytes = 0
         self.stopping = False
         self.handing_back = False
         self.empty_polls = 0
@@ -152,7 +155,7 @@ class Ledger:
         now = self.clock.monotonic()
         self._serial += 1
         delivery = Delivery(self._serial, origin, message, received=now, extended=now)
-        delivery.lease_until = now + self.limits.visibility_timeout_seconds
+        delivery.lease_until = now + self.lease_seconds
         self.deliveries[delivery.number] = delivery
         self.tell("keeper")
         return delivery
@@ -166,7 +169,7 @@ class Ledger:
         known.message = message
         known.lost = False
         known.received = known.extended = now
-        known.lease_until = now + self.limits.visibility_timeout_seconds
+        known.lease_until = now + self.lease_seconds
         self.counters["received_again"] += 1
         return True
 
@@ -442,7 +445,33 @@ class Ledger:
         """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
         if self.stopping or self.handing_back or self.store.is_open or self.troubled():
             return False
+        if self.disk_low is not None or self.deletes.is_open or self.is_quarantine_full():
+            return False
         return len(self.deliveries) < self.limits.deliveries and self.held_bytes < self.limits.held_bytes
+
+    @property
+    def lease_seconds(self) -> int:
+        """For how long a receive hides its messages: longer where the lease cannot be extended."""
+        visibility = self.limits.visibility_timeout_seconds
+        return visibility if self.heartbeats else max(visibility, self.limits.unextended_lease_seconds)
+
+    def is_quarantine_full(self) -> bool:
+        """Rule 9: at its cap receiving stops; nothing is evicted."""
+        return self.quarantine_bytes >= self.limits.quarantine_bytes
+
+    def looked(self, *, disk_low: Optional[CollectorError], quarantine_bytes: int) -> None:
+        """The store was looked at: how full the disk and the quarantine are."""
+        was_full, was_low = self.is_quarantine_full(), self.disk_low is not None
+        self.disk_low, self.quarantine_bytes = disk_low, quarantine_bytes
+        if disk_low is not None and not was_low:
+            self.last_error = disk_low
+            log.error("Receiving stops until there is room on the disk: %s", disk_low)
+        if self.is_quarantine_full() and not was_full:
+            log.error(
+                "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. bytes=%d",
+                quarantine_bytes,
+            )
+        self.tell("receiver")
 
     def troubled(self) -> List[Breaker]:
         """The breakers that only an attempt with real work can close."""
@@ -464,6 +493,8 @@ class Ledger:
     def may_receive_probe(self) -> bool:
         """Trouble, and nothing in hand to try it with: one message may be received for that."""
         if self.stopping or self.handing_back or self.store.is_open or self.items or self.deliveries:
+            return False
+        if self.disk_low is not None or self.is_quarantine_full():
             return False
         now = self.clock.monotonic()
         troubled = self.troubled()

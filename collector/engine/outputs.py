@@ -18,7 +18,10 @@ __all__ = ["Lane", "Limits", "Output"]
 
 @dataclass(frozen=True)
 class Limits:
-    """The windows: what one process may hold. Seconds and bytes. `once`: stop at an empty queue."""
+    """The windows: what one process may hold. Seconds and bytes. `once`: stop at an empty queue.
+
+    Where leases may not be extended, a receive hides its messages for `unextended_lease_seconds`.
+    """
 
     once: bool = False
 
@@ -26,6 +29,7 @@ class Limits:
     max_number_of_messages: int = 10
     wait_time_seconds: int = 20
     visibility_timeout_seconds: int = 300
+    unextended_lease_seconds: int = 3600
     held_bytes: int = 64 * 1024 * 1024
     deliveries: int = 20_000
     acks_per_channel: int = 1000
@@ -34,6 +38,7 @@ class Limits:
     ack_timeout_seconds: float = 300.0
     ack_resume_seconds: float = 60.0
     retention_seconds: float = 30 * 86400.0
+    quarantine_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(eq=False)

@@ -34,6 +34,7 @@ Parse = Callable[[str], Notification]
 class Receive:
     count: int
     wait_seconds: int
+    hide_seconds: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Receiver:
         self._polls += 1
         ledger.polls += 1
         ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
-        return Receive(count, ledger.limits.wait_time_seconds)
+        return Receive(count, ledger.limits.wait_time_seconds, ledger.lease_seconds)
 
     @property
     def is_polling(self) -> bool:
@@ -102,7 +103,9 @@ class Receiver:
     def perform(self, work: Union[Receive, ClaimItems]) -> Any:
         if isinstance(work, ClaimItems):
             return self._store.claim([_row(item) for item in work.items])
-        messages = self._queue.receive(work.count, wait_seconds=work.wait_seconds)
+        messages = self._queue.receive(
+            work.count, wait_seconds=work.wait_seconds, hide_seconds=work.hide_seconds
+        )
         return [(message, self._understand(message)) for message in messages]
 
     def _understand(self, message: Message) -> Union[Notification, Poison]:

@@ -108,8 +108,11 @@ class Reconciler:
         return ListPage(sweep.buckets[0], sweep.token)
 
     def _feed(self, ledger: Ledger, sweep: Sweep) -> None:
-        """Into the room that live work leaves, never more."""
-        while sweep.found and ledger.may_receive() and ledger.room() > ledger.limits.workers // 4:
+        """Into the room that live work leaves, never more; in trouble, one object as the probe."""
+        while sweep.found:
+            has_room = ledger.may_receive() and ledger.room() > ledger.limits.workers // 4
+            if not (has_room or ledger.may_receive_probe()):
+                return
             ref = sweep.found.popleft()
             ledger.counters["reconciled"] += 1
             ledger.admit(Notification("listing", refs=(ref,)), origin="listing")

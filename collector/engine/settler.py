@@ -138,6 +138,8 @@ class Settler:
         """Deliveries that have no message to delete or return are over without a call."""
         if delivery.origin == "spool" and delivery.disposition == "delete" and delivery.message:
             ledger.change(Unspool(delivery.message.message_id))
+        elif delivery.disposition == "return" and not ledger.heartbeats:
+            pass  # without sqs:ChangeMessageVisibility it comes back by itself, and only so
         elif delivery.has_lease and delivery.disposition != "keep":
             if ledger.clock.monotonic() < delivery.lease_until:
                 return False
@@ -198,6 +200,9 @@ class Settler:
             ledger.tell("settler")
         elif isinstance(work, Settle):
             self._record_settle(ledger, work, result)
+        elif work.name == "look" and not isinstance(result, CollectorError):
+            disk_low, quarantine_bytes = result
+            ledger.looked(disk_low=disk_low, quarantine_bytes=quarantine_bytes)
         elif isinstance(result, CollectorError):
             ledger.last_error = result
             log.warning("A periodic job failed and runs again at its time: %s. job=%s", result, work.name)
@@ -248,6 +253,9 @@ class Settler:
             assert delivery.message is not None
             error = failures.get(delivery.message.message_id)
             if error is None:
+                if work.return_after is None and ledger.deletes.close():
+                    log.info("Messages can be deleted again.")
+                    ledger.tell("receiver")
                 ledger.counters["deleted" if work.return_after is None else "returned"] += 1
                 ledger.close_delivery(delivery)
             else:
@@ -259,6 +267,9 @@ class Settler:
         ledger.last_error = error
         now = ledger.clock.monotonic()
         delivery.failures += 1
+        if isinstance(error, Fatal) and delivery.disposition == "delete" and not ledger.stopping:
+            self._record_denied_delete(ledger, delivery, error)
+            return
         again = not isinstance(error, Fatal) and error.code != "lease_lost" and not ledger.stopping
         if again and now < delivery.lease_until and delivery.failures < 10:
             delivery.due = now + ledger.backoff(delivery.failures)
@@ -268,6 +279,15 @@ class Settler:
         log.warning("A message could not be settled; it will come back: %s", error)
         ledger.counters["unsettled"] += error.code != "lease_lost"  # a lost one is somebody else's by now
         ledger.close_delivery(delivery)
+
+
+    def _record_denied_delete(self, ledger: Ledger, delivery: Delivery, error: Fatal) -> None:
+        """What is delivered cannot be deleted: receive no more, and try this delete again in a minute."""
+        now = ledger.clock.monotonic()
+        if ledger.deletes.open(error, now=now):
+            log.error("Messages cannot be deleted; receiving stops until they can: %s", error)
+        delivery.due = ledger.deletes.probe_at()
+        ledger.to_settle.append(delivery)
 
 
 def _mark_unfinished(item: Item) -> None:

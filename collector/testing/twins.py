@@ -97,7 +97,9 @@ class MemoryQueue:
         with self._lock:
             return sum(self._is_hidden(held) for held in self._held.values())
 
-    def receive(self, count: int, *, wait_seconds: int) -> Sequence[Message]:
+    def receive(
+        self, count: int, *, wait_seconds: int, hide_seconds: Optional[int] = None
+    ) -> Sequence[Message]:
         with self._lock:
             self._bury()
             blocked = self._groups_in_flight()
@@ -106,7 +108,8 @@ class MemoryQueue:
                 for held in self._held.values()
                 if not self._is_hidden(held) and held.message.group_id not in blocked
             ]
-            return [self._hand_out(held) for held in free[: min(count, 10)]]
+            hidden = hide_seconds or self._visibility_timeout_seconds
+            return [self._hand_out(held, hidden) for held in free[: min(count, 10)]]
 
     def delete(self, messages: Sequence[Message]) -> Mapping[str, CollectorError]:
         with self._lock:
@@ -130,9 +133,9 @@ class MemoryQueue:
     def check(self) -> None:
         """Nothing stands in the way of memory."""
 
-    def _hand_out(self, held: _Held) -> Message:
+    def _hand_out(self, held: _Held, hidden_seconds: float) -> Message:
         held.handles += 1
-        held.hidden_until = self._clock.monotonic() + self._visibility_timeout_seconds
+        held.hidden_until = self._clock.monotonic() + hidden_seconds
         held.message = replace(
             held.message,
             receipt_handle=f"{held.message.message_id}/{held.handles}",

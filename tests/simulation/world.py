@@ -170,7 +170,7 @@ class SimQueue:
         self.world = world
         self.fifo = world.fifo
 
-    def receive(self, count, *, wait_seconds):
+    def receive(self, count, *, wait_seconds, hide_seconds=None):
         world = self.world
         world.maybe_fail("receive")
         now = world.clock.monotonic()
@@ -184,7 +184,7 @@ class SimQueue:
         for one in ready[:count]:
             one.handle = next(world.handles)
             one.receives += 1
-            one.visible_at = now + world.visibility
+            one.visible_at = now + (hide_seconds or world.visibility)
             if world.rng.random() < world.faults.redeliver:
                 one.visible_at = now + 1.0
             received.append(

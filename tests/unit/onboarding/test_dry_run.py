@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytest
 
@@ -138,9 +138,11 @@ def test_messages_are_back_before_any_object_is_opened_and_each_came_once(clock:
     order: List[str] = []
 
     class Watched(MemoryQueue):
-        def receive(self, count: int, *, wait_seconds: int) -> Sequence[Message]:
+        def receive(
+            self, count: int, *, wait_seconds: int, hide_seconds: Optional[int] = None
+        ) -> Sequence[Message]:
             order.append("receive")
-            return super().receive(count, wait_seconds=wait_seconds)
+            return super().receive(count, wait_seconds=wait_seconds, hide_seconds=hide_seconds)
 
         def change_visibility(
             self, messages: Sequence[Message], *, timeout_seconds: int
