@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from functools import lru_cache
 from typing import Any, List, Optional, Protocol, Sequence, Tuple, Type
 
 __all__ = [
@@ -128,8 +129,12 @@ class JsonWindows:
         return [self._columns(record) for record in times] if len(times) == count else None
 
 
-def json_windows(fields: Sequence[str], *, accelerated: bool = True) -> Optional[JsonWindows]:
-    """The accelerated splitter, or None: then the caller's own walk is all there is."""
+@lru_cache(maxsize=64)
+def json_windows(fields: Tuple[str, ...], *, accelerated: bool = True) -> Optional[JsonWindows]:
+    """The accelerated splitter, or None: then the caller's own walk is all there is.
+
+    Remembered, because making one costs as much as decoding a small object; it keeps no state.
+    """
     if _msgspec is None or not accelerated:
         return None
     return JsonWindows(fields)

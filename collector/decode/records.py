@@ -89,28 +89,34 @@ class Records:
                 return _Walk(gather.runs, position, UNFINISHED)
             if code == b"[":
                 return _Walk(gather.runs, position + 1, _ARRAY)
-            seen = self._reader.read(window, text, position, ended=self._tape.ended)
+            seen = self._reader.parse(text, position)
             inside = self._inside(window, position, seen) if code == b"{" else -1
             if inside >= 0:
                 return _Walk(gather.runs, position + inside, _WRAPPER)
+            if seen is None and code == b"{" and not self._sees_enough(window, position):
+                return _Walk(gather.runs, position, UNFINISHED)
+            seen = seen or self._reader.judge(window, position, ended=self._tape.ended)
             if seen.end < 0:
                 return _Walk(gather.runs, position, seen.end)
             gather.add(*self._reader.event(window[position : seen.end], seen))
             position = seen.end
 
-    def _inside(self, window: bytes, position: int, seen: Seen) -> int:
+    def _sees_enough(self, window: bytes, position: int) -> bool:
+        """Whether an object that ends nowhere in sight can be judged by its head."""
+        return self._tape.ended or len(window) - position >= LOOKAHEAD_BYTES
+
+    def _inside(self, window: bytes, position: int, seen: Optional[Seen]) -> int:
         """The offset of the events in a wrapper that begins at `position`, or -1."""
         head = RECORDS_HEAD.match(window, position)
         if head:
             return head.end() - position
-        if 0 <= seen.end <= position + LOOKAHEAD_BYTES:
+        if seen is not None and 0 <= seen.end <= position + LOOKAHEAD_BYTES:
             if not isinstance(seen.parsed, dict) or not holds_events(seen.parsed):
                 return -1
             return inside_offset(window[position : seen.end], whole=True)
-        text = window[position : position + LOOKAHEAD_BYTES]
-        if seen.end == UNFINISHED and len(text) < LOOKAHEAD_BYTES and not self._tape.ended:
+        if seen is None and not self._sees_enough(window, position):
             return -1
-        return inside_offset(text, whole=False)
+        return inside_offset(window[position : position + LOOKAHEAD_BYTES], whole=False)
 
     # -- an array, from just after its bracket
 

@@ -19,6 +19,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946684800
 _DAY = 86400
 _REMEMBERED = 4096
+_SECONDS = {f"{second:02d}": second for second in range(60)}
 
 _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
 _REST = re.compile(r"(?:[.,](\d+))? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
@@ -26,29 +27,29 @@ _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class Times:
-    """Reads the times of one object. Not for several threads: it remembers the seconds it has seen."""
+    """Reads the times of one object. Not for several threads: it remembers the minutes it has seen."""
 
     def __init__(self, *, now: float, zone_minutes: int = 0) -> None:
         self._latest = int(now) + _DAY
         self._naive = zone_minutes * 60
-        self._seconds: Dict[str, Optional[int]] = {}
-        self._utc: Dict[str, str] = {}
+        self._minutes: Dict[str, int] = {}
 
     def read(self, text: str) -> Optional[str]:
         """Epoch seconds with at most six decimals, or None if `text` is no credible time."""
-        known = self._utc.get(text[:19])
-        if known is not None:
+        minute = self._minutes.get(text[:17])
+        second = _SECONDS.get(text[17:19])
+        if minute is not None and second is not None:
             rest = text[19:]
             if rest == "Z":
-                return known
+                return str(minute + second)
             fraction = rest[1:-1]
             if rest[:1] == "." and rest[-1:] == "Z" and fraction.isdigit() and fraction.isascii():
-                return f"{known}.{fraction[:6]}"
+                return f"{minute + second}.{fraction[:6]}"
         return self._iso(text) if text[4:5] == "-" else self._number(text)
 
     def _iso(self, text: str) -> Optional[str]:
         rest = _REST.fullmatch(text, 19)
-        second = self._second(text[:19]) if rest else None
+        second = _epoch(text[:19]) if rest else None
         if rest is None or second is None:
             return None
         zone = rest.group(2)
@@ -56,18 +57,17 @@ class Times:
         fraction = rest.group(1)
         if not _EARLIEST <= epoch <= self._latest:
             return None
+        self._remember(text, second)
         return f"{epoch}.{fraction[:6]}" if fraction else str(epoch)
 
-    def _second(self, text: str) -> Optional[int]:
-        """Epoch seconds of a date and time read as UTC; remembered."""
-        if text not in self._seconds:
-            if len(self._seconds) >= _REMEMBERED:
-                self._seconds.clear()
-                self._utc.clear()
-            epoch = self._seconds[text] = _epoch(text)
-            if epoch is not None and _EARLIEST <= epoch <= self._latest:
-                self._utc[text] = str(epoch)
-        return self._seconds[text]
+    def _remember(self, text: str, second: int) -> None:
+        """The minute that holds `second` (read as UTC), if all of it is credible."""
+        seconds = _SECONDS.get(text[17:19])
+        if seconds is None or not _EARLIEST <= second - seconds <= self._latest - 59:
+            return
+        if len(self._minutes) >= _REMEMBERED:
+            self._minutes.clear()
+        self._minutes[text[:17]] = second - seconds
 
     def _number(self, text: str) -> Optional[str]:
         """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size."""

@@ -8,6 +8,7 @@ digit is lost and no huge one is computed.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from collector import accel
@@ -19,6 +20,7 @@ from collector.model import Format
 __all__ = ["Gather", "JsonReader"]
 
 _BRACKETS = ("{", "[")
+_SURROGATE = re.compile(rb"\\u[dD]")
 
 
 class Seen(NamedTuple):
@@ -34,7 +36,7 @@ class JsonReader:
 
     def __init__(self, format: Format, *, now: float, accelerated: bool = True) -> None:
         self.max_bytes = format.max_event_bytes
-        self.windows = accel.json_windows(format.time_fields, accelerated=accelerated)
+        self.windows = accel.json_windows(tuple(format.time_fields), accelerated=accelerated)
         self._times = Times(now=now, zone_minutes=format.zone_minutes)
         self._fields = [name.encode("utf-8").decode("latin-1") for name in format.time_fields]
         self._odd = False
@@ -47,14 +49,27 @@ class JsonReader:
 
         A scalar that ends with the data is unfinished unless `ended`.
         """
-        if text[start : start + 1] in _BRACKETS or text.startswith('"', start):
-            self._odd = False
-            try:
-                parsed, end = self._raw_decode(text, start)
-            except (ValueError, RecursionError):
-                return self._judged(data, start, ended)
-            return Seen(end if end - start <= self.max_bytes else TOO_LARGE, parsed, not self._odd)
-        return self._judged(data, start, ended)
+        return self.parse(text, start) or self.judge(data, start, ended=ended)
+
+    def parse(self, text: str, start: int) -> Optional[Seen]:
+        """`read` without the referee: None if the standard library cannot say where the value ends."""
+        if text[start : start + 1] not in _BRACKETS and not text.startswith('"', start):
+            return None
+        self._odd = False
+        try:
+            parsed, end = self._raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return None
+        return Seen(end if end - start <= self.max_bytes else TOO_LARGE, parsed, not self._odd)
+
+    def judge(self, data: bytes, start: int, *, ended: bool = False) -> Seen:
+        """By the referee, who sees no more of the value than an event may have, and a byte."""
+        piece = data[start : start + self.max_bytes + 1]
+        whole = ended and start + len(piece) == len(data)
+        end = value_end(piece, 0, ended=whole)
+        if end > self.max_bytes or (end == UNFINISHED and len(piece) > self.max_bytes):
+            return Seen(TOO_LARGE, None, False)
+        return Seen(start + end if end >= 0 else end, None, False)
 
     def event(self, body: bytes, seen: Seen) -> Tuple[bytes, Optional[str], bool, str]:
         """Body, time, is_json and note. Only objects and arrays are JSON events: HEC refuses null."""
@@ -62,7 +77,7 @@ class JsonReader:
         note = "deep_json" if seen.parsed is None and body[:1] in (b"{", b"[") else ""
         if not body.isascii():
             body, note = _readable(body, note)
-        if is_json and (b"\\ud" in body or b"\\uD" in body) and _has_lone_surrogate(seen.parsed):
+        if is_json and b"\\" in body and _SURROGATE.search(body) and _has_lone_surrogate(seen.parsed):
             is_json = False
         return body, self._time(seen.parsed), is_json, note
 
@@ -91,17 +106,6 @@ class JsonReader:
             return None
         fields = self.windows.lines(text, len(bodies))
         return None if fields is None else Run(bodies, self._raw_times(fields), True)
-
-    def _judged(self, data: bytes, start: int, ended: bool) -> Seen:
-        """By the referee, who sees no more of the value than an event may have, and a byte."""
-        piece = data[start : start + self.max_bytes + 1]
-        whole = ended and start + len(piece) == len(data)
-        end = value_end(piece, 0, ended=whole)
-        if end == UNFINISHED and len(piece) > self.max_bytes:
-            return Seen(TOO_LARGE, None, False)
-        if end > self.max_bytes:
-            return Seen(TOO_LARGE, None, False)
-        return Seen(start + end if end >= 0 else end, None, False)
 
     def _constant(self, name: str) -> str:
         """NaN and the infinities are not JSON, but they are somebody's events."""
@@ -163,9 +167,7 @@ def _inner_text(text: str) -> str:
 
 
 def _is_usual(text: bytes) -> bool:
-    """Valid UTF-8, which the accelerator does not check, and no escape that might be half a pair."""
-    if b"\\ud" in text or b"\\uD" in text:
-        return False
+    """Valid UTF-8. That is all the accelerator does not check; half a surrogate pair it refuses."""
     if text.isascii():
         return True
     try:
