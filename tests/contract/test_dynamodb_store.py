@@ -322,10 +322,11 @@ def adapted(changes: Sequence[Change], rows: Dict[str, Any], forgets: int) -> Li
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(laws.STEPS, max_size=20))
-def test_the_twin_answers_as_dynamodb_does(emulator: LocalAws, steps: List[Tuple[str, str, Any]]) -> None:
+def test_the_twin_answers_as_dynamodb_does(ministack: LocalAws, steps: List[Tuple[str, str, Any]]) -> None:
+    make_table(ministack)
     table = MemoryTable()
     memory = World(lambda owner, clock: MemoryCheckpointStore(table, owner=owner, clock=clock))
-    dynamo, forgets = dynamo_world(emulator), 0
+    dynamo, forgets = dynamo_world(ministack), 0
     try:
         stores = [{owner: world.store(owner) for owner in "abc"} for world in (dynamo, memory)]
         for verb, owner, argument in steps:
