@@ -89,6 +89,9 @@ class Records:
                 return _Walk(gather.runs, position, UNFINISHED)
             if code == b"[":
                 return _Walk(gather.runs, position + 1, _ARRAY)
+            head = RECORDS_HEAD.match(window, position)
+            if head:
+                return _Walk(gather.runs, head.end(), _WRAPPER)
             seen = self._reader.parse(text, position)
             inside = self._inside(window, position, seen) if code == b"{" else -1
             if inside >= 0:
@@ -107,9 +110,6 @@ class Records:
 
     def _inside(self, window: bytes, position: int, seen: Optional[Seen]) -> int:
         """The offset of the events in a wrapper that begins at `position`, or -1."""
-        head = RECORDS_HEAD.match(window, position)
-        if head:
-            return head.end() - position
         if seen is not None and 0 <= seen.end <= position + LOOKAHEAD_BYTES:
             if not isinstance(seen.parsed, dict) or not holds_events(seen.parsed):
                 return -1

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+
 from collector.errors import Poison
 from collector.notifications import parse
 

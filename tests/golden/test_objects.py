@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+
 from collector.decode import decode
 from collector.errors import Poison
 from collector.model import Format

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, List, Optional, Tuple
 
+from hypothesis import strategies as st
+
 from collector.decode import decode
 from collector.errors import CollectorError
 from collector.model import Format
-from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 
@@ -70,9 +71,9 @@ def documents(draw: Any) -> bytes:
     found = draw(st.lists(records(), max_size=12))
     indent = draw(st.sampled_from([None, None, 1]))
     escaped = draw(st.booleans())
-    texts = [spelled(value, indent=indent, escaped=escaped) for value in found]
-    kind = draw(st.sampled_from(["ndjson", "crlf", "glued", "array", "records", "events", "tail", "many"]))
-    comma = draw(st.sampled_from([b",", b", ", b",\n  "]))
+    texts: List[bytes] = [spelled(value, indent=indent, escaped=escaped) for value in found]
+    kind: str = draw(st.sampled_from(["ndjson", "crlf", "glued", "array", "records", "events", "tail", "many"]))
+    comma: bytes = draw(st.sampled_from([b",", b", ", b",\n  "]))
     if kind in ("ndjson", "crlf", "glued"):
         return {"ndjson": b"\n", "crlf": b"\r\n", "glued": b""}[kind].join(texts)
     array = b"[" + comma.join(texts) + b"]"
@@ -85,14 +86,17 @@ def documents(draw: Any) -> bytes:
     return (b'{"Records":' + array + b"}") * (2 if kind == "many" else 1)
 
 
+JUNK = [b"", b"\xff", b"}", b"{", b"[", b"]", b",", b'"', b"\n", b"\\ud800", b"NaN", b"\\", b"\x00", b"tru",
+        b"-", b"\xc3", b"1e5"]  # fmt: skip
+
+
 @st.composite
 def damaged(draw: Any) -> bytes:
     """A document cut off, with bytes changed, inserted, or taken out."""
     text = bytearray(draw(documents()))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(text)))
-        junk = draw(st.sampled_from([b"", b"\xff", b"}", b"{", b"[", b"]", b",", b'"', b"\n", b"\\ud800", b"NaN",
-                                     b"\\", b"\x00", b"tru", b"-", b"\xc3", b"1e5"]))  # fmt: skip
+        junk = draw(st.sampled_from(JUNK))
         text[place : place + draw(st.integers(0, 2))] = junk
     end = draw(st.integers(0, len(text))) if draw(st.booleans()) else len(text)
     return bytes(text[:end])

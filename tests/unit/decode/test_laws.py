@@ -7,17 +7,19 @@ import json
 from typing import Any, Iterator, List, Type
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from collector import accel
 from collector.decode import lines, records
 from collector.errors import Retry
 from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Format
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from tests.unit.decode.documents import NOW, damaged, documents, rows, spelled
 
 LAW = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 SMALL = Format(max_event_bytes=20)
 
@@ -76,11 +78,9 @@ def test_a_prefix_gives_a_prefix_of_the_events(stored: bytes, cut: int) -> None:
     assert part == whole[: len(part)]
 
 
-OBJECTS = st.lists(
-    st.dictionaries(st.sampled_from(["a", "b", "eventTime"]), st.one_of(st.text(max_size=5), st.integers()), min_size=1),
-    min_size=1,
-    max_size=20,
-)  # fmt: skip
+FLAT = st.one_of(st.text(max_size=5), st.integers())
+NAMES = st.sampled_from(["a", "b", "eventTime"])
+OBJECTS = st.lists(st.dictionaries(NAMES, FLAT, min_size=1), min_size=1, max_size=20)
 
 
 @LAW

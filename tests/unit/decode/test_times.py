@@ -1,0 +1,84 @@
+"""Times are exact text of epoch seconds, or None."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import ROUND_DOWN, Decimal
+from typing import Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.decode.times import Times
+
+NOW = 1_800_000_000.0
+MOMENTS = st.datetimes(datetime(2000, 1, 2), datetime(2027, 1, 14))
+
+
+def read(text: str, zone_minutes: int = 0) -> Optional[str]:
+    return Times(now=NOW, zone_minutes=zone_minutes).read(text)
+
+
+@given(MOMENTS, st.sampled_from("T "), st.integers(-840, 840), st.text("0123456789", max_size=9))
+def test_an_iso_time_in_any_zone_is_its_epoch(
+    moment: datetime, joint: str, minutes: int, digits: str
+) -> None:
+    sign = "-" if minutes < 0 else "+"
+    hours, rest = divmod(abs(minutes), 60)
+    text = moment.strftime(f"%Y-%m-%d{joint}%H:%M:%S") + ("." + digits if digits else "")
+    zoned = moment.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=minutes)))
+    wanted = str(int(zoned.timestamp())) + ("." + digits[:6] if digits else "")
+    assert read(f"{text}{sign}{hours:02d}:{rest:02d}") == wanted
+    assert read(f"{text}{sign}{hours:02d}{rest:02d}") == wanted
+    assert read(text, zone_minutes=minutes) == wanted
+
+
+@given(st.lists(MOMENTS, max_size=30))
+def test_a_remembered_minute_changes_nothing(moments: list[datetime]) -> None:
+    times = Times(now=NOW)
+    for moment in moments:
+        for text in (moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), moment.strftime("%Y-%m-%dT%H:%M:%SZ")):
+            assert times.read(text) == times.read(text) == read(text)
+
+
+@given(st.integers(10**18, int(NOW) * 10**9), st.sampled_from([0, 3, 6, 9]))
+def test_an_epoch_is_understood_by_its_size(nanoseconds: int, places: int) -> None:
+    number = nanoseconds // 10 ** (9 - places)
+    wanted = (Decimal(number) / 10**places).quantize(Decimal(1).scaleb(-min(places, 6)), ROUND_DOWN)
+    assert read(str(number)) == f"{wanted:f}"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-05-04T10:15:60Z", "1777889759"),
+        ("2026-05-04T24:00:00Z", "1777939200"),
+        ("2026-05-04 10:15:02 UTC", "1777889702"),
+        ("2026-05-04 10:15:02,5 GMT", "1777889702.5"),
+        ("2014-03-07T23:46:28.0000+0000", "1394235988.0000"),
+        ("1.777889702412e9", "1777889702.412"),
+        ("1777889702.4123456789", "1777889702.412345"),
+    ],
+)
+def test_odd_spellings_are_read(text: str, wanted: str) -> None:
+    assert read(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "2026-05-04", "2026-05-04T10:15:02 CEST", "2026-02-30T00:00:00Z", "2026-05-04T24:00:01Z",
+     "2026-05-04T25:00:00Z", "1999-12-31T23:59:59Z", "2027-02-01T00:00:00Z", "0", "42", "-1777889702", "1e99",
+     "9" * 30, "0x10", "\u0662\u0660\u0662\u0666-05-04T10:15:02Z", "2026-05-04T10:15:02.\u00b2Z", "NaN",
+     "20260504", "true", "null"],
+)  # fmt: skip
+def test_what_is_no_credible_time_is_none(text: str) -> None:
+    times = Times(now=NOW)
+    times.read("2026-05-04T10:15:02Z")
+    assert times.read(text) is None
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_time_or_none(text: str) -> None:
+    found = read(text)
+    assert found is None or 946684800 <= Decimal(found) <= Decimal(NOW) + 86400
