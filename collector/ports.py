@@ -264,9 +264,10 @@ class Unspool:
 
 @dataclass(frozen=True)
 class Forget:
-    """An operator asked for one object again: its row becomes open from 0 under a new epoch."""
+    """An operator asked for one object again: its row becomes open from `offset` under a new epoch."""
 
     oid: str
+    offset: int = 0
 
 
 Change = Union[

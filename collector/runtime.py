@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import time
-from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from collector.adapters import Adapters, SystemClock
 from collector.config.inputs import Input
@@ -22,13 +22,15 @@ from collector.engine.ledger import Limits
 from collector.engine.reader import Labels
 from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
-from collector.model import Message, ObjectRef
+from collector.model import Message, Notification, ObjectRef
 from collector.notifications import parse
 from collector.schedule import Timetable
 
 __all__ = ["Runner", "run"]
 
 log = logging.getLogger("collector")
+
+T = TypeVar("T")
 
 #: Rule 15: what is not handed back within this time lapses.
 STOP_SECONDS = 8.0
@@ -51,13 +53,15 @@ def run(
     stdout: Optional[BinaryIO] = None,
     refs: Sequence[ObjectRef] = (),
     leads: bool = True,
+    watch: Optional[Callable[[Sequence[Runner]], None]] = None,
     summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
     0: all that was met is delivered; 1: something failed, was returned or is in quarantine. Raises Fatal
     if no input could be started. `refs` are fetched in addition, by command. Of several processes only
-    the one that `leads` reconciles and prunes. `summary` gets each input's counters at the end.
+    the one that `leads` reconciles and prunes. `watch` gets the inputs that were started, `summary` each
+    input's counters at the end.
     """
     stream = stdout if stdout is not None else sys.stdout.buffer
     runners = _start_all(inputs, once=once, checkpoint_dir=checkpoint_dir, stdout=stream)
@@ -66,6 +70,8 @@ def run(
         runner.schedule(timetable, leads=leads)
         runner.fetch(refs)
     timetable.start()
+    if watch is not None:
+        watch(runners)
     try:
         while not stop.is_set():
             if once and all(runner.is_finished() for runner in runners):
@@ -196,9 +202,13 @@ class Runner:
 
     def fetch(self, refs: Sequence[ObjectRef]) -> None:
         """Feed in objects by command."""
+        self.admit([Notification("command", refs=(ref,)) for ref in refs])
+
+    def admit(self, notifications: Sequence[Notification]) -> None:
+        """Take work into hand that no message brought."""
         with self._lock:
-            for ref in refs:
-                self.engine.fetch(ref)
+            for notification in notifications:
+                self.engine.ledger.admit(notification, origin="command")
             self._wake()
 
     # -- jobs -----------------------------------------------------------------------------------
@@ -238,6 +248,11 @@ class Runner:
         with self._lock:
             return dict(self.engine.ledger.status())
 
+    def observe(self, at: Callable[[Engine], T]) -> T:
+        """What `at` makes of the engine, under its lock: it is to be quick and to change nothing."""
+        with self._lock:
+            return at(self.engine)
+
     # -- the end --------------------------------------------------------------------------------
 
     def is_finished(self) -> bool:
@@ -260,6 +275,11 @@ class Runner:
 
     def finish_stop(self, deadline: float) -> None:
         """Wait for what can still be saved and handed back, then let go of everything."""
+        self.drain(deadline)
+        self.close()
+
+    def drain(self, deadline: float) -> None:
+        """Wait until nothing is in hand any more, at most until `deadline` (monotonic)."""
         while time.monotonic() < deadline:
             with self._lock:
                 if not self.engine.ledger.in_hand():
@@ -268,6 +288,9 @@ class Runner:
             time.sleep(0.02)
         else:
             log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
+
+    def close(self) -> None:
+        """End the threads and close what the adapters hold."""
         self._stopped.set()
         with self._lock:
             self._wake_all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Iterator
 
 import pytest
@@ -9,16 +12,24 @@ import pytest
 from collector.testing.local_aws import LocalAws
 
 
+def _demand(module: str) -> None:
+    """Skip unless the emulator can be started, by this Python or by the one AUDIT_S3_TEST_PYTHON names."""
+    python = os.environ.get("AUDIT_S3_TEST_PYTHON") or sys.executable
+    found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip(f"{module} is not installed")
+
+
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[LocalAws]:
-    pytest.importorskip("ministack", reason="ministack (extra `test`) is not installed")
+    _demand("ministack")
     with LocalAws.ministack() as aws:
         yield aws
 
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[LocalAws]:
-    pytest.importorskip("moto", reason="moto (extra `test`) is not installed")
+    _demand("moto")
     with LocalAws.moto() as aws:
         yield aws
 

@@ -22,7 +22,7 @@ from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
 from collector.errors import Poison
-from collector.model import Message, Notification, ObjectRef
+from collector.model import Message, Notification
 from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
 
 __all__ = ["Engine", "Plan"]
@@ -77,7 +77,7 @@ class Engine:
             outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
         )  # fmt: skip
-        self.receiver = Receiver(queue, store, plan.parse) if queue is not None else None
+        self.receiver = Receiver(queue, store, plan.parse)
         self.reader = Reader(objects, plan.decode, plan.labels)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
@@ -89,8 +89,7 @@ class Engine:
 
     def stations(self) -> Iterator[Station[Any]]:
         """In the order a message meets them."""
-        if self.receiver is not None:
-            yield self.receiver
+        yield self.receiver
         yield self.reader
         yield from self.senders
         yield self.acknowledger
@@ -118,10 +117,6 @@ class Engine:
         if since < until:
             self.reconciler.want(self.ledger, Window(since, until))
 
-    def fetch(self, ref: ObjectRef) -> None:
-        """Feed one object in by command."""
-        self.ledger.admit(Notification("command", refs=(ref,)), origin="command")
-
     def do(self, chore: str) -> None:
         """Have a settler thread run a chore when it has nothing better to do."""
         if chore not in self.ledger.chores:
@@ -130,8 +125,7 @@ class Engine:
 
     def is_drained(self) -> bool:
         """An empty poll, and nothing in hand: what `--once` waits for."""
-        polled = self.receiver is None or (self.ledger.empty_polls > 0 and not self.receiver.is_polling)
-        return polled and not self.ledger.in_hand() and self.reconciler.is_idle
+        return self.receiver.is_done(self.ledger) and not self.ledger.in_hand() and self.reconciler.is_idle
 
     def is_stuck(self) -> bool:
         """Nothing will move soon: what is left waits for somebody else, or for a long back-off."""

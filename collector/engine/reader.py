@@ -6,6 +6,7 @@ and the object stays open where it is.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Union
@@ -127,7 +128,7 @@ class Reader:
 
     def _payload_blocks(self, payload: Payload) -> Iterator[Block]:
         if payload.whole:
-            return iter([Block(0, [payload.body], [payload.time], False)])
+            return iter([Block(0, [payload.body], [payload.time], _is_json(payload.body))])
         return self._decode([payload.body])
 
     def _origin(self, item: Item, fallback: float) -> Origin:
@@ -194,6 +195,21 @@ class Reader:
                 gaps = item.outputs[output.name].missing(piece.first, piece.end)
                 outgoing = [Outgoing(item, _narrowed(piece, low, high), now) for low, high in gaps]
                 ledger.queue_slices(item, outgoing, output)
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether a whole payload may stand inside an envelope as it is."""
+    if not body.startswith(b"{"):
+        return False
+    try:
+        json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _narrowed(piece: Slice, first: int, end: int) -> Slice:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, List, Sequence, Tuple, Union
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Item
@@ -46,11 +46,11 @@ Understood = Tuple[Message, Union[Notification, Poison]]
 
 
 class Receiver:
-    """Messages in, claimed items out."""
+    """Messages in, claimed items out. Without a queue it only claims what was found otherwise."""
 
     name = "receiver"
 
-    def __init__(self, queue: Queue, store: CheckpointStore, parse: Parse) -> None:
+    def __init__(self, queue: Optional[Queue], store: CheckpointStore, parse: Parse) -> None:
         self._queue = queue
         self._store = store
         self._parse = parse
@@ -64,7 +64,7 @@ class Receiver:
         if ledger.unclaimed and not ledger.stopping:
             return self._take_claims(ledger, due)
         now = ledger.clock.monotonic()
-        if self._polls >= self._most_polls or self._is_drained(ledger):
+        if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
         most = ledger.room() if ledger.may_receive() else int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
@@ -80,9 +80,14 @@ class Receiver:
         ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
         return Receive(count, ledger.limits.wait_time_seconds, ledger.lease_seconds)
 
+    def is_done(self, ledger: Ledger) -> bool:
+        """The last poll was empty, and none is under way."""
+        return self._queue is None or (ledger.empty_polls > 0 and not self._polls)
+
     @property
-    def is_polling(self) -> bool:
-        return self._polls > 0
+    def failed_polls(self) -> int:
+        """How many polls have failed in a row, up to the last one that is over."""
+        return self._failures
 
     def _is_drained(self, ledger: Ledger) -> bool:
         """For `--once`: a poll that is left behind would swallow the next message."""
@@ -103,6 +108,7 @@ class Receiver:
     def perform(self, work: Union[Receive, ClaimItems]) -> Any:
         if isinstance(work, ClaimItems):
             return self._store.claim([_row(item) for item in work.items])
+        assert self._queue is not None
         messages = self._queue.receive(
             work.count, wait_seconds=work.wait_seconds, hide_seconds=work.hide_seconds
         )
@@ -124,6 +130,7 @@ class Receiver:
             return
         self._polls -= 1
         ledger.polls -= 1
+        assert self._queue is not None
         if isinstance(result, CollectorError):
             self._record_refusal(ledger, result)
             return
@@ -151,7 +158,7 @@ class Receiver:
         self._failures += 1
         wait = ledger.backoff(self._failures, asked=getattr(error, "after_seconds", None))
         self._pause_until = ledger.clock.monotonic() + wait
-        name = self._queue.name
+        name = self._queue.name if self._queue else ""
         log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, name)
 
     def _admit(self, ledger: Ledger, message: Message, understood: Union[Notification, Poison]) -> None:
@@ -162,7 +169,7 @@ class Receiver:
             return
         if understood.noop:
             log.info("A message needs no work: %s. message_id=%s", understood.noop, message.message_id)
-        if self._queue.fifo:
+        if self._queue is not None and self._queue.fifo:
             self._spool(ledger, message, understood)
         else:
             ledger.admit(understood, origin="message", message=message)

@@ -167,8 +167,8 @@ class Changes:
         with self._lock:
             self._linked.clear()
         sets = {
-            "state": "open", "offset": 0, "events": 0, "reason": "", "attempts": 0, "first_failed": 0.0,
-            "not_before": 0.0, "owner": "", "updated": now, "place": open_place(0.0),
+            "state": "open", "offset": change.offset, "events": 0, "reason": "", "attempts": 0,
+            "first_failed": 0.0, "not_before": 0.0, "owner": "", "updated": now, "place": open_place(0.0),
         }  # fmt: skip
         old = self._table.update(key, sets, adds={"epoch": 1}, where=[("pk", "present", None)])
         if old and text(old, "state") in FINAL:

@@ -225,9 +225,9 @@ def _release(connection: sqlite3.Connection, change: Release, owner: str, now: f
 def _forget(connection: sqlite3.Connection, change: Forget, owner: str, now: float) -> bool:
     """Its receipts no longer speak for the object: it is wanted again, whatever was confirmed."""
     connection.execute(
-        "UPDATE checkpoints SET state = 'open', \"offset\" = 0, events = 0, reason = '', attempts = 0,"
+        "UPDATE checkpoints SET state = 'open', \"offset\" = ?, events = 0, reason = '', attempts = 0,"
         " first_failed = 0, not_before = 0, epoch = epoch + 1, owner = '', updated = ? WHERE oid = ?",
-        (now, change.oid),
+        (change.offset, now, change.oid),
     )
     connection.execute("DELETE FROM receipts_of WHERE oid = ?", (change.oid,))
     return True

@@ -197,7 +197,7 @@ def _spawn(
     log_path = folder / "log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _RUNNER, "keep" if keep else "watch", *module],
+            [_python(), "-c", _RUNNER, "keep" if keep else "watch", *module],
             env={**inherited, **settings, "GATEWAY_PORT": str(port), "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
             stdout=log,
@@ -205,6 +205,11 @@ def _spawn(
             start_new_session=True,  # Ctrl-C belongs to the parent, which may still need us to clean up
         )
     return process, log_path
+
+
+def _python() -> str:
+    """The interpreter that has the emulators: this one, unless AUDIT_S3_TEST_PYTHON names another."""
+    return os.environ.get("AUDIT_S3_TEST_PYTHON") or sys.executable
 
 
 def _free_port() -> int:

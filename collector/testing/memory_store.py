@@ -233,8 +233,8 @@ class MemoryCheckpointStore:
         if row is not None:
             self.table.put(
                 _with(
-                    row, state="open", offset=0, events=0, reason="", attempts=0, first_failed=0.0,
-                    not_before=0.0, epoch=row.epoch + 1, owner="", updated=now,
+                    row, state="open", offset=change.offset, events=0, reason="", attempts=0,
+                    first_failed=0.0, not_before=0.0, epoch=row.epoch + 1, owner="", updated=now,
                 )
             )  # fmt: skip
         self.table.receipts_of.pop(change.oid, None)

@@ -558,7 +558,7 @@ CHANGES = st.one_of(
     st.builds(Advance, OIDS, EPOCHS, SMALL),
     st.builds(Finish, OIDS, EPOCHS, st.sampled_from(sorted(FINAL)), SMALL, st.text(max_size=3)),
     st.builds(Release, OIDS, EPOCHS, SMALL, st.just(1.0), st.sampled_from([0.0, NOW, NOW + 40])),
-    st.builds(Forget, OIDS),
+    st.builds(Forget, OIDS, st.integers(0, 3)),
     st.builds(
         lambda id_, oid, first, count: SaveReceipt(id_, receipt(Span(oid, first, first + count))),
         st.sampled_from("rst"), OIDS, SMALL, SMALL,

@@ -26,7 +26,7 @@ class Collector:
         self.configure(settings)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        own = {"checkpoint_dir": str(self.folder / "state"), "start_from": "retention", "wait_time_seconds": 1}
+        own = {"checkpoint_dir": self.folder / "state", "start_from": "retention", "wait_time_seconds": 1}
         text = {**own, **settings}
         secret = self.folder / "aws-secret"
         if "aws_secret_access_key" in text:
@@ -48,10 +48,12 @@ class Collector:
         assert done.returncode == code, done.stderr.decode()[-4000:]
         return done.stdout.splitlines()
 
-    def verb(self, *words: str) -> str:
-        """What another verb of the program prints."""
+    def verb(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
+        """Another verb of the program, to its end."""
         command = [sys.executable, "-m", "collector", *words, "--config", str(self.config)]
-        return subprocess.run(command, env=_environment(), capture_output=True, check=True).stdout.decode()
+        done = subprocess.run(command, env=_environment(), capture_output=True, check=False, timeout=60)
+        assert done.returncode == code, done.stderr.decode()[-4000:]
+        return done
 
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
         """`run` in the background; stdout and stderr go to files in the folder."""
@@ -92,10 +94,8 @@ def _environment() -> Dict[str, str]:
 
 def ndjson(name: str, count: int, *, compress: bool = True) -> bytes:
     """`count` audits as NDJSON, recognisable by `name`."""
-    lines = [
-        json.dumps({"eventTime": "2026-05-04T10:15:02.412Z", "eventType": "user.login", "eventId": f"{name}-{i}"})
-        for i in range(count)
-    ]
+    event = {"eventTime": "2026-05-04T10:15:02.412Z", "eventType": "user.login"}
+    lines = [json.dumps({**event, "eventId": f"{name}-{i}"}) for i in range(count)]
     text = ("\n".join(lines) + "\n").encode()
     return gzip.compress(text, mtime=0) if compress else text
 

@@ -105,7 +105,7 @@ def test_what_is_not_understood_is_in_quarantine_before_it_is_deleted(ministack,
     lines = ours.once(code=1)
     assert _ids(lines)["good-0"] == 1
     assert provider.queue_depth() == 0
-    listed = ours.verb("quarantine", "list", "--format", "json")
+    listed = ours.verb("quarantine", "list", "--format", "json").stdout
     reasons = sorted(json.loads(line)["reason"] for line in listed.splitlines())
     assert reasons == ["foreign_bucket", "truncated_gzip", "unknown_body"]
     assert ours.once() == []
@@ -220,3 +220,40 @@ def test_a_secret_never_shows_whatever_goes_wrong(ministack, collector):
     assert done.returncode == 1
     assert values["aws_secret_access_key"].encode() not in done.stderr + done.stdout
     assert provider.queue_depth() == before
+
+
+def test_what_was_in_quarantine_is_delivered_again_and_only_what_was_missing(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    whole = ndjson("broken", 3000)
+    provider.upload("k/broken.gz", whole[:-40])
+    provider.notify("k/broken.gz")
+    provider.send_body("what is this")
+    ours = collector(provider.handover())
+    first = ours.once(code=1)
+    assert 0 < len(first) < 3000
+    retried = ours.verb("quarantine", "retry", code=1)
+    assert retried.stdout == b"", "the object is still broken, and what it gave is not given again"
+    entries = ours.verb("quarantine", "list", "--format", "json").stdout.splitlines()
+    assert len(entries) == 2
+    dropped = [json.loads(entry)["id"] for entry in entries]
+    ours.verb("quarantine", "drop", "--yes", *dropped)
+    assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
+
+
+def test_an_event_that_splunk_refused_alone_is_delivered_once_it_is_accepted(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    lines = ndjson("one", 20, compress=False).splitlines()
+    lines[7] = lines[7].replace(b"user.login", b"x" * 30_000)
+    provider.upload("k/one", b"\n".join(lines) + b"\n")
+    provider.notify("k/one")
+    with FakeHec() as hec:
+        hec.policy.max_event_bytes = 20_000
+        ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token})
+        assert ours.once(code=1) == []
+        assert len(hec.events) == 19
+        hec.policy.max_event_bytes = 5_000_000
+        ours.verb("quarantine", "retry")
+        assert sorted(e["event"]["eventId"] for e in hec.events) == sorted(_expected(one=20))
+        assert ours.verb("quarantine", "list", "--format", "json").stdout == b""

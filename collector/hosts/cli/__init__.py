@@ -26,7 +26,7 @@ VERBS: Dict[str, str] = {
     "check": "Try every permission and say whose move it is.",
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
-    "quarantine": "List, show or drop what could not be delivered.",
+    "quarantine": "List, show, retry or drop what could not be delivered.",
     "explain": "Say how a message body is understood.",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, TypeVar
+from typing import Any, Callable, Dict, List, Sequence, TypeVar
 
 import click
 
@@ -10,7 +10,7 @@ from collector.config import Input, load
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "setting_flags"]
+__all__ = ["configured", "load_inputs", "secrets_of", "setting_flags"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,15 +44,19 @@ def load_inputs(config_path: str, input_name: str, given: Dict[str, Any]) -> Lis
 
     inputs = load(config_path=config_path or None, flags=given, only=input_name or None)
     first = inputs[0].settings
-    secrets = [
+    install(level=first.log_level, form=first.log_format, secrets=secrets_of(inputs))
+    for found in inputs:
+        for warning in found.warnings:
+            logging.getLogger("collector").warning("%s input=%s", warning, found.name)
+    return inputs
+
+
+def secrets_of(inputs: Sequence[Input]) -> List[str]:
+    """Whatever must never be shown."""
+    return [
         secret.reveal()
         for found in inputs
         for secret in (
             found.settings.hec_token, found.settings.aws_secret_access_key, found.settings.aws_session_token
         )
     ]  # fmt: skip
-    install(level=first.log_level, form=first.log_format, secrets=secrets)
-    for found in inputs:
-        for warning in found.warnings:
-            logging.getLogger("collector").warning("%s input=%s", warning, found.name)
-    return inputs

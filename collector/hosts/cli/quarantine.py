@@ -14,7 +14,7 @@ from rich.table import Table
 from collector.config import Input
 from collector.errors import Poison
 from collector.hosts.cli.options import configured, load_inputs
-from collector.hosts.cli.stores import reading, writing
+from collector.hosts.cli.stores import opened
 from collector.ports import Quarantined
 
 __all__ = ["command"]
@@ -22,7 +22,7 @@ __all__ = ["command"]
 
 @click.group("quarantine")
 def command() -> None:
-    """List, show or drop what could not be delivered."""
+    """List, show, retry or drop what could not be delivered."""
 
 
 @command.command("list")
@@ -62,15 +62,38 @@ def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
     """Give entries up for good."""
     dropped = 0
     for found in load_inputs(config_path, input_name, {}):
-        with writing(found) as store:
+        with opened(found, read_only=False) as store:
             dropped += store.unquarantine(entry_ids) if store is not None else 0
     print(f"dropped {dropped} of {len(entry_ids)}", file=sys.stderr)
     sys.exit(0 if dropped == len(entry_ids) else 1)
 
 
+@command.command("retry")
+@configured
+@click.argument("entry_ids", metavar="ID...", nargs=-1)
+def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
+    """Deliver entries again, all of them where none is named; what fails again stays.
+
+    An event goes out under an identity of its own: its object is long done.
+    """
+    from collector.hosts.retry import deliver_again
+
+    wanted = delivered = 0
+    for found in load_inputs(config_path, input_name, {}):
+        with opened(found) as store:
+            entries = [
+                entry for entry in (store.quarantine() if store is not None else ())
+                if not entry_ids or entry.id in entry_ids
+            ]  # fmt: skip
+        wanted += len(entries)
+        delivered += len(deliver_again(found, entries)) if entries else 0
+    print(f"delivered {delivered} of {wanted or len(entry_ids)}", file=sys.stderr)
+    sys.exit(0 if delivered == (wanted or len(entry_ids)) else 1)
+
+
 def _entries(inputs: List[Input]) -> Iterator[Tuple[Input, Quarantined]]:
     for found in inputs:
-        with reading(found) as store:
+        with opened(found) as store:
             if store is not None:
                 for entry in store.quarantine():
                     yield found, entry

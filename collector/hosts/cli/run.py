@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import Any, Optional
+from contextlib import ExitStack
+from typing import Any, Callable, Optional, Sequence
 
 import click
 
-from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.config import Input
+from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
 
 __all__ = ["command"]
 
@@ -54,10 +56,25 @@ def command(
     from collector import runtime
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: stop.set())
     write = _writer(summary) if summary else None
-    sys.exit(runtime.run(inputs, stop=stop, once=once, leads=not number, summary=write))
+    with ExitStack() as stack:
+        # The first of several processes listens; --once leaves the address to the service beside it.
+        watch = None if once or number else _web(inputs, stack)
+        code = runtime.run(inputs, stop=stop, once=once, leads=not number, watch=watch, summary=write)
+    sys.exit(code)
+
+
+def _web(inputs: Sequence[Input], stack: ExitStack) -> Optional[Callable[[Sequence[Any]], None]]:
+    """Serve status page and metrics until `stack` unwinds, if `http_listen` is set; what they watch."""
+    address = inputs[0].settings.http_listen
+    if not address:
+        return None
+    from collector.hosts.web import serving
+
+    names = [found.name for found in inputs]
+    return stack.enter_context(serving(address, names, secrets=secrets_of(inputs))).watch
 
 
 def _writer(path: str) -> Any:

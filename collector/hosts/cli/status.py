@@ -11,7 +11,7 @@ from rich.table import Table
 
 from collector.config import Input
 from collector.hosts.cli.options import configured, load_inputs
-from collector.hosts.cli.stores import reading
+from collector.hosts.cli.stores import opened
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command(config_path: str, input_name: str) -> None:
 
 
 def _row(found: Input) -> List[Any]:
-    with reading(found) as store:
+    with opened(found) as store:
         if store is None:
             return [found.name, *("-" for _ in _STATES), "never started"]
         counts = store.counts()

@@ -1,40 +1,32 @@
-"""The checkpoint file of an input, opened beside a collector that may be running."""
+"""The checkpoint store of an input, opened beside a collector that may be running."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
-from collector.adapters import SystemClock, checkpoint_path, this_owner
+from collector.adapters import Adapters, SystemClock, checkpoint_path, this_owner
 from collector.config import Input
 from collector.ports import CheckpointStore
 from collector.stores.sqlite import SqliteStore
 
-__all__ = ["reading", "writing"]
+__all__ = ["opened"]
 
 
 @contextmanager
-def reading(found: Input) -> Iterator[Optional[CheckpointStore]]:
-    """The store, read-only; None if this input was never started here."""
-    path = checkpoint_path(found)
-    if not path.exists():
+def opened(found: Input, *, read_only: bool = True) -> Iterator[Optional[CheckpointStore]]:
+    """The store; None if this input was never started here. It claims nothing and owns nothing."""
+    if found.settings.checkpoint_store == "dynamodb":
+        store = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer).store
+    elif checkpoint_path(found).exists():
+        store = SqliteStore(
+            checkpoint_path(found), input_name=found.name, owner=this_owner(), clock=SystemClock(),
+            read_only=read_only,
+        )  # fmt: skip
+    else:
         yield None
         return
-    store = SqliteStore(path, input_name=found.name, owner=this_owner(), clock=SystemClock(), read_only=True)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-@contextmanager
-def writing(found: Input) -> Iterator[Optional[CheckpointStore]]:
-    """The store, to change what an operator may change; None if this input was never started here."""
-    path = checkpoint_path(found)
-    if not path.exists():
-        yield None
-        return
-    store = SqliteStore(path, input_name=found.name, owner=this_owner(), clock=SystemClock())
     try:
         yield store
     finally:

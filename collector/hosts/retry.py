@@ -1,0 +1,96 @@
+"""Quarantined work, delivered again through the same engine, and taken out of quarantine once it arrived.
+
+The collector of the input may be running: rows say who has an object, as between any two collectors.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Dict, List, Sequence, Set
+
+from collector.adapters import Adapters
+from collector.config import Input
+from collector.errors import Poison
+from collector.model import Notification, ObjectRef, Payload, object_identity, payload_identity
+from collector.ports import Checkpoint, CheckpointStore, Forget, Quarantined
+from collector.runtime import Runner
+
+__all__ = ["deliver_again"]
+
+#: What has not ended by then stays in quarantine.
+_LONGEST_SECONDS = 3600.0
+
+
+def deliver_again(found: Input, entries: Sequence[Quarantined]) -> List[str]:
+    """The ids of the entries that arrived; they are in quarantine no more."""
+    adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
+    adapters.queue = None
+    runner = Runner(found, adapters, once=True)
+    notifications = {entry.id: _meant(runner, entry) for entry in entries}
+    adapters.store.alive(time.time() + 60.0)
+    identities = {name: _identities(found, each) for name, each in notifications.items()}
+    _reopen(adapters.store, {oid for oids in identities.values() for oid in oids})
+    runner.start()
+    runner.admit([each for each in notifications.values() if each.refs or each.payloads])
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while not runner.is_finished() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner.begin_stop()
+    runner.drain(time.monotonic() + 8.0)
+    done = [name for name, oids in identities.items() if oids and _all_delivered(adapters.store, oids)]
+    adapters.store.unquarantine(done)
+    runner.close()
+    return done
+
+
+def _meant(runner: Runner, entry: Quarantined) -> Notification:
+    """What an entry stands for now; nothing for a body that is still not understood."""
+    row = entry.row
+    if entry.kind == "event":
+        name = f"{entry.oid}:{entry.ordinal}"
+        return Notification("retry", payloads=(Payload(name, entry.body, whole=True, origin=entry.url),))
+    if entry.kind == "body":
+        try:
+            return runner.engine.plan.parse(entry.body.decode("utf-8", "surrogatepass"))
+        except Poison:
+            return Notification("retry", noop="still not understood")
+    if row is not None and not row.bucket:
+        return Notification("retry", payloads=(Payload(row.etag, entry.body),))
+    return Notification("retry", refs=(_ref(entry.url, row),))
+
+
+def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
+    if row is not None:
+        return ObjectRef(
+            row.bucket, row.key, etag=row.etag or None, version_id=row.version_id or None,
+            event_time=row.object_time,
+        )  # fmt: skip
+    bucket, _, key = url[len("s3://") :].partition("/")
+    return ObjectRef(bucket, key)
+
+
+def _identities(found: Input, notification: Notification) -> Set[str]:
+    """The rows that will say whether it arrived; none for an object whose etag was never learnt."""
+    if any(ref.etag is None for ref in notification.refs):
+        return set()
+    objects = {object_identity(found.name, ref) for ref in notification.refs}
+    return objects | {payload_identity(found.name, payload) for payload in notification.payloads}
+
+
+def _states(store: CheckpointStore, oids: Set[str]) -> Dict[str, Checkpoint]:
+    claims = store.claim([Checkpoint(oid=oid, url="", object_time=time.time()) for oid in sorted(oids)])
+    return {claim.row.oid: claim.row for claim in claims if claim.verdict == "final"}
+
+
+def _reopen(store: CheckpointStore, oids: Set[str]) -> None:
+    """Quarantined rows are open again, from what was accepted on; `events` is how far that was."""
+    known = set(oids) - set(store.missing(sorted(oids)))
+    rows = _states(store, known)
+    store.apply([Forget(oid, row.events) for oid, row in rows.items() if row.state == "quarantined"])
+
+
+def _all_delivered(store: CheckpointStore, oids: Set[str]) -> bool:
+    if store.missing(sorted(oids)):
+        return False
+    return all(row.state != "quarantined" for row in _states(store, oids).values())
