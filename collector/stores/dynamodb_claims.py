@@ -7,12 +7,12 @@ existed before, for nobody sends an object that nobody has claimed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from collector.errors import Retry
 from collector.model import Receipt
-from collector.ports import FINAL, Checkpoint, Claim
+from collector.ports import Checkpoint, Claim
 from collector.stores.dynamodb_bodies import Bodies
 from collector.stores.dynamodb_items import (
     Item,
@@ -71,7 +71,7 @@ class Claims:
             known = self._rows(list(left))
             existed |= set(known)
             verdicts = {
-                oid: _judged(want, known.get(oid), owner=self.owner, now=now, living=living)
+                oid: judged(want, known.get(oid), owner=self.owner, now=now, living=living)
                 for oid, want in left.items()
             }
             written = self.table.together(
@@ -148,32 +148,3 @@ def _beyond(row: Checkpoint, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
     """A link may outlive what its receipt says: the receipt's own spans count."""
     open_ = [one for one in receipts if furthest_ends(one.spans).get(row.oid, 0) > row.offset]
     return tuple(sorted(open_, key=lambda one: one.sent_at))
-
-
-def _judged(
-    want: Checkpoint,
-    row: Optional[Checkpoint],
-    *,
-    owner: str,
-    now: float,
-    living: Callable[[], FrozenSet[str]],
-) -> Tuple[str, Checkpoint]:
-    """The verdict, and the row as it shall be; the same object where nothing changes."""
-    if row is None:
-        fresh = Checkpoint(
-            oid=want.oid, url=want.url, object_time=want.object_time, bucket=want.bucket, key=want.key,
-            etag=want.etag, version_id=want.version_id, size=want.size, epoch=1, owner=owner, updated=now,
-        )  # fmt: skip
-        return "yours", fresh
-    if row.state in FINAL:
-        return "final", row
-    if row.owner not in ("", owner) and row.owner in living():
-        return "held", row
-    changes: Dict[str, Any] = {}
-    if row.owner != owner:
-        changes.update(owner=owner, epoch=row.epoch + 1)
-    if want.version_id and not row.version_id:
-        changes["version_id"] = want.version_id
-    if want.size is not None and row.size is None:
-        changes["size"] = want.size
-    return "yours", replace(row, updated=now, **changes) if changes else row

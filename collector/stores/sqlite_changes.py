@@ -6,7 +6,6 @@ takeover raises the epoch, so what a paused process writes afterwards is refused
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 from typing import (
     Any,
@@ -17,7 +16,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    Optional,
     Sequence,
     Tuple,
     Type,
@@ -74,7 +72,7 @@ def claim_rows(
     judged: List[Tuple[str, Checkpoint]] = []
     for want in wanted:
         row = known.get(want.oid)
-        verdict, after = _judged(want, row, owner=owner, now=now, living=living)
+        verdict, after = judged(want, row, owner=owner, now=now, living=living)
         if after is not row:
             known[want.oid] = changed[want.oid] = after
         judged.append((verdict, after))
@@ -129,35 +127,6 @@ def chunks(values: Iterable[str]) -> Iterator[List[str]]:
     listed = list(values)
     for start in range(0, len(listed), CHUNK):
         yield listed[start : start + CHUNK]
-
-
-def _judged(
-    want: Checkpoint,
-    row: Optional[Checkpoint],
-    *,
-    owner: str,
-    now: float,
-    living: Callable[[], FrozenSet[str]],
-) -> Tuple[str, Checkpoint]:
-    """The verdict, and the row as it shall be; the same object where nothing changes."""
-    if row is None:
-        fresh = Checkpoint(
-            oid=want.oid, url=want.url, object_time=want.object_time, bucket=want.bucket, key=want.key,
-            etag=want.etag, version_id=want.version_id, size=want.size, epoch=1, owner=owner, updated=now,
-        )  # fmt: skip
-        return "yours", fresh
-    if row.state in FINAL:
-        return "final", row
-    if row.owner not in ("", owner) and row.owner in living():
-        return "held", row
-    changes: Dict[str, Any] = {}
-    if row.owner != owner:
-        changes.update(owner=owner, epoch=row.epoch + 1)
-    if want.version_id and not row.version_id:
-        changes["version_id"] = want.version_id
-    if want.size is not None and row.size is None:
-        changes["size"] = want.size
-    return "yours", dataclasses.replace(row, updated=now, **changes) if changes else row
 
 
 def _rows(connection: sqlite3.Connection, oids: Iterable[str]) -> Dict[str, Checkpoint]:
