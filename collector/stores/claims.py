@@ -7,10 +7,10 @@ from typing import Any, Callable, Dict, FrozenSet, Optional, Tuple
 
 from collector.ports import FINAL, Checkpoint
 
-__all__ = ["judged"]
+__all__ = ["judge"]
 
 
-def judged(
+def judge(
     want: Checkpoint,
     row: Optional[Checkpoint],
     *,

@@ -71,7 +71,7 @@ class Claims:
             known = self._rows(list(left))
             existed |= set(known)
             verdicts = {
-                oid: judged(want, known.get(oid), owner=self.owner, now=now, living=living)
+                oid: judge(want, known.get(oid), owner=self.owner, now=now, living=living)
                 for oid, want in left.items()
             }
             written = self.table.together(

@@ -72,7 +72,7 @@ def claim_rows(
     judged: List[Tuple[str, Checkpoint]] = []
     for want in wanted:
         row = known.get(want.oid)
-        verdict, after = judged(want, row, owner=owner, now=now, living=living)
+        verdict, after = judge(want, row, owner=owner, now=now, living=living)
         if after is not row:
             known[want.oid] = changed[want.oid] = after
         judged.append((verdict, after))
