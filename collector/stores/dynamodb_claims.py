@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tup
 from collector.errors import Retry
 from collector.model import Receipt
 from collector.ports import Checkpoint, Claim
+from collector.stores.claims import judge
 from collector.stores.dynamodb_bodies import Bodies
 from collector.stores.dynamodb_items import (
     Item,

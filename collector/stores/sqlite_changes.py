@@ -38,6 +38,7 @@ from collector.ports import (
     Spool,
     Unspool,
 )  # fmt: skip
+from collector.stores.claims import judge
 from collector.stores.sqlite_rows import (
     CHECKPOINT_COLUMNS,
     ENTRY_COLUMNS,
