@@ -49,13 +49,14 @@ def opens_events(key: bytes) -> bool:
     return name in _ALWAYS or name in _PERHAPS
 
 
-def inside_offset(text: bytes, *, whole: bool) -> int:
+def inside_offset(text: bytes, *, whole: bool, sure: bool = False) -> int:
     """The offset just inside the first array of events of the object that begins `text`, or -1.
 
     `whole` says that `holds_events` has said yes; otherwise the keys before the array decide.
+    With `sure`, only the names that always hold events count.
     """
     position = skip_space(text, 1) if text.startswith(b"{") else len(text)
-    bare = True
+    bare = not sure
     while position < len(text):
         key, position = key_at(text, position)
         name = key.decode("latin-1")

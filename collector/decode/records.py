@@ -98,7 +98,7 @@ class Records:
                 return _Walk(gather.runs, position + inside, _WRAPPER)
             if seen is None and code == b"{" and not self._sees_enough(window, position):
                 return _Walk(gather.runs, position, UNFINISHED)
-            seen = seen or self._reader.judge(window, position, ended=self._tape.ended)
+            seen = seen or self._reader.judge(window, position, ended=self._tape.whole)
             if seen.end < 0:
                 return _Walk(gather.runs, position, seen.end)
             gather.add(*self._reader.event(window[position : seen.end], seen))
@@ -116,7 +116,10 @@ class Records:
             return inside_offset(window[position : seen.end], whole=True)
         if seen is None and not self._sees_enough(window, position):
             return -1
-        return inside_offset(window[position : position + LOOKAHEAD_BYTES], whole=False)
+        text = window[position : position + LOOKAHEAD_BYTES]
+        # What a torn text would have gone on to say might make it one event after all.
+        sure = self._tape.torn and len(text) < LOOKAHEAD_BYTES
+        return inside_offset(text, whole=False, sure=sure)
 
     # -- an array, from just after its bracket
 

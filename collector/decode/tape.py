@@ -54,6 +54,11 @@ class Tape:
         """
         return self.damage is not None and self.damage.code != "trailing_junk"
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing follows what is held, because the text ends there."""
+        return self.ended and not self.torn
+
     def raise_damage(self) -> None:
         """Raise what ended the source early, if anything did."""
         if self.damage is not None:

@@ -2,8 +2,8 @@
 
 One recogniser per shape, in one ordered tuple; the first that knows the body answers. A wrapper (an SNS
 envelope, a JSON string, base64 gzip, a list) gives its inside back to the same tuple, at most five deep,
-so that any producer may stand behind any transport. No setting chooses a shape. Nothing is fetched,
-no signature is checked and no URL is visited here.
+so that any producer may stand behind any transport. No setting chooses a shape. Nothing is fetched and
+no URL is visited here; whether an SNS envelope is signed, only the caller's `verify` can tell.
 
 A body that nobody knows is Poison "unknown_body", unless the input says that its bodies are audits.
 Payload bodies are the bytes of the message, never a re-serialisation of what was parsed.
@@ -11,11 +11,12 @@ Payload bodies are the bytes of the message, never a re-serialisation of what wa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, Optional, Tuple
 
 from collector.errors import Poison
 from collector.model import Notification
-from collector.notifications.body import Body, glimpse, loaded
+from collector.notifications.body import Body, Verify, glimpse, loaded, unverified
 from collector.notifications.objects import (
     cloudtrail,
     cloudtrail_validation,
@@ -73,17 +74,18 @@ _RECOGNISERS: Tuple[Callable[[Body], Optional[Notification]], ...] = (
 )
 
 
-def parse(body: str, *, bodies_are_audits: bool = False) -> Notification:
+def parse(body: str, *, bodies_are_audits: bool = False, verify: Verify = unverified) -> Notification:
     """What `body` means. Its `shape` names every layer, outermost first ("sns > s3").
 
-    `bodies_are_audits` makes a payload of a body that is in no known shape. Poison: "empty_body",
+    `bodies_are_audits` makes a payload of a body that is in no known shape. `verify` is shown each SNS
+    envelope before it is opened, and what it raises is raised here. Poison: "empty_body",
     "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep", "bomb".
     """
-    return _read(body, depth=0, audits=bodies_are_audits)
+    return _read(body, depth=0, audits=bodies_are_audits, verify=verify)
 
 
-def _read(text: str, *, depth: int, audits: bool) -> Notification:
-    body = Body(text, loaded(text), depth, audits, _read)
+def _read(text: str, *, depth: int, audits: bool, verify: Verify) -> Notification:
+    body = Body(text, loaded(text), depth, audits, partial(_read, verify=verify), verify)
     for recogniser in _RECOGNISERS:
         found = recogniser(body)
         if found is not None:

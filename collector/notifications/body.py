@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from collector.errors import Poison
 from collector.model import Notification, Payload
@@ -16,15 +16,24 @@ MAX_DEPTH = 5
 NOT_JSON = object()
 
 
+#: Returns if an SNS envelope may be opened, else raises.
+Verify = Callable[[Mapping[str, Any]], None]
+
+
+def unverified(envelope: Mapping[str, Any]) -> None:
+    """Open every envelope: who may send is for the queue's policy to say."""
+
+
 @dataclass(frozen=True)
 class Body:
-    """A text, its JSON value (or NOT_JSON), and how deep it was found."""
+    """A text, its JSON value (or NOT_JSON), how deep it was found, and who vouches for SNS envelopes."""
 
     text: str
     json: Any
     depth: int
     audits: bool
     read: Callable[..., Notification]
+    verify: Verify = unverified
 
     def inner(self, text: str) -> Notification:
         """What a text inside this one means."""

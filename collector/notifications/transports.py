@@ -52,11 +52,14 @@ def sns(body: Body) -> Optional[Notification]:
     value = body.json
     if not (isinstance(value, dict) and isinstance(value.get("Type"), str) and "TopicArn" in value):
         return None
-    kind = value["Type"]
-    if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+    kind, message = value["Type"], value.get("Message")
+    confirms = kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation")
+    if not confirms and not isinstance(message, str):
+        return None
+    body.verify(value)
+    if confirms:
         return Notification("sns", noop=f"sns {kind}, whose URL is never visited from here")
-    message = value.get("Message")
-    return under("sns", body.inner(message)) if isinstance(message, str) else None
+    return under("sns", body.inner(str(message)))
 
 
 def wrapped_records(body: Body) -> Optional[Notification]:
@@ -66,6 +69,9 @@ def wrapped_records(body: Body) -> Optional[Notification]:
     texts = [_lambda_text(record) for record in records]
     if not texts or not all(isinstance(text, str) for text in texts):
         return None
+    for record in records:
+        if isinstance(record.get("Sns"), dict):
+            body.verify(record["Sns"])
     return under("lambda", together([body.inner(str(text)) for text in texts]))
 
 

@@ -32,7 +32,7 @@ def rows(
     return found, ""
 
 
-TIMES = st.sampled_from(
+TIMES: st.SearchStrategy[Any] = st.sampled_from(
     ["2026-05-04T10:15:02Z", "2026-05-04T10:15:02.412Z", "2026-05-04 10:15:02 UTC", "soon", 1777889702,
      1777889702412, "1777889702.5", 42, None, True, {}, "2026-05-04T10:15:0\\u0032Z"]
 )  # fmt: skip
@@ -65,6 +65,9 @@ def spelled(value: Any, *, indent: Optional[int], escaped: bool) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+KINDS = ["ndjson", "crlf", "glued", "array", "records", "events", "tail", "many"]
+
+
 @st.composite
 def documents(draw: Any) -> bytes:
     """NDJSON, arrays, wrappers and glued values."""
@@ -72,7 +75,7 @@ def documents(draw: Any) -> bytes:
     indent = draw(st.sampled_from([None, None, 1]))
     escaped = draw(st.booleans())
     texts: List[bytes] = [spelled(value, indent=indent, escaped=escaped) for value in found]
-    kind: str = draw(st.sampled_from(["ndjson", "crlf", "glued", "array", "records", "events", "tail", "many"]))
+    kind: str = draw(st.sampled_from(KINDS))
     comma: bytes = draw(st.sampled_from([b",", b", ", b",\n  "]))
     if kind in ("ndjson", "crlf", "glued"):
         return {"ndjson": b"\n", "crlf": b"\r\n", "glued": b""}[kind].join(texts)
