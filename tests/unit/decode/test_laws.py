@@ -128,3 +128,24 @@ def test_the_accelerators_are_here_or_switched_off() -> None:
 
     off = os.environ.get("AUDIT_S3_ACCELERATORS", "on") == "off"
     assert accel.active() == (() if off else ("isal", "msgspec"))
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_as_many_values_as_lines_is_not_one_on_each(accelerated: bool) -> None:
+    found, code = rows(b'{"z":0}\n{"a":\n1}\n{"b":1}{"c":2}\n', accelerated=accelerated)
+    assert [body for body, _, _, _ in found] == [b'{"z":0}', b'{"a":', b"1}", b'{"b":1}', b'{"c":2}']
+    assert [note for _, _, _, note in found] == ["", "parse_error", "parse_error", "", ""]
+    assert code == ""
+
+
+@pytest.mark.parametrize("head", [b"[", b'{"Records":[', b""])
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_a_large_event_among_small_ones_comes_in_parts(accelerated: bool, head: bytes) -> None:
+    texts = [b'{"a":%d}' % number for number in range(9)]
+    texts[5] = b'{"a":"' + "\u00e9".encode() * 20 + b'"}'
+    joint, tail = (b",", b"]" + b"}" * (head.count(b"{"))) if head else (b"\n", b"\n")
+    found, code = rows(head + joint.join(texts) + tail, accelerated=accelerated, format=SMALL)
+    assert b"".join(body for body, _, _, _ in found) == b"".join(texts)
+    assert [note for _, _, _, note in found] == [""] * 5 + ["part 1", "part 2", "part 3"] + [""] * 3
+    assert [is_json for _, _, is_json, _ in found] == [True] * 5 + [False] * 3 + [True] * 3
+    assert code == ""
