@@ -5,7 +5,7 @@ SEEDS ?= 50
 FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-latest simulate coverage lint lock clean
+.PHONY: help demo test test-full test-latest faults simulate coverage lint lock clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,6 +24,10 @@ test-full:  ## The same, and fail on any skip
 test-latest:  ## The newest release of every dependency, not what the locks pin
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.legs --latest $(ARGS)
+
+faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about 10 minutes)
+	@$(ENVIRONMENT) .venv test faults
+	@AUDIT_S3_FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
 
 simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
 	@$(ENVIRONMENT) .venv test

@@ -157,8 +157,8 @@ def lock() -> None:
     """Write every lock again: the newest of everything that setup.cfg and the other locks allow."""
     main = _compiler(LOCK_PYTHON)
     _compile(main, "test", extras=("demo", "test"))
-    for name, extras in (("demo", ("demo",)), ("lint", ("lint",)), ("runtime", ())):
-        _compile(main, name, extras=extras, within="test")
+    for name in ("demo", "faults", "lint", "runtime"):
+        _compile(main, name, extras=() if name == "runtime" else (name,), within="test")
     _compile(_compiler(OLD_PYTHON), "py39", extras=("test",))
 
 

@@ -1,0 +1,25 @@
+"""`make faults` runs everything here; `make test` a sample: what is not marked `exhaustive`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, List
+
+import pytest
+
+
+def pytest_configure(config: Any) -> None:
+    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (AUDIT_S3_FAULTS=all)")
+
+
+def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
+    if os.environ.get("AUDIT_S3_FAULTS") == "all":
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
+def folder(tmp_path: Any) -> Any:
+    return tmp_path

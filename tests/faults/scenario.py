@@ -1,0 +1,192 @@
+"""What every proof here has in common: known events, the real program behind the launcher, and the count.
+
+`check` is the oracle: every uploaded event arrived, none that was not uploaded, no message is left, none
+was given up to the DLQ, and repeats stay within what the fault allows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from collector.testing.fake_hec import FakeHec
+from collector.testing.local_aws import LocalAws
+from collector.testing.provider import Provider
+from tests.e2e.collector_process import Collector, wait_for
+
+__all__ = ["LEASE_SECONDS", "OUTPUTS", "Scenario", "note", "wait_for"]
+
+LAUNCHER = Path(__file__).with_name("crash.py")
+#: The shortest lease that still leaves time for its extension at a third of it.
+LEASE_SECONDS = 3
+#: Small enough that the scenario takes many requests.
+BATCH_MAX_BYTES = 100_000
+OUTPUTS = ("hec-acks", "hec", "stdout")
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Launched(Collector):
+    """The real program, started through the launcher with `spec`."""
+
+    spec: Dict[str, Any] = {}  # noqa: RUF012  one per instance, set by whoever starts it
+
+    def _command(self, *flags: str, config: bool = True) -> List[str]:
+        program = super()._command(*flags, config=config)
+        return [sys.executable, str(LAUNCHER), json.dumps(self.spec), *program[3:]]
+
+
+class Scenario:
+    """One provider, one output and its collectors. A context manager; everything it starts ends with it."""
+
+    def __init__(self, aws: LocalAws, folder: Path, *, output: str = "hec-acks", **provider: Any) -> None:
+        aws.reset()
+        self.folder = folder
+        self.output = output
+        self.expected: Counter[str] = Counter()
+        self._fallen = ExitStack()
+        self.hec: Optional[FakeHec] = None
+        if output != "stdout":
+            self.hec = self._fallen.enter_context(FakeHec(acks=output == "hec-acks"))
+        provider = {"delivery": "none", "max_receive_count": 1000, **provider}
+        self.provider = Provider(aws, "thrive", **provider)
+        self.collectors: List[Launched] = []
+
+    def __enter__(self) -> Scenario:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self.collectors:
+            one.end()
+        self._fallen.close()
+
+    # what there is to collect
+
+    def upload(self, name: str, count: int, *, size: int = 100) -> None:
+        """`count` events of `size` bytes in one object, uncompressed, and the message that names it."""
+        self.put(name, count, size=size)
+        self.provider.notify(f"k/{name}")
+
+    def put(self, name: str, count: int, *, size: int = 100) -> None:
+        """The object without a message."""
+        lines = [_event(f"{name}-{number}", size) for number in range(count)]
+        self.expected.update(f"{name}-{number}" for number in range(count))
+        self.provider.upload(f"k/{name}", b"".join(lines))
+
+    def fill(self) -> None:
+        """Small objects, one of several slices, several records in one message, and a repeated message."""
+        self.upload("large", 1500, size=400)
+        for number in range(6):
+            self.upload(f"small{number}", 20)
+        for name in ("one", "two", "three"):
+            self.put(name, 20)
+        self.provider.notify("k/one", "k/two", "k/three")
+        self.provider.notify("k/small1")
+
+    def send_bodies(self, count: int) -> None:
+        """Audits in message bodies: what a FIFO queue carries."""
+        for number in range(count):
+            self.expected[f"body-{number}"] += 1
+            self.provider.send_body(json.dumps({"eventId": f"body-{number}", "evtTime": "2026-05-04 10:20:11"}))
+
+    # who collects it
+
+    def collector(self, *, name: str = "", **settings: Any) -> Launched:
+        """A collector of its own folder; collectors share a checkpoint_dir if told to."""
+        folder = self.folder / f"collector{len(self.collectors)}{name}"
+        folder.mkdir()
+        hec = {"hec_url": self.hec.url, "hec_token": self.hec.token} if self.hec else {"output": "stdout"}
+        common = {"batch_max_bytes": BATCH_MAX_BYTES, "reconcile_interval_seconds": 0, "processes": 1}
+        made = Launched(folder, {**self.provider.handover(), **common, **hec, **settings})
+        made.spec = {"visibility": LEASE_SECONDS}
+        self.collectors.append(made)
+        return made
+
+    def drain(self, one: Launched, *, seconds: float = 60) -> None:
+        """Run it as a service until the queue is empty, then stop it in order."""
+        process = one.start()
+        wait_for(lambda: self.depth() == 0 or process.poll() is not None, seconds=seconds)
+        assert process.poll() is None, one.log[-4000:]
+        one.stop(process)
+        assert process.returncode in (0, 1), one.log[-4000:]  # 1: the scenario has a body for quarantine
+        assert "Traceback" not in one.log, one.log[-4000:]
+
+    # what has arrived
+
+    def arrived(self) -> Counter[str]:
+        if self.hec is not None:
+            return Counter(event["event"]["eventId"] for event in self.hec.events)
+        lines = [line for one in self.collectors if (one.folder / "out").exists() for line in one.output()]
+        return Counter(json.loads(line)["eventId"] for line in lines)
+
+    def repeated(self) -> int:
+        arrived = self.arrived()
+        return sum(arrived.values()) - len(arrived)
+
+    def lost(self) -> int:
+        return len(set(self.expected) - set(self.arrived()))
+
+    def depth(self) -> int:
+        return self.provider.queue_depth()
+
+    def batch_a_lane(self) -> int:
+        """How many events all lanes together can have in one request each."""
+        if self.hec is None:
+            return 656  # one lane; a slice of events of 400 bytes
+        return 4 * max(self.hec_batches(), default=0)
+
+    def hec_batches(self) -> List[int]:
+        """The number of events in each request to the event endpoint."""
+        assert self.hec is not None
+        bodies = [one.body for one in self.hec.requests if one.path.startswith("/services/collector/event")]
+        return [body.count(b'"eventId"') for body in bodies]
+
+    def most_asked(self) -> int:
+        """Of how many events one question to HEC can have been, at most: its ackIds times the largest batch."""
+        assert self.hec is not None
+        questions = [one.body for one in self.hec.requests if "/ack" in one.path]
+        ids = max((len(json.loads(body)["acks"]) for body in questions), default=0)
+        return ids * max(self.hec_batches(), default=0)
+
+    def receives(self) -> List[int]:
+        """How often each message in the queue was received so far."""
+        query = urllib.parse.urlencode({"QueueUrl": self.provider.queue_url})
+        url = f"{self.provider.aws.endpoint_url}/_ministack/sqs/messages?{query}"
+        with _DIRECT.open(url, timeout=10) as answer:
+            accounts = json.load(answer)["messages"]
+        return [
+            int(message["ReceiveCount"])
+            for regions in accounts.values() for queues in regions.values()
+            for messages in queues.values() for message in messages
+        ]  # fmt: skip
+
+    def check(self, *, repeats: int, proof: str) -> None:
+        """Nothing lost, nothing invented, nothing left, at most `repeats` events twice."""
+        arrived, repeated = self.arrived(), self.repeated()
+        note(proof, output=self.output, expected=len(self.expected), lost=self.lost(), repeated=repeated,
+             bound=repeats, left=self.depth(), dead=self.provider.dlq_depth())  # fmt: skip
+        assert not set(self.expected) - set(arrived), "lost"
+        assert not set(arrived) - set(self.expected), "invented"
+        assert self.depth() == 0
+        assert self.provider.dlq_depth() == 0
+        assert repeated <= repeats
+
+
+def note(proof: str, **figures: Any) -> None:
+    """Keep a figure for docs/reliability.md, where AUDIT_S3_FAULTS_REPORT names a file."""
+    path = os.environ.get("AUDIT_S3_FAULTS_REPORT")
+    if path:
+        with open(path, "a", encoding="utf-8") as report:
+            report.write(json.dumps({"proof": proof, "at": round(time.time()), **figures}) + "\n")
+
+
+def _event(name: str, size: int) -> bytes:
+    text = json.dumps({"eventTime": "2026-05-04T10:15:02.412Z", "eventId": name, "pad": ""})
+    return text.replace('"pad": ""', f'"pad": "{"x" * max(0, size - len(text) - 1)}"').encode() + b"\n"
