@@ -8,7 +8,7 @@ is told.
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Optional
+from typing import Deque, Optional, Set, Tuple
 
 from collector.errors import CollectorError
 
@@ -59,7 +59,10 @@ class Breaker:
 
 
 class AlikeFailures:
-    """Tells one bad object from a bad day: 10 failures in a row, or 10 of the last 50, with one code."""
+    """Tells one bad object from a bad day: 10 objects in a row, or 10 of the last 50, with one code.
+
+    Objects are counted, not failures: one that fails again and again on a quiet queue is still one.
+    """
 
     IN_A_ROW = 10
     OF_THE_LAST = 50
@@ -67,23 +70,24 @@ class AlikeFailures:
 
     def __init__(self) -> None:
         self._row_code = ""
-        self._row = 0
-        self._last: Deque[str] = deque(maxlen=self.OF_THE_LAST)
+        self._row: Set[str] = set()
+        self._last: Deque[Tuple[str, str]] = deque(maxlen=self.OF_THE_LAST)
 
     def succeeded(self) -> None:
-        self._row = 0
-        self._last.append("")
+        self._row.clear()
+        self._last.append(("", ""))
 
-    def failed(self, code: str) -> bool:
-        """True when this failure is no longer one object's own."""
-        self._row = self._row + 1 if code == self._row_code else 1
-        self._row_code = code
-        self._last.append(code)
-        many = len(self._last) == self.OF_THE_LAST and (
-            self._last.count(code) >= self.SHARE * self.OF_THE_LAST
-        )
-        return self._row >= self.IN_A_ROW or many
+    def failed(self, code: str, which: str) -> bool:
+        """True when this failure is no longer one object's own; `which` names the object."""
+        if code != self._row_code:
+            self._row_code, self._row = code, set()
+        self._row.add(which)
+        if (code, which) not in self._last:
+            self._last.append((code, which))
+        alike = sum(known == code for known, _ in self._last)
+        many = len(self._last) == self.OF_THE_LAST and alike >= self.SHARE * self.OF_THE_LAST
+        return len(self._row) >= self.IN_A_ROW or many
 
     def reset(self) -> None:
-        self._row = 0
+        self._row.clear()
         self._last.clear()

@@ -48,7 +48,8 @@ def failed(ledger: Ledger, item: Item, error: CollectorError) -> None:
 def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
     """Retry, or one denial: back off, unless many objects fail alike or it has gone on for too long."""
     denied = isinstance(error, Fatal)
-    if ledger.alike.failed(error.code) and ledger.objects.open(error, now=ledger.clock.monotonic()):
+    alike = ledger.alike.failed(error.code, item.oid or item.url)
+    if alike and ledger.objects.open(error, now=ledger.clock.monotonic()):
         log.error("Many objects fail alike; receiving stops until one can be read again: %s", error)
         if denied:
             hand_back(ledger, spare=item)
