@@ -75,6 +75,11 @@ class Settler:
         settle, later = self._take_settle(ledger, now)
         if settle is not None:
             return settle
+        if not self._committing and ledger.changes:
+            # A delivery that ended without a call has left a change behind: it must not wait for news.
+            commit, until = self._take_commit(ledger, now)
+            if commit is not None:
+                return commit
         if ledger.chores and not ledger.stopping:
             return Chore(ledger.chores.popleft())
         times = [time for time in (until, later) if time is not None]
