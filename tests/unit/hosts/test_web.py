@@ -1,0 +1,510 @@
+"""What status page, JSON, metrics and probes say of an engine, and what they never let through.
+
+No socket: a request is bytes in, an answer bytes out. tests/e2e/test_web.py asks a real process.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import random
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector.engine.engine import Engine, Plan
+from collector.engine.station import perform_safely
+from collector.errors import CollectorError, Fatal, Retry
+from collector.hosts import metrics, web, web_page
+from collector.hosts.observation import ITEM_STATES, STATES, Board
+from collector.model import Notification, ObjectRef
+from collector.testing.memory_store import MemoryCheckpointStore
+from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue, MemorySink
+
+ROOT = Path(__file__).resolve().parents[3]
+NASTY = "</dd></script><script>alert('x')</script><img src=x onerror=\"alert(1)\">&amp;"
+
+
+class Refusing:
+    """A queue that answers every receive with `error`."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self.inner = queue
+        self.error: Optional[CollectorError] = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def receive(self, *args: Any, **options: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.inner.receive(*args, **options)
+
+
+class Input:
+    """An engine between twins, watched as `collector.runtime` would let it be."""
+
+    def __init__(self, name: str = "thrive", *, queue: bool = True) -> None:
+        self.name = name
+        self.clock = ManualClock()
+        self.queue = Refusing(MemoryQueue(self.clock))
+        plan = Plan(name, parse=lambda body: Notification("test", noop=body), decode=lambda chunks: iter(()))
+        self.engine = Engine(
+            plan, queue=self.queue if queue else None, objects=MemoryBucket(self.clock),
+            sinks=[MemorySink(self.clock, name="hec")], clock=self.clock, rng=random.Random(1),
+            store=MemoryCheckpointStore(clock=self.clock),
+        )  # fmt: skip
+        self.ledger = self.engine.ledger
+
+    def observe(self, at: Callable[[Engine], Any]) -> Any:
+        return at(self.engine)
+
+    def poll(self, error: Optional[CollectorError] = None) -> None:
+        self.queue.error = error
+        self.clock.advance(120.0)
+        receiver = next(station for station in self.engine.stations() if station.name == "receiver")
+        work = receiver.take(self.ledger)
+        receiver.record(self.ledger, work, perform_safely(receiver, work))
+
+
+@pytest.fixture
+def thrive() -> Input:
+    """One input whose last poll was answered."""
+    found = Input()
+    found.poll()
+    return found
+
+
+def board_of(*inputs: Input, names: Optional[List[str]] = None, secrets: Tuple[str, ...] = ()) -> Board:
+    board = Board(names or [one.name for one in inputs], secrets=secrets)
+    board.watch(inputs)  # type: ignore[arg-type]
+    return board
+
+
+class Answer:
+    """One answer, taken apart."""
+
+    def __init__(self, data: bytes) -> None:
+        head, _, self.body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split(" ")[1])
+        self.headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class _Wire:
+    """As much of a socket as the request handler uses."""
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.sent = b""
+
+    def makefile(self, mode: str, size: int = -1) -> io.BytesIO:
+        return io.BytesIO(self.request)
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeout = seconds
+
+    def sendall(self, data: bytes) -> None:
+        self.sent += bytes(data)
+
+
+def ask_raw(board: Board, request: bytes, *, local: bool = True) -> Answer:
+    wire = _Wire(request)
+    server = SimpleNamespace(routes=web.routes(board), is_local=local)
+    web.Conversation(wire, ("127.0.0.1", 1), server)  # type: ignore[arg-type]
+    return Answer(wire.sent)
+
+
+def ask(
+    board: Board, path: str = "/", *, method: str = "GET", host: str = "127.0.0.1:9090", **options: Any
+) -> Answer:
+    return ask_raw(board, f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode(), **options)
+
+
+# -- readiness --------------------------------------------------------------------------------------
+
+
+def test_an_input_whose_last_poll_was_answered_is_ready(thrive: Input) -> None:
+    answer = ask(board_of(thrive), "/readyz")
+    assert (answer.status, answer.json) == (200, {"ready": True, "reasons": []})
+
+
+def test_before_the_first_poll_is_over_nothing_is_ready_but_the_process_is_alive() -> None:
+    board = board_of(Input())
+    answer = ask(board, "/readyz")
+    assert (answer.status, answer.json["reasons"][0]["state"]) == (503, "starting")
+    assert (ask(board, "/healthz").status, ask(board, "/healthz").text) == (200, "ok\n")
+
+
+def test_an_input_without_queue_needs_no_poll_to_be_ready() -> None:
+    assert ask(board_of(Input(queue=False)), "/readyz").status == 200
+
+
+def test_a_poll_that_failed_says_why_and_the_next_that_works_makes_it_ready_again(thrive: Input) -> None:
+    board = board_of(thrive)
+    error = Retry("The endpoint cannot be reached", code="unreachable", where="sqs", hint="Look at proxy_url")
+    thrive.poll(error)
+    (reason,) = ask(board, "/readyz").json["reasons"]
+    assert ask(board, "/readyz").status == 503
+    assert (reason["input"], reason["state"], reason["hint"]) == ("thrive", "retrying", "Look at proxy_url")
+    assert "The endpoint cannot be reached [unreachable] at sqs" in reason["reason"]
+    thrive.poll()
+    assert ask(board, "/readyz").status == 200
+
+
+def test_an_open_breaker_is_named_with_its_hint(thrive: Input) -> None:
+    thrive.poll(Fatal("AccessDenied", code="role_denied", scope="role", hint="Ask the provider"))
+    answer = ask(board_of(thrive), "/readyz")
+    assert answer.status == 503
+    assert answer.json["reasons"] == [
+        {"input": "thrive", "state": "blocked", "breaker": "source", "reason": "AccessDenied [role_denied]",
+         "hint": "Ask the provider"}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["objects", "store", "deletes", "hec", "disk", "quarantine"])
+def test_whatever_stops_receiving_makes_the_input_not_ready(thrive: Input, which: str) -> None:
+    error = Fatal("denied", code="denied", scope="output")
+    ledger = thrive.ledger
+    if which == "disk":
+        ledger.disk_low = error
+    elif which == "quarantine":
+        ledger.quarantine_bytes = ledger.limits.quarantine_bytes
+    elif which == "hec":
+        ledger.outputs["hec"].breaker.open(error, now=0.0)
+    else:
+        getattr(ledger, which).open(error, now=0.0)
+    assert not ledger.may_receive()
+    answer = ask(board_of(thrive), "/readyz")
+    assert (answer.status, answer.json["reasons"][0]["breaker"]) == (503, which)
+
+
+def test_an_input_that_could_not_be_started_is_not_ready_whatever_the_others_do(thrive: Input) -> None:
+    board = board_of(thrive, names=["thrive", "immuta"])
+    answer = ask(board, "/readyz")
+    assert answer.status == 503
+    assert [(one["input"], one["state"]) for one in answer.json["reasons"]] == [("immuta", "not_started")]
+
+
+def test_a_stopping_input_is_not_ready(thrive: Input) -> None:
+    thrive.engine.stop()
+    assert ask(board_of(thrive), "/readyz").json["reasons"][0]["state"] == "stopping"
+
+
+# -- the document and the page ----------------------------------------------------------------------
+
+
+def test_the_document_shows_what_is_in_hand_and_every_counter(thrive: Input) -> None:
+    ledger = thrive.ledger
+    ledger.counters.update(events=12, new_kind=3)
+    ledger.held_bytes = 4096
+    ledger.admit(Notification("test", refs=(ObjectRef("b", "k", "e"),)), origin="command")
+    status = ask(board_of(thrive), "/status.json").json
+    (shown,) = status["inputs"]
+    assert (status["ready"], shown["state"], shown["last_error"]) == (True, "collecting", None)
+    assert (shown["counters"]["events"], shown["counters"]["new_kind"]) == (12, 3)
+    assert set(metrics.COUNTED) <= set(shown["counters"])
+    assert shown["in_hand"] == {
+        "deliveries": 1, "objects": 1, "objects_by_state": {"new": 1}, "held_bytes": 4096,
+        "receipts": {"hec": 0},
+    }  # fmt: skip
+
+
+def test_the_page_shows_every_input_and_loads_nothing_from_elsewhere(thrive: Input) -> None:
+    thrive.ledger.counters["events"] = 1234567
+    answer = ask(board_of(thrive, Input("immuta")))
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    for text in ("thrive", "immuta", "1,234,567", "collecting", "starting", 'name="viewport"'):
+        assert text in answer.text
+    links = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"'\s)>]+)", answer.text)
+    assert set(links) == {"data:,", "/status.json", "/metrics", "/readyz", "/healthz"}
+
+
+class _Elements(HTMLParser):
+    """Start tags of a page, and the text of each element that shows a value."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: List[str] = []
+        self.attributes: List[str] = []
+        self.places: Dict[str, str] = {}
+        self._at = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self._at = dict(attrs).get("data-at", "")
+        if self._at:
+            self.places[self._at] = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._at = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._at:
+            self.places[self._at] += data
+
+
+@pytest.fixture
+def attacked() -> Board:
+    """Everything that comes from outside tries to be markup."""
+    found = Input(NASTY)
+    found.poll(Fatal(NASTY, code=NASTY, scope="queue", where=f"s3://b/{NASTY}", hint=NASTY))
+    found.ledger.counters["events"] = 5
+    return board_of(found)
+
+
+def test_keys_names_and_errors_never_become_markup(attacked: Board, thrive: Input) -> None:
+    page = ask(attacked).text
+    harmless = _Elements(ask(board_of(thrive)).text)
+    shown = _Elements(page)
+    assert shown.tags == harmless.tags
+    assert not [name for name in shown.attributes if name.startswith("on") or name == "style"]
+    assert shown.places['["inputs", 0, "last_error", "hint"]'] == NASTY
+    assert shown.places['["inputs", 0, "name"]'] == NASTY
+    assert NASTY not in page
+
+
+def test_the_policy_lets_only_our_own_style_and_script_run(thrive: Input) -> None:
+    answer = ask(board_of(thrive))
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    for tag, text in (("style", web_page.STYLE), ("script", web_page.SCRIPT)):
+        (inline,) = re.findall(rf"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+        assert inline == text
+        assert web_page.hash_of(inline) in policy
+
+
+def test_the_script_never_makes_markup_of_what_it_reads() -> None:
+    ways = ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval", "Function(", "setAttribute")
+    assert [way for way in ways if way in web_page.SCRIPT] == []
+
+
+#: A document with just enough elements for the script; it prints what they hold after one refresh.
+NODE = """
+const {status, places, script} = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const element = (at) => ({textContent: "", hidden: false, dataset: {at},
+                          parentElement: {dataset: {optional: ""}, hidden: false}});
+const elements = places.map(element), silent = {hidden: true}, due = [];
+global.document = {body: {dataset: {started: status.started}}, querySelectorAll: () => elements,
+                   getElementById: () => silent};
+global.setTimeout = (job) => due.push(job);
+global.fetch = async () => ({ok: true, json: async () => status});
+(0, eval)(script);
+due.shift()().then(() => process.stdout.write(JSON.stringify({
+  silent: silent.hidden, again: due.length,
+  texts: Object.fromEntries(elements.map((one) => [one.dataset.at, one.textContent])),
+  hidden: elements.filter((one) => one.parentElement.hidden).map((one) => one.dataset.at)})));
+"""
+
+
+def test_the_script_writes_the_same_text_as_the_server(attacked: Board, thrive: Input) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    thrive.ledger.counters["events"] = 1234567
+    for board in (attacked, board_of(thrive)):
+        status = web_page.document(board)
+        places = _Elements(web_page.page(status)).places
+        given = json.dumps({"status": status, "places": list(places), "script": web_page.SCRIPT})
+        done = subprocess.run([node, "-e", NODE], input=given, capture_output=True, text=True, check=True)
+        written = json.loads(done.stdout)
+        assert written["texts"] == places
+        assert (written["silent"], written["again"]) == (True, 1)
+        assert set(written["hidden"]) == {at for at, text in places.items() if not text}
+
+
+def test_secrets_are_masked_in_errors(thrive: Input) -> None:
+    secret = "0b9c-secret"
+    thrive.poll(Retry(f"token {secret} refused", code="token", where=f"https://h/?t={secret}", hint=secret))
+    board = board_of(thrive, secrets=(secret,))
+    for path in ("/", "/status.json", "/readyz", "/metrics"):
+        assert "0b9c" not in ask(board, path).text
+    assert "token ******** refused" in ask(board).text
+
+
+def test_an_endless_error_is_cut(thrive: Input) -> None:
+    thrive.poll(Retry("x" * 1_000_000, code="long"))
+    assert len(ask(board_of(thrive)).body) < 50_000
+
+
+# -- metrics ----------------------------------------------------------------------------------------
+
+
+def _families(board: Board) -> Dict[str, Any]:
+    families = text_string_to_metric_families(ask(board, "/metrics").text)
+    return {family.name: family for family in families if family.name.startswith("audit_s3_")}
+
+
+def _exposed_name(family: Any) -> str:
+    """The parser takes `_total` from a counter's name."""
+    return f"{family.name}_total" if family.type == "counter" else str(family.name)
+
+
+def _documented() -> Dict[str, Tuple[str, str, str]]:
+    text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(audit_s3_\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$", text, re.MULTILINE)
+    return {name: (kind, ", ".join(sorted(labels.split(", "))), what) for name, kind, labels, what in rows}
+
+
+def test_the_reference_lists_exactly_the_metrics_that_are_exposed(thrive: Input) -> None:
+    exposed = {}
+    for family in _families(board_of(thrive)).values():
+        labels = ", ".join(f"`{label}`" for label in sorted(family.samples[0].labels))
+        exposed[_exposed_name(family)] = (family.type, labels, family.documentation)
+    assert exposed == _documented()
+
+
+def test_the_reference_lists_the_values_of_the_labels() -> None:
+    text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    values = [*STATES, *ITEM_STATES, *(label for _, label in metrics.COUNTED.values() if label)]
+    assert [value for value in values if f"`{value}`" not in text] == []
+
+
+def _engine_counters() -> Iterator[str]:
+    """Every name that the source of the collector counts under, as far as it is written out."""
+    for file in (ROOT / "collector").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+                if ast.unparse(node.target.value).split(".")[-1] != "counters":
+                    continue
+                values = (one.value for one in ast.walk(node.target.slice) if isinstance(one, ast.Constant))
+                yield from (value for value in values if isinstance(value, str))
+
+
+def test_every_counter_of_the_engine_has_a_metric() -> None:
+    counted = set(_engine_counters())
+    assert len(counted) > 20
+    assert counted - set(metrics.COUNTED) == set(), "name them in COUNTED of collector/hosts/metrics.py"
+
+
+def test_each_counter_goes_to_one_series_of_its_own(thrive: Input) -> None:
+    numbers = {name: number for number, name in enumerate(metrics.COUNTED, 100)}
+    thrive.ledger.counters.clear()
+    thrive.ledger.counters.update(numbers)
+    series = {}
+    for family in _families(board_of(thrive)).values():
+        if family.type == "counter":
+            series.update({(one.name, *one.labels.values()): one.value for one in family.samples})
+    assert sorted(series.values()) == sorted(numbers.values())
+    assert series["audit_s3_quarantined_total", "thrive", "body"] == numbers["quarantined_bodies"]
+    assert series["audit_s3_events_delivered_total", "thrive"] == numbers["events"]
+
+
+def test_a_counter_is_there_before_it_has_counted() -> None:
+    family = _families(board_of(Input()))["audit_s3_quarantined"]
+    assert {one.labels["kind"]: one.value for one in family.samples} == {"body": 0, "object": 0, "event": 0}
+
+
+def test_the_gauges_tell_states_and_breakers_apart(thrive: Input) -> None:
+    thrive.ledger.outputs["hec"].breaker.open(Retry("down", code="down"), now=0.0)
+    thrive.ledger.held_bytes = 77
+    found = _families(board_of(thrive, names=["thrive", "immuta"]))
+    states = {tuple(one.labels.values()): one.value for one in found["audit_s3_input_state"].samples}
+    present = {key for key, value in states.items() if value}
+    assert present == {("thrive", "blocked"), ("immuta", "not_started")}
+    assert len(states) == 2 * len(STATES)
+    breakers = {one.labels["breaker"]: one.value for one in found["audit_s3_breaker_open"].samples}
+    closed = dict.fromkeys(("source", "objects", "store", "deletes", "disk", "quarantine"), 0)
+    assert breakers == {**closed, "hec": 1}
+    assert found["audit_s3_held_bytes"].samples[0].value == 77
+
+
+def test_the_name_of_an_input_cannot_break_the_exposition() -> None:
+    name = 'a"} 1\nevil_total{x="\\'
+    samples = _families(board_of(Input(name)))["audit_s3_receives"].samples
+    assert [one.labels for one in samples] == [{"input": name}]
+
+
+def test_a_scraper_that_asks_for_openmetrics_gets_it(thrive: Input) -> None:
+    request = b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n"
+    answer = ask_raw(board_of(thrive), request)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+    assert ask(board_of(thrive), "/metrics").headers["content-type"].startswith("text/plain; version=")
+
+
+# -- the protocol -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/metrics", "/healthz", "/readyz", "/nowhere"])
+def test_every_answer_forbids_sniffing_framing_and_keeping(thrive: Input, path: str) -> None:
+    headers = ask(board_of(thrive), path).headers
+    assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+    assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in headers
+    assert headers["server"] == "audit-s3"
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/healthz", "/readyz"])
+def test_head_says_the_same_without_a_body(thrive: Input, path: str) -> None:
+    board = board_of(thrive)
+    got, head = ask(board, path), ask(board, path, method="HEAD")
+    assert (head.status, head.body) == (got.status, b"")
+    lengths = [answer.headers["content-length"] for answer in (got, head)]
+    assert lengths == [str(len(got.body))] * 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "<script>"])
+def test_nothing_but_get_and_head_is_allowed(thrive: Input, method: str) -> None:
+    answer = ask(board_of(thrive), method=method)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/../../etc/passwd", "/%2e%2e/etc/passwd", "/static/", "/status.json/", f"/{NASTY.split()[0]}"]
+)
+def test_other_paths_are_nothing_and_are_not_said_back(thrive: Input, path: str) -> None:
+    answer = ask(board_of(thrive), path)
+    assert (answer.status, answer.text) == (404, "There is nothing here.\n")
+
+
+def test_a_query_changes_nothing(thrive: Input) -> None:
+    assert ask(board_of(thrive), "/healthz?x=<script>").text == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [(b"rubbish", 400), (b"GET / HTTP/9.9", 505), (b"GET /" + b"x" * 70_000 + b" HTTP/1.1", 414)],
+)
+def test_what_is_no_request_is_refused_without_saying_it_back(
+    thrive: Input, request_line: bytes, status: int
+) -> None:
+    answer = ask_raw(board_of(thrive), request_line + b"\r\n\r\n")
+    assert answer.status == status
+    assert "rubbish" not in answer.text and "content-security-policy" in answer.headers
+
+
+@pytest.mark.parametrize("host", ["localhost:9090", "127.0.0.1", "[::1]:9090", "LOCALHOST"])
+def test_on_loopback_loopback_names_are_answered(thrive: Input, host: str) -> None:
+    assert ask(board_of(thrive), "/status.json", host=host).status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "localhost.example.com:9090", "10.0.0.1:9090", ""])
+def test_on_loopback_other_names_are_refused(thrive: Input, host: str) -> None:
+    answer = ask(board_of(thrive), "/status.json", host=host)
+    assert answer.status == 421
+    assert "inputs" not in answer.text
+
+
+def test_on_an_address_that_was_asked_for_every_name_is_answered(thrive: Input) -> None:
+    assert ask(board_of(thrive), "/status.json", host="collector.example.com", local=False).status == 200
