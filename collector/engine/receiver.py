@@ -85,6 +85,10 @@ class Receiver:
         return self._queue is None or (ledger.empty_polls > 0 and not self._polls)
 
     @property
+    def has_queue(self) -> bool:
+        return self._queue is not None
+
+    @property
     def failed_polls(self) -> int:
         """How many polls have failed in a row, up to the last one that is over."""
         return self._failures
