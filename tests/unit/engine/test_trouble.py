@@ -1,0 +1,296 @@
+"""The rules of trouble: when receiving stops, who is blamed, and how it ends without a restart."""
+
+from __future__ import annotations
+
+from collector.errors import Fatal, Retry
+
+TOKEN = Fatal("invalid token", code="hec_token", scope="output")
+DENIED = Fatal("access denied", code="access_denied", scope="object")
+BUSY = Retry("disk full", code="store_busy")
+
+# -- rule 7: no receive in trouble --------------------------------------------------------------------
+
+
+def test_store_errors_stop_receiving_and_recover_without_restart(bench):
+    bench.publish("a", "one")
+    bench.drive()
+    bench.store.error = BUSY
+    bench.publish("b", "two")
+    bench.run(30)
+    received = sum(bench.queue.receives)
+    bench.publish("c", "three")
+    bench.run(120)
+    assert sum(bench.queue.receives) == received
+    bench.store.error = None
+    bench.run(60)
+    assert bench.delivered() == ["one", "two", "three"]
+    assert bench.queue.depth == 0
+
+
+def test_an_output_that_is_down_stops_receiving_and_nothing_is_handed_back(bench):
+    bench.sink.fail = lambda batch: Retry("connection refused", code="hec_connect")
+    bench.publish("a", "one")
+    bench.run(60)
+    bench.publish("b", "two")
+    bench.run(600)
+    assert bench.queue.receives == [1]
+    assert 0 not in {seconds for seconds, _ in bench.queue.changes}
+    bench.sink.fail = None
+    bench.run(120)
+    assert bench.delivered() == ["one", "two"]
+    assert bench.queue.depth == 0
+
+
+def test_receiving_that_fails_is_tried_again_with_a_growing_pause(bench):
+    bench.queue.error = Retry("throttled", code="throttled", after_seconds=7.0)
+    bench.publish("a", "one")
+    bench.run(60)
+    assert 1 <= bench.ledger.counters["receive_errors"] <= 9
+    bench.queue.error = None
+    bench.run(60)
+    assert bench.delivered() == ["one"]
+
+
+# -- rule 8: what everybody suffers from --------------------------------------------------------------
+
+
+def test_an_output_that_refuses_us_hands_messages_back_but_keeps_one_probe(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.fail = lambda batch: TOKEN
+    for number in range(8):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(50)
+    assert len(bench.ledger.deliveries) == 1
+    assert bench.queue.in_flight == 1
+    returned = [name for seconds, names in bench.queue.changes if seconds < 300 for name in names]
+    assert len(returned) == len(set(returned)) == 7
+    assert bench.queue.deletes == []
+    assert bench.quarantined() == []
+
+
+def test_the_probe_is_tried_once_a_minute(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    tried = []
+
+    def refuse(batch):
+        tried.append(bench.clock.monotonic())
+        return TOKEN
+
+    bench.sink.fail = refuse
+    for number in range(8):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(650)
+    assert 10 <= len(tried) <= 12
+    assert all(59 <= later - earlier <= 90 for earlier, later in zip(tried, tried[1:]))
+
+
+def test_an_output_that_takes_us_again_is_noticed_within_a_minute_without_restart(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.fail = lambda batch: TOKEN
+    for number in range(8):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(300)
+    bench.sink.fail = None
+    bench.run(90)
+    assert sorted(bench.delivered()) == [f"event {number}" for number in range(8)]
+    assert bench.queue.depth == 0
+
+
+def test_a_long_outage_costs_no_message_its_receives(make_bench):
+    bench = make_bench(batch_max_bytes=1, max_receive_count=5)
+    bench.sink.fail = lambda batch: TOKEN
+    for number in range(8):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(6 * 3600)
+    bench.sink.fail = None
+    bench.run(200)
+    assert bench.queue.dead == []
+    assert len(bench.delivered()) == 8
+
+
+def test_a_refused_role_hands_everything_back_and_tries_one_receive_a_minute(bench):
+    bench.bucket.refuse("a", Fatal("cannot assume role", code="role_denied", scope="role"))
+    ref = bench.publish("a", "one")
+    bench.run(30)
+    assert bench.ledger.source.is_open
+    assert bench.queue.in_flight == 0
+    bench.bucket.refuse("a", None)
+    bench.run(120)
+    assert bench.state(ref) == "done"
+    assert bench.queue.depth == 0
+
+
+def test_a_refused_queue_is_tried_once_a_minute_until_it_answers(bench):
+    bench.queue.error = Fatal("no such queue", code="queue_missing", scope="queue")
+    bench.publish("a", "one")
+    bench.run(605)
+    assert 10 <= bench.ledger.counters["receive_errors"] <= 12
+    bench.queue.error = None
+    bench.run(70)
+    assert bench.delivered() == ["one"]
+
+
+def test_ten_alike_denials_stop_receiving_and_hand_back_all_but_one(bench):
+    for number in range(12):
+        bench.bucket.refuse(f"k{number}", DENIED)
+        bench.publish(f"k{number}", "one")
+    bench.run(30)
+    assert bench.ledger.objects.is_open
+    assert len(bench.ledger.deliveries) == 1
+    received = sum(bench.queue.receives)
+    bench.run(600)
+    assert sum(bench.queue.receives) == received
+    assert bench.queue.depth == 12
+    for number in range(12):
+        bench.bucket.refuse(f"k{number}", None)
+    bench.run(130)
+    assert bench.queue.depth == 0
+    assert len(bench.delivered()) == 12
+
+
+def test_configuration_errors_quarantine_nothing_and_delete_nothing(bench):
+    for number in range(12):
+        bench.bucket.refuse(f"k{number}", DENIED)
+        bench.publish(f"k{number}", "one")
+    bench.run(3 * 86400)
+    assert bench.quarantined() == []
+    assert bench.queue.deletes == []
+
+
+def test_nine_denied_objects_do_not_stop_the_rest(bench):
+    for number in range(9):
+        bench.bucket.refuse(f"k{number}", DENIED)
+        bench.publish(f"k{number}", "one")
+    bench.run(60)
+    bench.publish("good", "two")
+    bench.run(60)
+    assert bench.delivered() == ["two"]
+
+
+def test_a_denied_object_backs_off_and_after_a_day_ends_as_forbidden(bench):
+    ref = bench.publish("a", "one")
+    bench.bucket.refuse("a", DENIED)
+    bench.run(23.5 * 3600)
+    assert bench.state(ref) == "open"
+    assert 24 <= bench.ledger.counters["object_errors"] <= 80
+    bench.publish("b", "two")
+    bench.run(3 * 3600)
+    assert bench.state(ref) == "quarantined"
+    assert [(one.kind, one.reason, one.url) for one in bench.quarantined()] == [
+        ("object", "forbidden", ref.url)
+    ]
+    assert bench.delivered() == ["two"]
+    assert bench.queue.depth == 0
+
+
+def test_a_denial_that_is_put_right_in_time_is_read(bench):
+    ref = bench.publish("a", "one")
+    bench.bucket.refuse("a", DENIED)
+    bench.run(7200)
+    bench.bucket.refuse("a", None)
+    bench.run(3700)
+    assert bench.state(ref) == "done"
+
+
+# -- deletes that fail --------------------------------------------------------------------------------
+
+
+def test_a_delete_that_fails_is_tried_again_while_the_lease_lasts(bench):
+    bench.queue.delete_error = Retry("throttled", code="throttled")
+    bench.publish("a", "one")
+    bench.run(20)
+    bench.queue.delete_error = None
+    bench.run(30)
+    assert bench.queue.depth == 0
+    assert bench.queue.receives == [1]
+    assert bench.delivered() == ["one"]
+
+
+# -- rule 13: where an input begins -------------------------------------------------------------------
+
+
+def test_an_empty_ledger_begins_now_and_remembers_it(make_bench):
+    bench = make_bench()
+    began = bench.engine.start_from
+    assert began == bench.clock.now()
+    bench.clock.advance(86400)
+    assert bench.restarted().engine.start_from == began
+
+
+def test_a_reconcile_finds_what_the_queue_forgot_but_nothing_older_than_the_start(make_bench):
+    bench = make_bench()
+    bench.clock.advance(-100)
+    before = bench.put("before", "old event")
+    bench.clock.advance(200)
+    after = bench.put("after", "new event")
+    bench.clock.advance(3600)
+    young = bench.put("young", "its message is on its way")
+    bench.engine.reconcile()
+    bench.run(10)
+    assert bench.delivered() == ["new event"]
+    assert bench.state(after) == "done"
+    assert set(bench.table.rows) == {bench.row(after).oid}
+    assert before and young
+
+
+def test_a_reconcile_sends_nothing_that_is_done_or_in_work(make_bench):
+    bench = make_bench()
+    bench.publish("a", "one")
+    bench.run(3)
+    bench.clock.advance(3600)
+    bench.engine.reconcile()
+    bench.run(10)
+    assert bench.delivered() == ["one"]
+
+
+# -- rule 15: shutdown --------------------------------------------------------------------------------
+
+
+def test_shutdown_hands_everything_back_and_releases_the_rows(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    refs = [bench.publish(f"k{number}", f"event {number}") for number in range(6)]
+    bench.drive(without=("acknowledger",))
+    bench.engine.stop()
+    bench.drive()
+    assert not bench.ledger.in_hand()
+    bench.clock.advance(22)
+    assert bench.queue.in_flight == 0
+    assert bench.queue.depth == 6
+    assert {bench.row(ref).owner for ref in refs} == {""}
+    assert len(bench.table.receipts) >= 1
+
+
+def test_a_graceful_restart_repeats_nothing(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, 30.0
+    lines = [f"{number:06d}" for number in range(3500)]
+    for number in range(6):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.publish("big", *lines)
+    for _ in range(4):
+        bench.run(3)
+        bench.engine.stop()
+        bench.drive()
+        bench = bench.restarted(batch_max_bytes=1)
+        bench.clock.advance(25)
+    bench.run(120)
+    assert sorted(bench.delivered()) == sorted([*lines, *(f"event {number}" for number in range(6))])
+    assert bench.queue.depth == 0
+
+
+def test_what_is_in_flight_at_shutdown_is_recorded_before_the_rows_are_released(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    ref = bench.publish("a", "one")
+    bench.drive(without=("sender:memory",))
+    sender = bench.stations["sender:memory"]
+    work = sender.take(bench.ledger)
+    bench.engine.stop()
+    bench.drive()
+    assert bench.row(ref).owner == bench.store.owner, "kept until the call has come back"
+    sender.record(bench.ledger, work, sender.perform(work))
+    bench.drive()
+    assert bench.row(ref).owner == ""
+    assert len(bench.table.receipts) == 1
+    assert not bench.ledger.in_hand()
