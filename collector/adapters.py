@@ -10,12 +10,14 @@ import random
 import time
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, List, Optional, Sequence
+from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence
 from urllib.parse import quote
 
 from collector.aws.policy import session_policy
 from collector.aws.s3 import S3Store
 from collector.aws.session import Access, AwsSession
+from collector.aws.sns import SnsVerifier
+from collector.aws.sns_certificates import https_fetch
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
 from collector.config.settings import Settings
@@ -71,6 +73,12 @@ class Adapters:
     def store(self) -> CheckpointStore:
         """The checkpoint store, opened when first asked for: a look at a set-up writes none."""
         return _store(self._input, self._checkpoint_dir, self.clock, self._session)
+
+    @cached_property
+    def verify(self) -> Callable[[Mapping[str, Any]], None]:
+        """Whether an SNS envelope may be opened, as `sns_signature` says; may ask SNS for a certificate."""
+        folder = checkpoint_path(self._input, self._checkpoint_dir).parent / "sns-certificates"
+        return _sns_verifier(self._input.settings, folder, self.clock).check
 
     def identity(self) -> str:
         """The ARN that AWS knows us by, the role assumed."""
@@ -151,6 +159,11 @@ def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:
         use_fips_endpoint=settings.use_fips_endpoint,
         max_connections=settings.workers + 10,
     )
+
+
+def _sns_verifier(settings: Settings, folder: Path, clock: Clock) -> SnsVerifier:
+    fetch = https_fetch(proxy_url=settings.proxy_url, ca_file=settings.aws_ca_file)
+    return SnsVerifier(settings.sns_signature, fetch=fetch, clock=clock, folder=folder)
 
 
 def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock) -> List[Sink]:

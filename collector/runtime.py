@@ -130,7 +130,8 @@ class Runner:
         settings = configured.settings
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
-            _plan(configured, once=once), queue=adapters.queue, objects=adapters.objects,
+            _plan(configured, once=once, verify=adapters.verify),
+            queue=adapters.queue, objects=adapters.objects,
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
         )  # fmt: skip
@@ -306,8 +307,8 @@ class Runner:
             condition.notify_all()
 
 
-def _plan(configured: Input, *, once: bool) -> Plan:
-    """The pure half of an input: how to read, cut, route and bound."""
+def _plan(configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None]) -> Plan:
+    """The pure half of an input: how to read, cut, route and bound; and whose messages are opened."""
     settings, form = configured.settings, configured.format
     provider = configured.provider
     queue_name = configured.queue.name if configured.queue else ""
@@ -323,6 +324,7 @@ def _plan(configured: Input, *, once: bool) -> Plan:
     return Plan(
         configured.name,
         parse=lambda body: parse(body, bodies_are_audits=bodies),
+        parse_received=lambda body: parse(body, bodies_are_audits=bodies, verify=verify),
         decode=decode_now,
         labels=Labels(
             sourcetype=settings.sourcetype, index=settings.index,

@@ -41,11 +41,14 @@ def _by_id(message: Message) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one input does with what it finds; everything here is pure."""
+    """What one input does with what it finds; everything but `parse_received` is pure."""
 
     input_name: str
     parse: Parse
     decode: Decode
+    #: What a message that has just been received means: as `parse`, and whether its sender is who it
+    #: says. Only this may make network calls, and raise Retry: not known yet.
+    parse_received: Optional[Parse] = None
     labels: Labels = field(default_factory=Labels)
     route: Callable[[str], Route] = _everywhere
     payload_url: Callable[[Message], str] = _by_id
@@ -77,7 +80,7 @@ class Engine:
             outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
         )  # fmt: skip
-        self.receiver = Receiver(queue, store, plan.parse)
+        self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
         self.reader = Reader(objects, plan.decode, plan.labels)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
@@ -138,10 +141,14 @@ class Engine:
             return True
         if any(output.breaker.is_open and output.failures == 0 for output in ledger.outputs.values()):
             return True
-        if not ledger.items or ledger.changes or ledger.to_settle or not ledger.empty_polls:
+        unproven = self.receiver.unproven
+        if not (ledger.items or len(unproven)):
+            return False
+        if ledger.changes or ledger.to_settle or not ledger.empty_polls:
             return False
         soon = ledger.clock.monotonic() + 5.0
-        return all(item.state in ("waiting", "held") and item.due > soon for item in ledger.items.values())
+        waiting = (item.state in ("waiting", "held") and item.due > soon for item in ledger.items.values())
+        return unproven.is_quiet(until=soon) and all(waiting)
 
     def stop(self) -> None:
         """Rule 15: take nothing more; save receipts, commit, and hand messages back."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 from collector.engine.failures import hand_back, open_source
-from collector.engine.items import Item
+from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
-from collector.errors import CollectorError, Fatal, Poison
+from collector.engine.unproven import Unproven
+from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.model import Message, Notification
 from collector.ports import CheckpointStore, Claim, Queue, Spool, object_row, payload_row
 
@@ -42,7 +43,13 @@ class ClaimItems:
     items: Sequence[Item]
 
 
-Understood = Tuple[Message, Union[Notification, Poison]]
+@dataclass(frozen=True)
+class LookAgain:
+    deliveries: Sequence[Delivery]
+
+
+Meaning = Union[Notification, Poison, Retry]
+Understood = Tuple[Message, Meaning]
 
 
 class Receiver:
@@ -58,18 +65,23 @@ class Receiver:
         self._most_polls = 1
         self._failures = 0
         self._pause_until = 0.0
+        self.unproven = Unproven()
 
-    def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, Wait]:
+    def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, LookAgain, Wait]:
         due = ledger.promote()
         if ledger.unclaimed and not ledger.stopping:
             return self._take_claims(ledger, due)
+        again = self.unproven.take(ledger)
+        if again:
+            return LookAgain(again)
+        due = self.unproven.sooner(due)
         now = ledger.clock.monotonic()
         if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
         most = ledger.room() if ledger.may_receive() else int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
-        count = min(most, ledger.limits.max_number_of_messages, 10)
+        count = min(most - len(self.unproven), ledger.limits.max_number_of_messages, 10)
         if count < 1:
             probes = [breaker.probe_at() for breaker in ledger.troubled()]
             return Wait(min([*probes, due] if due is not None else probes, default=None))
@@ -95,7 +107,9 @@ class Receiver:
 
     def _is_drained(self, ledger: Ledger) -> bool:
         """For `--once`: a poll that is left behind would swallow the next message."""
-        return ledger.limits.once and ledger.empty_polls > 0 and not ledger.in_hand()
+        if not ledger.limits.once or not ledger.empty_polls:
+            return False
+        return not ledger.in_hand() or self.unproven.is_all(ledger)
 
     def _take_claims(self, ledger: Ledger, due: Any) -> Union[ClaimItems, Wait]:
         now = ledger.clock.monotonic()
@@ -109,28 +123,33 @@ class Receiver:
                 items.append(item)
         return ClaimItems(items) if items else Wait(due)
 
-    def perform(self, work: Union[Receive, ClaimItems]) -> Any:
+    def perform(self, work: Union[Receive, ClaimItems, LookAgain]) -> Any:
         if isinstance(work, ClaimItems):
             return self._store.claim([_row(item) for item in work.items])
+        if isinstance(work, LookAgain):
+            return [self._understand(one.message) for one in work.deliveries if one.message]
         assert self._queue is not None
         messages = self._queue.receive(
             work.count, wait_seconds=work.wait_seconds, hide_seconds=work.hide_seconds
         )
         return [(message, self._understand(message)) for message in messages]
 
-    def _understand(self, message: Message) -> Union[Notification, Poison]:
+    def _understand(self, message: Message) -> Meaning:
         try:
             return self._parse(message.body)
-        except Poison as error:
+        except (Poison, Retry) as error:
             return error
         except Exception as error:
             # One body that trips our parser must not keep its nine neighbours: its copy is kept instead.
             log.exception("You have found a bug in the recognisers; the body goes to quarantine.")
             return Poison(f"unexpected {type(error).__name__}: {error}", code="parser_bug")
 
-    def record(self, ledger: Ledger, work: Union[Receive, ClaimItems], result: Any) -> None:
+    def record(self, ledger: Ledger, work: Union[Receive, ClaimItems, LookAgain], result: Any) -> None:
         if isinstance(work, ClaimItems):
             self._record_claims(ledger, work, result)
+            return
+        if isinstance(work, LookAgain):
+            self._record_second_look(ledger, work, result)
             return
         self._polls -= 1
         ledger.polls -= 1
@@ -165,7 +184,10 @@ class Receiver:
         name = self._queue.name if self._queue else ""
         log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, name)
 
-    def _admit(self, ledger: Ledger, message: Message, understood: Union[Notification, Poison]) -> None:
+    def _admit(self, ledger: Ledger, message: Message, understood: Meaning) -> None:
+        if isinstance(understood, Retry):
+            self.unproven.hold(ledger, message, understood)
+            return
         if isinstance(understood, Poison):
             delivery = ledger.hold(message)
             if delivery is not None:
@@ -190,6 +212,22 @@ class Receiver:
             ledger.admit(notification, origin="spool", message=message)
 
         ledger.change(Spool(message), spooled)
+
+    def _record_second_look(self, ledger: Ledger, work: LookAgain, result: Any) -> None:
+        """What is understood now is admitted under the lease that it has."""
+        meanings = [result] * len(work.deliveries) if isinstance(result, CollectorError) else result
+        for delivery, understood in zip(work.deliveries, meanings):
+            if isinstance(understood, Retry):
+                self.unproven.wait_on(ledger, delivery, understood)
+                continue
+            message = self.unproven.proven(ledger, delivery)
+            if message is None:
+                continue
+            self._admit(ledger, message, understood)
+            again = ledger.by_message.get(message.message_id)
+            if again is not None:
+                again.received, again.extended = delivery.received, delivery.extended
+                again.lease_until = delivery.lease_until
 
     def _record_claims(self, ledger: Ledger, work: ClaimItems, result: Any) -> None:
         if isinstance(result, CollectorError):

@@ -1,0 +1,99 @@
+"""Messages in hand whose sender could not be checked yet.
+
+That is nobody's fault and not the message's: it is kept under its lease and looked at again, so that it
+costs the provider's `maxReceiveCount` nothing. What waits here takes the room of what could be received.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Dict, List, Optional, Set
+
+from collector.engine.items import Delivery
+from collector.engine.ledger import Ledger
+from collector.errors import Retry
+from collector.model import Message
+
+__all__ = ["Unproven"]
+
+log = logging.getLogger("collector.engine")
+
+#: How long a message waits if the error does not say.
+LOOK_AGAIN_SECONDS = 60.0
+MOST_AT_ONCE = 10
+#: A drain that would last longer than this ends, and gives the message back.
+SOON_SECONDS = 5.0
+
+
+class Unproven:
+    """Called under the ledger's lock only."""
+
+    def __init__(self) -> None:
+        self._due: Dict[Delivery, float] = {}
+        self._busy: Set[Delivery] = set()
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._busy)
+
+    def hold(self, ledger: Ledger, message: Message, error: Retry) -> None:
+        """Keep this message, which has just been received, until it can be understood."""
+        delivery = ledger.hold(message)
+        if delivery is None:
+            return
+        delivery.incomplete = True  # so that it is returned, not deleted, if we have to let go of it
+        if not len(self):
+            log.warning("Messages wait until it is known who sent them: %s", error)
+        ledger.counters["unproven"] += 1
+        self._wait(ledger, delivery, error)
+
+    def take(self, ledger: Ledger) -> List[Delivery]:
+        """What is to be looked at again now; each is given back by `proven` or `wait_on`."""
+        for delivery in [one for one in self._due if not _is_ours(ledger, one)]:
+            del self._due[delivery]
+        now = ledger.clock.monotonic()
+        taken = [one for one, due in self._due.items() if due <= now][:MOST_AT_ONCE]
+        for delivery in taken:
+            del self._due[delivery]
+            self._busy.add(delivery)
+        return taken
+
+    def wait_on(self, ledger: Ledger, delivery: Delivery, error: Retry) -> None:
+        """It is still not known."""
+        self._busy.discard(delivery)
+        if _is_ours(ledger, delivery):
+            self._wait(ledger, delivery, error)
+
+    def proven(self, ledger: Ledger, delivery: Delivery) -> Optional[Message]:
+        """It is known now. The message is the caller's to admit; None if it is no longer in our hands."""
+        self._busy.discard(delivery)
+        if not _is_ours(ledger, delivery):
+            return None
+        ledger.close_delivery(delivery)
+        if not len(self):
+            log.info("No message waits for its sender to be checked any more.")
+        return delivery.message
+
+    def sooner(self, due: Optional[float]) -> Optional[float]:
+        """The next look here, or `due` if that is earlier."""
+        times = list(self._due.values()) if due is None else [due, *self._due.values()]
+        return min(times, default=None)
+
+    def is_all(self, ledger: Ledger) -> bool:
+        """Nothing else is in hand, and nothing here will move soon."""
+        others = ledger.items or ledger.changes or ledger.to_settle or len(ledger.deliveries) > len(self)
+        return not others and self.is_quiet(until=ledger.clock.monotonic() + SOON_SECONDS)
+
+    def is_quiet(self, *, until: float) -> bool:
+        """Nothing here will move before `until` (monotonic)."""
+        return not self._busy and all(due > until for due in self._due.values())
+
+    def _wait(self, ledger: Ledger, delivery: Delivery, error: Retry) -> None:
+        ledger.last_error = error
+        asked = error.after_seconds
+        self._due[delivery] = ledger.clock.monotonic() + (LOOK_AGAIN_SECONDS if asked is None else asked)
+
+
+def _is_ours(ledger: Ledger, delivery: Delivery) -> bool:
+    """Not lapsed, not on its way back, not settled."""
+    held = ledger.deliveries.get(delivery.number) is delivery
+    return held and not (delivery.disposition or delivery.settling or delivery.lost)
