@@ -94,6 +94,7 @@ class Acknowledger:
     def _confirm(self, ledger: Ledger, output: Output, tracked: Tracked) -> None:
         tracked.confirmed = True
         ledger.counters["acknowledged"] += 1
+        ledger.counters["bytes"] += tracked.size_bytes
         found = _items(ledger, tracked)
         for item, first, end in found:
             item.outputs[output.name].accept(first, end)

@@ -163,3 +163,4 @@ class Tracked:
     asking: bool = False
     confirmed: bool = False
     give_up_at: float = 0.0
+    size_bytes: int = 0

@@ -151,6 +151,7 @@ class Sender:
         tracked = output.track(replace(receipt, id=ledger.next_id("receipt")), now=now + 1.0)
         tracked.give_up_at = now + ledger.limits.ack_timeout_seconds
         tracked.asking = True
+        tracked.size_bytes = sum(one.piece.size_bytes for one in work.outgoing)
         work.lane.unsaved = tracked
         for one in work.outgoing:
             one.item.receipts.add(tracked.id)

@@ -42,7 +42,7 @@ COUNTERS: Sequence[Family] = (
     Family("audit_s3_objects_fenced_total", (), "Objects given up because another collector had taken over."),
     Family("audit_s3_events_delivered_total", (), "Events accepted by an output, counted once per output."),
     Family("audit_s3_delivered_bytes_total", (),
-           "Event bytes accepted by an output without acknowledgement, counted once per output."),
+           "Event bytes accepted, counted once per output."),
     Family("audit_s3_batches_sent_total", (), "Batches that an output has taken."),
     Family("audit_s3_batches_acknowledged_total", (), "Batches that indexers have acknowledged."),
     Family("audit_s3_batches_refused_total", (), "Batches that an output refused for their content."),

@@ -20,7 +20,6 @@ from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from collector.testing.splunkd_stream import StreamEvent, StreamReader
 
-
 _NUMBERS = itertools.count(1)
 ROOT = Path(__file__).resolve().parents[2]
 
