@@ -173,14 +173,18 @@ class S3Store:
 
 
 class _OpenS3Object:
-    """`ports.OpenObject` on a botocore body, which is read undecoded whatever its Content-Encoding."""
+    """`ports.OpenObject` on a botocore body, which is read undecoded whatever its Content-Encoding.
+
+    `ref.size` is what must come. It is None only behind a proxy that answers in chunks, for a ref that
+    nobody gave a size; then the last chunk is the end, and urllib3 raises if that is missing.
+    """
 
     def __init__(self, store: S3Store, ref: ObjectRef, answer: Dict[str, Any]) -> None:
         self.ref = ref
         self.last_modified: float = answer["LastModified"].timestamp()
         self._store = store
         self._body = answer["Body"]
-        self._length = int(answer["ContentLength"])
+        self._length = ref.size
         self._taken = 0
 
     def read(self) -> bytes:
@@ -207,7 +211,7 @@ class _OpenS3Object:
         """The next chunk. The end counts only when every byte has come, whole by S3's own checksum."""
         with translated(self._store._object_call(self.ref)):
             chunk = bytes(self._body.read(READ_BYTES))
-        if not chunk and self._taken < self._length:
+        if not chunk and self._length is not None and self._taken < self._length:
             what = f"The body ended after {self._taken} of {self._length} bytes"
             raise Retry(what, code="truncated", where=self.ref.url)
         return chunk
@@ -221,8 +225,11 @@ class _OpenS3Object:
 
 
 def _answered(ref: ObjectRef, answer: Dict[str, Any]) -> ObjectRef:
+    """What S3 answered with. Behind a proxy that answers in chunks, an etag has the size it had."""
     etag = str(answer.get("ETag", "")).strip('"') or None
-    return replace(ref, etag=etag, version_id=answer.get("VersionId"), size=int(answer["ContentLength"]))
+    size: Optional[int] = ref.size if ref.etag is not None and etag == ref.etag else None
+    size = int(answer["ContentLength"]) if "ContentLength" in answer else size
+    return replace(ref, etag=etag, version_id=answer.get("VersionId"), size=size)
 
 
 def _refuse_ciphertext(answer: Dict[str, Any], ref: ObjectRef) -> None:

@@ -174,6 +174,28 @@ def test_a_body_that_ends_early_without_an_error_is_continued_too() -> None:
     assert _drain(_store(FakeS3(respond))) == BODY
 
 
+def test_a_proxy_that_answers_in_chunks_leaves_the_length_to_the_notification() -> None:
+    def respond(operation: str, request: dict[str, Any]) -> Any:
+        answer = _answer(Body(BODY, good=300)) if "Range" not in request else _from(request)
+        del answer["ContentLength"]
+        return answer
+
+    opened = S3Store(lambda region: FakeS3(respond), ["b"]).open(REF)
+    assert opened.ref.size == len(BODY)
+    assert b"".join(iter(opened.read, b"")) == BODY
+
+
+def test_without_any_length_the_last_chunk_is_the_end() -> None:
+    def respond(operation: str, request: dict[str, Any]) -> Any:
+        answer = _answer()
+        del answer["ContentLength"]
+        return answer
+
+    opened = S3Store(lambda region: FakeS3(respond), ["b"]).open(ObjectRef("b", "k"))
+    assert opened.ref.size is None
+    assert b"".join(iter(opened.read, b"")) == BODY
+
+
 def test_a_body_that_gives_nothing_more_is_given_up() -> None:
     def respond(operation: str, request: dict[str, Any]) -> Any:
         return _from(request, good=0) if "Range" in request else _answer(Body(BODY, good=500))
