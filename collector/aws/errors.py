@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping
 
 from collector.aws import fates
 from collector.aws.fates import Answer, Call
-from collector.errors import CollectorError, Fatal, Retry
+from collector.errors import CollectorError, Retry
 
 __all__ = ["Call", "error_code", "translate", "translate_code", "translated"]
 
@@ -140,6 +140,7 @@ _TABLE: Dict[str, _Fate] = {
     ),
     **_codes(fates.bad_signature, "SignatureDoesNotMatch InvalidSignatureException"),
     **_codes(fates.clock_skew, "RequestTimeTooSkewed RequestExpired RequestInTheFuture"),
+    **_codes(fates.proxy_denied, "ProxyAuthenticationRequired"),
 }
 
 #: For answers without a code that means anything.
@@ -149,17 +150,25 @@ _BY_STATUS = {
     403: "AccessDenied",
     404: "NoSuchKey",
     405: "MethodNotAllowed",
+    407: "ProxyAuthenticationRequired",
     412: "PreconditionFailed",
     429: "TooManyRequests",
 }
 
 
+#: How http.client words a proxy's answer to CONNECT.
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
 def _translate_local(error: Exception, call: Call) -> CollectorError:
     """What never got an answer: connections, certificates, credentials, and our own settings."""
     what = f"{call.action} got no answer: {str(error) or type(error).__name__}"
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        hint = "You: name the CA that signed this endpoint's (or proxy's) certificate in aws_ca_file"
-        return Fatal(what, code="tls_untrusted", where=call.where, hint=hint, scope=call.scope)
+    reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return fates.untrusted(what, call)
+    tunnel = _TUNNEL.search(reason)
+    if tunnel and tunnel.group(1) in ("403", "407"):
+        return fates.proxy_refused(f"{what}: the proxy answers {tunnel.group(1)} to CONNECT", call)
     for kind in type(error).__mro__:
         make = _LOCAL.get(kind.__name__)
         if make is not None:

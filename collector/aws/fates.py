@@ -207,6 +207,10 @@ def clock_skew(answer: Answer, call: Call) -> CollectorError:
     return Fatal(_said(answer, call), code="clock_skew", where=call.where, hint=hint, scope="role")
 
 
+def proxy_denied(answer: Answer, call: Call) -> CollectorError:
+    return proxy_refused(f"{call.action} got no further than the proxy, which answers 407", call)
+
+
 def _clock_offset_seconds(headers: Mapping[str, str]) -> Optional[float]:
     try:
         return time.time() - parsedate_to_datetime(headers.get("date", "")).timestamp()
@@ -256,6 +260,22 @@ def unreadable_file(what: str, call: Call) -> CollectorError:
 def proxy_failed(what: str, call: Call) -> CollectorError:
     hint = "You: compare proxy_url; the proxy must be reachable and allow this host"
     return Retry(what, code="proxy_failed", where=call.where, hint=hint)
+
+
+def proxy_refused(what: str, call: Call) -> CollectorError:
+    """The proxy stands between us and all of AWS: the breaker is the role's, whatever was asked for."""
+    hint = (
+        "You: put user:password@ into proxy_url"
+        if "407" in what
+        else "You: compare proxy_url; the proxy must allow this host and port"
+    )
+    return Fatal(what, code="proxy_refused", where=call.where, hint=hint, scope="role")
+
+
+def untrusted(what: str, call: Call) -> CollectorError:
+    """A setting of ours, whichever service meets it first: no object is to pay for it."""
+    hint = "You: name the CA that signed this endpoint's (or proxy's) certificate in aws_ca_file"
+    return Fatal(what, code="tls_untrusted", where=call.where, hint=hint, scope="role")
 
 
 def timed_out(what: str, call: Call) -> CollectorError:

@@ -148,6 +148,11 @@ def test_sqs_says_several_things_with_one_code(message: str, code: str) -> None:
     assert translate_code("InvalidParameterValue", message, RECEIVE).code == code
 
 
+def _tunnel(answer: str) -> boto.ProxyConnectionError:
+    error = OSError(f"Tunnel connection failed: {answer}")
+    return boto.ProxyConnectionError(proxy_url="http://p", error=error)
+
+
 @pytest.mark.parametrize(
     ("error", "fate"),
     [
@@ -163,8 +168,11 @@ def test_sqs_says_several_things_with_one_code(message: str, code: str) -> None:
         (boto.FlexibleChecksumError(error_msg="crc"), ("Retry", "checksum_mismatch", "")),
         (
             boto.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED]"),
-            ("Fatal", "tls_untrusted", "object"),
+            ("Fatal", "tls_untrusted", "role"),
         ),
+        (_tunnel("407 Proxy Authentication Required"), ("Fatal", "proxy_refused", "role")),
+        (_tunnel("403 Forbidden"), ("Fatal", "proxy_refused", "role")),
+        (_tunnel("503 Busy"), ("Retry", "proxy_failed", "")),
         (boto.SSLError(endpoint_url="x", error="EOF occurred"), ("Retry", "connection_failed", "")),
         (boto.NoCredentialsError(), ("Fatal", "no_credentials", "role")),
         (boto.ProfileNotFound(profile="p"), ("Fatal", "no_profile", "config")),
@@ -175,6 +183,12 @@ def test_sqs_says_several_things_with_one_code(message: str, code: str) -> None:
 )
 def test_what_never_got_an_answer_has_a_fate_too(error: Exception, fate: tuple[str, str, str]) -> None:
     assert _fate(translate(error, GET)) == fate
+
+
+def test_a_proxy_that_answers_in_place_of_aws_is_not_mistaken_for_it() -> None:
+    error = translate(_answer("407", status=407), GET)
+    assert _fate(error) == ("Fatal", "proxy_refused", "role")
+    assert "user:password@ into proxy_url" in error.hint
 
 
 def test_a_bug_is_not_translated() -> None:
