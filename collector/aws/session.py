@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Tuple
+from urllib.parse import urlsplit
 
 from collector.aws.errors import Call, error_code, translated
 
@@ -24,6 +25,7 @@ _STALE = frozenset(
     "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException "
     "InvalidToken TokenRefreshRequired".split()
 )
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class AwsSession:
             region_name=region or None,
             endpoint_url=endpoint_url,
             verify=self.access.ca_file or None,
-            config=self._config(custom_endpoint=endpoint_url is not None),
+            config=self._config(endpoint_url=endpoint_url or ""),
         )
 
         def renew_what_was_refused(parsed: Any, **_: Any) -> None:
@@ -129,7 +131,7 @@ class AwsSession:
         client.meta.events.register("after-call", renew_what_was_refused)
         return client
 
-    def _config(self, *, custom_endpoint: bool) -> Any:
+    def _config(self, *, endpoint_url: str) -> Any:
         from botocore.config import Config
 
         settings: Dict[str, Any] = {
@@ -140,19 +142,33 @@ class AwsSession:
             "max_pool_connections": self.access.max_connections,
             "user_agent_extra": self.access.user_agent,
         }
-        if self.access.proxy_url:
-            settings["proxies"] = {"http": self.access.proxy_url, "https": self.access.proxy_url}
-        if self.access.proxy_url.startswith("https:") and self.access.ca_file:
-            settings["proxies_config"] = {"proxy_ca_bundle": self.access.ca_file}
-        if custom_endpoint:
+        settings.update(self._way_out(endpoint_url))
+        if endpoint_url:
             settings["s3"] = {"addressing_style": "path"}
-        elif self.access.use_fips_endpoint:  # an endpoint named by hand is its own choice of FIPS
-            settings["use_fips_endpoint"] = True
         return Config(**settings)
 
+    def _way_out(self, endpoint_url: str = "") -> Dict[str, Any]:
+        """Proxy and FIPS, in botocore's words, for an endpoint named by hand or for AWS's own."""
+        way: Dict[str, Any] = {}
+        proxy_url = self.access.proxy_url
+        if proxy_url:
+            way["proxies"] = {"http": proxy_url, "https": proxy_url}
+        elif urlsplit(endpoint_url).hostname in _LOOPBACK:
+            way["proxies"] = {}  # the environment's proxy knows no way to our own host
+        if proxy_url.startswith("https:") and self.access.ca_file:
+            way["proxies_config"] = {"proxy_ca_bundle": self.access.ca_file}
+        if self.access.use_fips_endpoint and not endpoint_url:  # one named by hand is its own choice of FIPS
+            way["use_fips_endpoint"] = True
+        return way
+
     def _core_session(self, credentials: Any = None) -> Any:
-        """A botocore session that takes its settings from the profile; its keys too, if none are given."""
+        """A botocore session that takes its settings from the profile; its keys too, if none are given.
+
+        A profile may name a role or an SSO of its own: those clients, which botocore builds by itself, go
+        the way of ours.
+        """
         import botocore.session
+        from botocore.config import Config
         from botocore.credentials import CredentialResolver
 
         from collector.aws.credentials import FixedProvider
@@ -162,6 +178,10 @@ class AwsSession:
         if credentials is not None:
             resolver = CredentialResolver([FixedProvider(credentials)])
             core.register_component("credential_provider", resolver)
+            return core
+        core.set_default_client_config(Config(**self._way_out()))
+        if self.access.ca_file:
+            core.set_config_variable("ca_bundle", self.access.ca_file)
         return core
 
     def _credentials_for(self, *, assumed: bool) -> Any:

@@ -112,7 +112,7 @@ class LocalAws:
         key = (service, account, region or self.region)
         if key not in self._clients:
             client = self._session(account).client(
-                service, region_name=key[2], endpoint_url=self.endpoint_url
+                service, region_name=key[2], endpoint_url=self.endpoint_url, config=_direct()
             )
             client.meta.events.register("before-sign", partial(_name_account, account=account))
             self._clients[key] = client
@@ -170,8 +170,14 @@ class LocalAws:
         return False
 
 
-#: Health and reset go to loopback, whatever proxy the environment names.
+#: All of it is on loopback, whatever proxy the environment names.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _direct() -> Any:
+    from botocore.config import Config
+
+    return Config(proxies={})
 
 
 def _name_account(request: Any, account: str, **_: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.credentials import Credentials
@@ -190,6 +192,100 @@ def test_every_client_has_the_same_way_to_aws(tmp_path: Path) -> None:
         assert config.retries["total_max_attempts"] == 3
         assert client._endpoint.http_session._verify == access.ca_file
     assert session.client("s3").meta.config.use_fips_endpoint
+
+
+#: One call of each service: operation, request, and the host that AWS gives it by default.
+CALLS = {
+    "sts": ("get_caller_identity", {}, "sts.us-west-2.amazonaws.com"),
+    "sqs": (
+        "receive_message",
+        {"QueueUrl": "https://sqs.us-west-2.amazonaws.com/111111111111/q"},
+        "sqs.us-west-2.amazonaws.com",
+    ),
+    "s3": ("list_objects_v2", {"Bucket": "audit-logs"}, "audit-logs.s3.us-west-2.amazonaws.com"),
+    "kms": ("decrypt", {"CiphertextBlob": b"x"}, "kms.us-west-2.amazonaws.com"),
+    "dynamodb": ("list_tables", {}, "dynamodb.us-west-2.amazonaws.com"),
+}
+
+
+class Sent(Exception):
+    """Stops a request at the door."""
+
+
+def _host(service: str, **changed: Any) -> str:
+    """Where a call would go."""
+    client = AwsSession(replace(KEYS, region="us-west-2", **changed)).client(service)
+
+    def stop(request: Any, **_: Any) -> None:
+        raise Sent(request.url)
+
+    client.meta.events.register("before-send", stop)
+    operation, request, _ = CALLS[service]
+    with pytest.raises(Sent) as caught:
+        getattr(client, operation)(**request)
+    return str(urlsplit(str(caught.value)).netloc)
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_fips_endpoints_are_asked_unless_an_endpoint_is_named(service: str) -> None:
+    usual = CALLS[service][2]
+    assert _host(service) == usual
+    assert _host(service, use_fips_endpoint=True) == usual.replace(f"{service}.", f"{service}-fips.")
+    named = {service: "https://private.example.com"}
+    assert _host(service, use_fips_endpoint=True, endpoint_urls=named) == "private.example.com"
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_the_endpoint_of_a_service_wins_over_the_one_for_all(service: str) -> None:
+    for_all = {"": "https://all.example.com"}
+    assert _host(service, endpoint_urls=for_all) == "all.example.com"
+    assert _host(service, endpoint_urls={**for_all, service: "https://own.example.com"}) == "own.example.com"
+
+
+def _proxies(client: Any) -> dict[str, str]:
+    """What it sends by: the proxies of its HTTP session."""
+    return dict(client._endpoint.http_session._proxy_config._proxies)
+
+
+def test_the_proxy_of_the_environment_is_taken_unless_the_setting_names_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
+    assert _proxies(AwsSession(KEYS).client("sqs"))["https"] == "http://environment.example.com:3128"
+    ours = replace(KEYS, proxy_url="http://setting.example.com:3128")
+    assert set(_proxies(AwsSession(ours).client("sqs")).values()) == {"http://setting.example.com:3128"}
+    monkeypatch.setenv("NO_PROXY", "sqs.eu-west-1.amazonaws.com")
+    assert _proxies(AwsSession(KEYS).client("sqs")) == {}
+    assert _proxies(AwsSession(KEYS).client("s3"))["https"] == "http://environment.example.com:3128"
+
+
+def test_an_emulator_on_our_own_host_needs_the_setting_to_be_asked_by_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://environment.example.com:3128")
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        local = replace(KEYS, endpoint_urls={"": f"http://{host}:4566"})
+        assert _proxies(AwsSession(local).client("s3")) == {}
+        named = replace(local, proxy_url="http://setting.example.com:3128")
+        assert _proxies(AwsSession(named).client("s3"))["http"] == "http://setting.example.com:3128"
+
+
+def test_what_a_profile_asks_by_itself_goes_the_same_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A profile with a role of its own makes botocore build an STS client that we never see."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[profile audit]\nregion = us-east-1\n")
+    access = Access(
+        profile="audit", proxy_url="http://127.0.0.1:3128", ca_file=str(tmp_path / "ca.pem"),
+        use_fips_endpoint=True,
+    )  # fmt: skip
+    theirs = AwsSession(access)._core_session().create_client(
+        "sts", aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="s"
+    )
+    assert _proxies(theirs)["https"] == "http://127.0.0.1:3128"
+    assert theirs._endpoint.http_session._verify == access.ca_file
+    assert theirs.meta.endpoint_url == "https://sts-fips.us-east-1.amazonaws.com"
 
 
 def test_a_profile_that_does_not_exist_is_the_users_to_correct(
