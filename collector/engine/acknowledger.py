@@ -92,7 +92,7 @@ class Acknowledger:
                 tracked.wait = min(tracked.wait * 1.5, LONGEST_WAIT_SECONDS)
 
     def _confirm(self, ledger: Ledger, output: Output, tracked: Tracked) -> None:
-        tracked.confirmed = True
+        output.confirm(tracked)
         ledger.counters["acknowledged"] += 1
         ledger.counters["bytes"] += tracked.size_bytes
         found = _items(ledger, tracked)
@@ -105,6 +105,10 @@ class Acknowledger:
             # Splunk says true only once: objects that have not come back to us yet must find it here.
             final = replace(tracked.receipt, ack_id=None)
             ledger.change(SaveReceipt(tracked.id, final))
+            tracked.shared = True
+            tracked.open_spans = {(item.oid, first, end) for item, first, end in found}
+            if not found:
+                ledger.forget_receipt(output, tracked)
         ledger.tell(f"sender:{output.name}")
 
     def _give_up(self, ledger: Ledger, output: Output, tracked: Tracked) -> None:

@@ -152,7 +152,8 @@ class Outgoing:
 class Tracked:
     """A receipt that is asked about, with the spans that are not committed yet (oid, first, end).
 
-    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again.
+    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again. `shared`
+    says that its row speaks for objects that are not in our hands: it stays when we need it no more.
     """
 
     id: str
@@ -162,5 +163,6 @@ class Tracked:
     wait: float = 1.0
     asking: bool = False
     confirmed: bool = False
+    shared: bool = False
     give_up_at: float = 0.0
     size_bytes: int = 0

@@ -31,7 +31,7 @@ from collector.model import (
     object_identity,
     payload_identity,
 )  # fmt: skip
-from collector.ports import Change, Claim, Clock, DropReceipts, Quarantined
+from collector.ports import Change, Claim, Clock, DropReceipts, Quarantined, SaveReceipt
 
 __all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
 
@@ -266,14 +266,13 @@ class Ledger:
         if output is None:
             return
         tracked = output.receipts.get(receipt.id)
-        if tracked is None:
+        if tracked is None and receipt.ack_id is not None:
             tracked = output.track(receipt, now=self.clock.monotonic())
             tracked.give_up_at = self.clock.monotonic() + self.limits.ack_resume_seconds
-            tracked.confirmed = receipt.ack_id is None
         for span in receipt.spans:
             if span.oid != item.oid:
                 continue
-            if tracked.confirmed:
+            if tracked is None or tracked.confirmed:
                 item.outputs[output.name].accept(span.first, span.end)
             else:
                 item.outputs[output.name].pend(span.first, span.end)
@@ -404,6 +403,7 @@ class Ledger:
         """A newer epoch owns the row: drop the work, leave its messages alone (rule 6)."""
         self.counters["fenced"] += 1
         self.purge(item)
+        self.leave_receipts(item)
         for delivery in item.deliveries:
             delivery.disposition = "keep"
         self.detach(item)
@@ -540,10 +540,24 @@ class Ledger:
                 if not tracked.open_spans:
                     self.forget_receipt(output, tracked)
 
+    def leave_receipts(self, item: Item) -> None:
+        """The item goes on elsewhere: Splunk says true only once, so what it confirmed is written down."""
+        for output in self.outputs.values():
+            for receipt_id in list(output.receipts_of.get(item.oid, ())):
+                tracked = output.receipts[receipt_id]
+                if not tracked.confirmed:
+                    continue
+                self.change(SaveReceipt(tracked.id, replace(tracked.receipt, ack_id=None)))
+                tracked.shared = True
+                tracked.open_spans = {span for span in tracked.open_spans if span[0] != item.oid}
+                if not tracked.open_spans:
+                    self.forget_receipt(output, tracked)
+
     def forget_receipt(self, output: Output, tracked: Tracked) -> None:
-        """A receipt needs no more asking: its row may go."""
+        """A receipt needs no more asking: its row may go, unless others are to find it."""
         output.untrack(tracked)
-        self.change(DropReceipts([tracked.id]))
+        if not tracked.shared:
+            self.change(DropReceipts([tracked.id]))
 
     def status(self) -> Mapping[str, int]:
         """Numbers for the progress line and for status."""

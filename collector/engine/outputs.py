@@ -62,6 +62,7 @@ class Output:
         self.queue_bytes = 0
         self.again: Deque[List[Outgoing]] = deque()
         self.receipts: Dict[str, Tracked] = {}
+        self.unconfirmed = 0
         self.receipts_of: Dict[str, Set[str]] = {}
         self.opened_by_ack = False
         self.breaker = Breaker(name)
@@ -73,12 +74,19 @@ class Output:
         spans = {(span.oid, span.first, span.end) for span in receipt.spans}
         tracked = Tracked(receipt.id, receipt, spans, next_ask=now)
         self.receipts[receipt.id] = tracked
+        self.unconfirmed += 1
         for span in receipt.spans:
             self.receipts_of.setdefault(span.oid, set()).add(receipt.id)
         return tracked
 
+    def confirm(self, tracked: Tracked) -> None:
+        """The output has let go of this ackId: it takes no room in the window any more."""
+        self.unconfirmed -= not tracked.confirmed
+        tracked.confirmed = True
+
     def untrack(self, tracked: Tracked) -> None:
-        self.receipts.pop(tracked.id, None)
+        if self.receipts.pop(tracked.id, None) is not None:
+            self.unconfirmed -= not tracked.confirmed
         for span in tracked.receipt.spans:
             known = self.receipts_of.get(span.oid)
             if known is not None:

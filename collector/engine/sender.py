@@ -103,8 +103,11 @@ class Sender:
         return tuple(batch), Wait()
 
     def _is_window_full(self, ledger: Ledger, output: Output) -> bool:
-        """HEC keeps a bounded number of ackIds a channel, and one lane has one channel."""
-        return len(output.receipts) >= ledger.limits.acks_per_channel * len(output.lanes)
+        """HEC keeps a bounded number of ackIds a channel, and one lane has one channel.
+
+        What is confirmed and waits for an earlier slice takes no room: that slice must still get through.
+        """
+        return output.unconfirmed >= ledger.limits.acks_per_channel * len(output.lanes)
 
     # -- perform --------------------------------------------------------------------------------
 

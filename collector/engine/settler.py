@@ -178,6 +178,7 @@ class Settler:
         _mark_unfinished(item)
         ledger.purge(item)
         if item.outputs:
+            ledger.leave_receipts(item)
             ledger.decide(item, "release", item.error.code if item.error else "")
         else:
             ledger.drop_reading(item)
