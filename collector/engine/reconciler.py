@@ -16,7 +16,7 @@ from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal
 from collector.model import Notification, ObjectRef, object_identity
-from collector.ports import CheckpointStore, ObjectStore, Page
+from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 
 __all__ = ["Reconciler", "Window"]
 
@@ -42,6 +42,11 @@ class AskMissing:
     refs: Sequence[Tuple[str, ObjectRef]]
 
 
+@dataclass(frozen=True)
+class AskUnfinished:
+    """Rows that nobody works on: their message is gone, and perhaps the object too."""
+
+
 @dataclass
 class Sweep:
     """One reconcile under way."""
@@ -52,6 +57,7 @@ class Sweep:
     found: Deque[ObjectRef] = field(default_factory=deque)
     page: List[Tuple[str, ObjectRef]] = field(default_factory=list)
     busy: bool = False
+    asked_unfinished: bool = False
     listed: int = 0
     missing: int = 0
 
@@ -84,7 +90,7 @@ class Reconciler:
             self.wanted.append(window)
             ledger.tell(self.name)
 
-    def take(self, ledger: Ledger) -> Union[ListPage, AskMissing, Wait]:
+    def take(self, ledger: Ledger) -> Union[ListPage, AskMissing, AskUnfinished, Wait]:
         now = ledger.clock.monotonic()
         if ledger.stopping or now < self._pause_until:
             return Wait(self._pause_until)
@@ -101,11 +107,26 @@ class Reconciler:
         if sweep.page:
             sweep.busy = True
             return AskMissing(tuple(sweep.page))
+        if not sweep.buckets and not sweep.asked_unfinished:
+            sweep.busy = True
+            return AskUnfinished()
         if not sweep.buckets:
             self._finish(ledger, sweep)
             return Wait(now)
         sweep.busy = True
         return ListPage(sweep.buckets[0], sweep.token)
+
+    def _take_over(self, ledger: Ledger, sweep: Sweep, rows: Sequence[Checkpoint]) -> None:
+        """An object that was begun comes to its end, though no listing names it any more."""
+        sweep.asked_unfinished = True
+        for row in rows:
+            if row.bucket in self._buckets and (row.oid,) not in ledger.items:
+                sweep.found.append(
+                    ObjectRef(
+                        row.bucket, row.key, etag=row.etag or None, version_id=row.version_id or None,
+                        size=row.size, event_time=row.object_time,
+                    )
+                )  # fmt: skip
 
     def _feed(self, ledger: Ledger, sweep: Sweep) -> None:
         """Into the room that live work leaves, never more; in trouble, one object as the probe."""
@@ -122,13 +143,15 @@ class Reconciler:
         ledger.counters["reconciles"] += 1
         self._sweep = None
 
-    def perform(self, work: Union[ListPage, AskMissing]) -> Any:
+    def perform(self, work: Union[ListPage, AskMissing, AskUnfinished]) -> Any:
         if isinstance(work, AskMissing):
             return self._store.missing([oid for oid, _ in work.refs])
+        if isinstance(work, AskUnfinished):
+            return self._store.unfinished()
         assert self._objects is not None
         return self._objects.list(work.bucket, prefix=self._prefix, token=work.token)
 
-    def record(self, ledger: Ledger, work: Union[ListPage, AskMissing], result: Any) -> None:
+    def record(self, ledger: Ledger, work: Union[ListPage, AskMissing, AskUnfinished], result: Any) -> None:
         sweep = self._sweep
         assert sweep is not None
         sweep.busy = False
@@ -139,6 +162,8 @@ class Reconciler:
         self._failures = 0
         if isinstance(work, ListPage):
             self._record_page(ledger, sweep, result)
+        elif isinstance(work, AskUnfinished):
+            self._take_over(ledger, sweep, result)
         else:
             refs: Dict[str, ObjectRef] = dict(work.refs)
             sweep.page = []
