@@ -179,9 +179,16 @@ class AwsSession:
             resolver = CredentialResolver([FixedProvider(credentials)])
             core.register_component("credential_provider", resolver)
             return core
-        core.set_default_client_config(Config(**self._way_out()))
         if self.access.ca_file:
             core.set_config_variable("ca_bundle", self.access.ca_file)
+        create_client = core.create_client
+
+        def create_our_way(service: str, *args: Any, **options: Any) -> Any:
+            endpoint_url = self.access.endpoint_url(service)
+            core.set_default_client_config(Config(**self._way_out(endpoint_url)))
+            return create_client(service, *args, **{"endpoint_url": endpoint_url or None, **options})
+
+        core.create_client = create_our_way
         return core
 
     def _credentials_for(self, *, assumed: bool) -> Any:

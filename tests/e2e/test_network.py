@@ -117,6 +117,24 @@ def test_with_tls_the_proxy_is_asked_for_tunnels_alone(provider, hec, private, c
     assert provider.queue_depth() == 0
 
 
+def test_what_a_profile_asks_of_sts_by_itself_goes_the_same_way(
+    provider, hec, private, collector, tmp_path, monkeypatch
+):
+    """The profile's role is assumed by botocore alone, with a client of its own making."""
+    settings = {**_settings(provider, hec, aws_url=AWS), **private.trusted, "aws_profile": "audit"}
+    names = ("aws_access_key_id", "aws_secret_access_key", "role_arn", "external_id")
+    key, secret, role_arn, external_id = (settings.pop(name) for name in names)
+    role = f"role_arn = {role_arn}\nexternal_id = {external_id}\nsource_profile = keys\nregion = eu-west-1\n"
+    keys = f"aws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(f"[profile audit]\n{role}[profile keys]\n{keys}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Proxy({"aws.example.com:443": private.aws.url}) as proxy:
+        collector({**settings, "proxy_url": proxy.url}).once()
+    assert private.aws.services == {"sts", "sqs", "s3"}
+    assert _delivered(hec) == ONE
+
+
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_proxy_that_does_not_know_us_is_named_and_nothing_is_deleted(
     provider, hec, private, collector, tls

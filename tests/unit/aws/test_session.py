@@ -286,6 +286,12 @@ def test_what_a_profile_asks_by_itself_goes_the_same_way(
     assert _proxies(theirs)["https"] == "http://127.0.0.1:3128"
     assert theirs._endpoint.http_session._verify == access.ca_file
     assert theirs.meta.endpoint_url == "https://sts-fips.us-east-1.amazonaws.com"
+    private = replace(access, endpoint_urls={"sts": "https://private.example.com"})
+    theirs = AwsSession(private)._core_session().create_client(
+        "sts", aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="s"
+    )
+    assert theirs.meta.endpoint_url == "https://private.example.com"
+    assert _proxies(theirs)["https"] == "http://127.0.0.1:3128"
 
 
 def test_a_profile_that_does_not_exist_is_the_users_to_correct(
