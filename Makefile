@@ -27,7 +27,7 @@ test-latest:  ## The newest release of every dependency, not what the locks pin
 
 faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about 10 minutes)
 	@$(ENVIRONMENT) .venv test faults
-	@AUDIT_S3_FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
+	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
 
 simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
 	@$(ENVIRONMENT) .venv test

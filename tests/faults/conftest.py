@@ -9,11 +9,11 @@ import pytest
 
 
 def pytest_configure(config: Any) -> None:
-    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (AUDIT_S3_FAULTS=all)")
+    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (FAULTS=all)")
 
 
 def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
-    if os.environ.get("AUDIT_S3_FAULTS") == "all":
+    if os.environ.get("FAULTS") == "all":
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
     items[:] = [item for item in items if item not in left_out]

@@ -5,12 +5,14 @@
 Production code has no hooks for this: the adapters that `collector.runtime` builds are wrapped here, from
 outside. A point is `port.method`; `store.apply:Advance` is a call of apply with such a change in it. `slow`
 makes a point take seconds longer. The same launcher shortens the minutes that tests cannot wait for: leases
-(`visibility`), probes of breakers (`probe`), and the life of an owner row (`alive_for`, `dead_after`).
+(`visibility`), probes of breakers (`probe`), the life of an owner row (`alive_for`, `dead_after`), and how
+long receipts of an earlier run are asked about (`ack_resume`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -141,6 +143,7 @@ def hurry() -> None:
         return run(inputs, **named)
 
     runtime.run = run_hurried
+    runtime.Limits = functools.partial(runtime.Limits, ack_resume_seconds=SPEC.get("ack_resume", 60.0))
     runtime.Adapters = WatchedAdapters
 
 

@@ -83,7 +83,7 @@ class Scenario:
     def fill(self) -> None:
         """Small objects, one of several slices, several records in one message, and a repeated message."""
         self.upload("large", 1500, size=400)
-        for number in range(6):
+        for number in range(14):
             self.upload(f"small{number}", 20)
         for name in ("one", "two", "three"):
             self.put(name, 20)
@@ -94,7 +94,8 @@ class Scenario:
         """Audits in message bodies: what a FIFO queue carries."""
         for number in range(count):
             self.expected[f"body-{number}"] += 1
-            self.provider.send_body(json.dumps({"eventId": f"body-{number}", "evtTime": "2026-05-04 10:20:11"}))
+            audit = {"eventId": f"body-{number}", "evtTime": "2026-05-04 10:20:11"}
+            self.provider.send_body(json.dumps(audit))
 
     # who collects it
 
@@ -105,7 +106,7 @@ class Scenario:
         hec = {"hec_url": self.hec.url, "hec_token": self.hec.token} if self.hec else {"output": "stdout"}
         common = {"batch_max_bytes": BATCH_MAX_BYTES, "reconcile_interval_seconds": 0, "processes": 1}
         made = Launched(folder, {**self.provider.handover(), **common, **hec, **settings})
-        made.spec = {"visibility": LEASE_SECONDS}
+        made.spec = {"visibility": LEASE_SECONDS, "ack_resume": 2.0}
         self.collectors.append(made)
         return made
 
@@ -149,7 +150,7 @@ class Scenario:
         return [body.count(b'"eventId"') for body in bodies]
 
     def most_asked(self) -> int:
-        """Of how many events one question to HEC can have been, at most: its ackIds times the largest batch."""
+        """How many events one question to HEC was about, at most: its ackIds times the largest batch."""
         assert self.hec is not None
         questions = [one.body for one in self.hec.requests if "/ack" in one.path]
         ids = max((len(json.loads(body)["acks"]) for body in questions), default=0)
@@ -180,8 +181,8 @@ class Scenario:
 
 
 def note(proof: str, **figures: Any) -> None:
-    """Keep a figure for docs/reliability.md, where AUDIT_S3_FAULTS_REPORT names a file."""
-    path = os.environ.get("AUDIT_S3_FAULTS_REPORT")
+    """Keep a figure for docs/reliability.md, where FAULTS_REPORT names a file."""
+    path = os.environ.get("FAULTS_REPORT")
     if path:
         with open(path, "a", encoding="utf-8") as report:
             report.write(json.dumps({"proof": proof, "at": round(time.time()), **figures}) + "\n")

@@ -1,0 +1,104 @@
+"""Two real collectors on one queue and one SQLite ledger, one of them stopped for longer than its leases."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.faults.scenario import LEASE_SECONDS, Scenario, note, wait_for
+
+#: A process that says nothing for so long has lost its rows to the other one.
+DEAD_AFTER_SECONDS = 2.0
+
+
+def _pair(scenario, folder):
+    shared = folder / "state"
+    pair = [scenario.collector(checkpoint_dir=shared) for _ in range(2)]
+    for one in pair:
+        one.spec = {**one.spec, "alive_for": DEAD_AFTER_SECONDS, "dead_after": 0.5}
+    return pair
+
+
+def _counters(one):
+    return json.loads((one.folder / "summary").read_text())["thrive"]
+
+
+@pytest.mark.parametrize("output", ["hec-acks", pytest.param("hec", marks=pytest.mark.exhaustive)])
+def test_one_that_was_paused_finds_its_rows_taken_and_leaves_them(ministack, folder, output):
+    """SIGSTOP while it holds objects, until the other has delivered all of them; then SIGCONT."""
+    with Scenario(ministack, folder, output=output) as scenario:
+        scenario.fill()
+        paused, other = _pair(scenario, folder)
+        # It comes back to find slices read but not sent, batches sent but not committed, and leases lapsed.
+        paused.spec["slow"] = {"store.apply": 0.6, "object.read": 0.2}
+        first = paused.start("--summary", str(paused.folder / "summary"))
+        wait_for(lambda: scenario.arrived())
+        first.send_signal(signal.SIGSTOP)
+        second = other.start("--summary", str(other.folder / "summary"))
+        wait_for(lambda: scenario.depth() == 0 and not scenario.lost(), seconds=60)
+        first.send_signal(signal.SIGCONT)
+        wait_for(lambda: "taken over" in paused.log)
+        for one, process in ((paused, first), (other, second)):
+            one.stop(process)
+            assert "Traceback" not in one.log, one.log[-4000:]
+        fenced = _counters(paused).get("fenced", 0)
+        note("paused", output=output, fenced=fenced, fenced_other=_counters(other).get("fenced", 0))
+        assert fenced > 0, "no stale commit was tried"
+        assert not _counters(other).get("fenced", 0), "the living one was fenced"
+        # A batch on its way in each lane at SIGSTOP, and one that SIGCONT lets out before the fence is met.
+        bound = 2 * scenario.batch_a_lane() + (scenario.most_asked() if output == "hec-acks" else 0)
+        scenario.check(repeats=bound, proof="paused longer than its leases")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("output", ["hec-acks", "hec"])
+def test_two_that_are_paused_in_turn_lose_nothing(ministack, folder, output):
+    with Scenario(ministack, folder, output=output) as scenario:
+        scenario.fill()
+        for number in range(60):
+            scenario.upload(f"more{number}", 20)
+        pair = _pair(scenario, folder)
+        for one in pair:
+            one.spec["slow"] = {"objects.open": 0.3, "store.apply": 0.2}
+        running = [one.start("--summary", str(one.folder / "summary")) for one in pair]
+        pauses = 0
+        while scenario.depth() and pauses < 8:
+            process = running[pauses % 2]
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(DEAD_AFTER_SECONDS + LEASE_SECONDS)
+            process.send_signal(signal.SIGCONT)
+            pauses += 1
+        wait_for(lambda: scenario.depth() == 0 and not scenario.lost(), seconds=90)
+        for one, process in zip(pair, running):
+            one.stop(process)
+            assert "Traceback" not in one.log, one.log[-4000:]
+        fenced = sum(_counters(one).get("fenced", 0) for one in pair)
+        note("paused in turn", output=output, pauses=pauses, fenced=fenced)
+        asked = scenario.most_asked() if output == "hec-acks" else 0
+        bound = pauses * (2 * scenario.batch_a_lane() + asked)
+        scenario.check(repeats=bound, proof="paused in turn")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("output", ["hec-acks", "hec"])
+def test_two_that_are_left_alone_repeat_nothing(ministack, folder, output):
+    with Scenario(ministack, folder, output=output) as scenario:
+        scenario.fill()
+        for number in range(60):
+            scenario.upload(f"more{number}", 20)
+            if number % 2:
+                scenario.provider.notify(f"k/more{number}")
+        pair = _pair(scenario, folder)
+        for one in pair:
+            one.spec = {"visibility": 30, "ack_resume": 60.0}
+        running = [one.start("--summary", str(one.folder / "summary")) for one in pair]
+        wait_for(lambda: scenario.depth() == 0, seconds=90)
+        for one, process in zip(pair, running):
+            one.stop(process)
+        objects = [_counters(one).get("done", 0) for one in pair]
+        note("two alone", output=output, objects=objects)
+        assert min(objects) > 0, "one of them did all the work"
+        scenario.check(repeats=0, proof="two collectors, half of all messages repeated")
