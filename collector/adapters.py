@@ -11,13 +11,13 @@ import time
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from collector.aws.policy import session_policy
 from collector.aws.s3 import S3Store
 from collector.aws.session import Access, AwsSession
 from collector.aws.sns import SnsVerifier
-from collector.aws.sns_certificates import https_fetch
+from collector.aws.sns_certificates import https_fetch, no_fetch
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
 from collector.config.settings import Settings
@@ -78,7 +78,7 @@ class Adapters:
     def verify(self) -> Callable[[Mapping[str, Any]], None]:
         """Whether an SNS envelope may be opened, as `sns_signature` says; may ask SNS for a certificate."""
         folder = checkpoint_path(self._input, self._checkpoint_dir).parent / "sns-certificates"
-        return _sns_verifier(self._input.settings, folder, self.clock).check
+        return _sns_verifier(self._input, folder, self.clock).check
 
     def identity(self) -> str:
         """The ARN that AWS knows us by, the role assumed."""
@@ -161,8 +161,11 @@ def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:
     )
 
 
-def _sns_verifier(settings: Settings, folder: Path, clock: Clock) -> SnsVerifier:
-    fetch = https_fetch(proxy_url=settings.proxy_url, ca_file=settings.aws_ca_file)
+def _sns_verifier(configured: Input, folder: Path, clock: Clock) -> SnsVerifier:
+    settings = configured.settings
+    own = configured.queue.endpoint_url if configured.queue else ""
+    local = urlsplit(settings.endpoint_for("sqs") or own).hostname in ("localhost", "127.0.0.1", "::1")
+    fetch = no_fetch if local else https_fetch(proxy_url=settings.proxy_url, ca_file=settings.aws_ca_file)
     return SnsVerifier(settings.sns_signature, fetch=fetch, clock=clock, folder=folder)
 
 

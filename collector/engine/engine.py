@@ -144,7 +144,7 @@ class Engine:
         unproven = self.receiver.unproven
         if not (ledger.items or len(unproven)):
             return False
-        if ledger.changes or ledger.to_settle or not ledger.empty_polls:
+        if ledger.changes or ledger.to_settle or not (ledger.empty_polls or unproven.fills(ledger)):
             return False
         soon = ledger.clock.monotonic() + 5.0
         waiting = (item.state in ("waiting", "held") and item.due > soon for item in ledger.items.values())

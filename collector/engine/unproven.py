@@ -83,6 +83,10 @@ class Unproven:
         others = ledger.items or ledger.changes or ledger.to_settle or len(ledger.deliveries) > len(self)
         return not others and self.is_quiet(until=ledger.clock.monotonic() + SOON_SECONDS)
 
+    def fills(self, ledger: Ledger) -> bool:
+        """Nothing can be received for what waits here."""
+        return 0 < len(self) >= ledger.room()
+
     def is_quiet(self, *, until: float) -> bool:
         """Nothing here will move before `until` (monotonic)."""
         return not self._busy and all(due > until for due in self._due.values())

@@ -88,15 +88,17 @@ def test_stopping_gives_back_what_waits_and_deletes_nothing(bench: Any) -> None:
     assert not bench.ledger.in_hand()
 
 
-def test_a_drain_does_not_wait_for_it(make_bench: Callable[..., Any]) -> None:
-    bench = make_bench(once=True, wait_time_seconds=1)
+@pytest.mark.parametrize("messages", [1, 3, 4, 9])
+def test_a_drain_does_not_wait_for_it(make_bench: Callable[..., Any], messages: int) -> None:
+    bench = make_bench(once=True, wait_time_seconds=1, workers=4)
     Gate(bench, error=UNREACHABLE)
-    waiting(bench, "a")
+    waiting(bench, *"abcdefghi"[:messages])
     bench.run(3.0)
     assert bench.engine.is_stuck() and not bench.engine.is_drained()
     bench.engine.stop()
     bench.run(1.0)
-    assert bench.queue.inner.depth == 1 and bench.ledger.counters["returned"] == 1
+    assert bench.queue.inner.depth == messages
+    assert bench.ledger.counters["returned"] == min(messages, 4)
 
 
 def test_a_lease_that_lapsed_is_not_used(bench: Any) -> None:
