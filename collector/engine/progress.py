@@ -39,6 +39,8 @@ class Ranges:
         self._ranges = kept
 
     def discard(self, first: int, end: int) -> None:
+        if first >= end:
+            return
         kept: List[Range] = []
         for low, high in self._ranges:
             if high <= first or low >= end:
