@@ -35,7 +35,7 @@ def test_nothing_is_lost_and_every_object_ends_whatever_fails(block):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_without_faults_nothing_is_repeated_though_notifications_are(block):
     for seed in _seeds(block):
-        quiet = Faults(repeat_notification=0.5)
+        quiet = Faults(repeat_notification=0.5, several_refs=0.3)
         report = run(seed, faults=quiet, collectors=1 + seed % 2, acks=bool(seed % 3))
         assert not report.problems, (seed, report.problems)
         assert report.repeated == 0, seed
@@ -46,6 +46,14 @@ def test_without_reconcile_no_message_is_deleted_before_its_events_are_safe(bloc
     for seed in _seeds(block):
         report = run(seed, collectors=1 + seed % 2, acks=bool(seed % 3), reconcile=False)
         assert not report.problems, (seed, report.problems)
+
+
+def test_collectors_that_are_restarted_in_good_order_repeat_nothing():
+    for seed in range(15):
+        restarts = Faults(restart=0.001, repeat_notification=0.5)
+        report = run(seed, faults=restarts, collectors=1, acks=bool(seed % 3))
+        assert not report.problems, (seed, report.problems)
+        assert report.repeated == 0, seed
 
 
 def test_a_seed_tells_the_same_story_every_time():
