@@ -171,6 +171,22 @@ def test_a_fenced_write_drops_the_work_and_leaves_the_message_alone(make_bench):
     assert bench.row(ref).state == "open"
 
 
+def test_the_receipts_of_work_that_was_taken_over_leave_the_window_and_stay_on_disk_as_final(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    ref = bench.publish("a", *(f"{number:06d}" for number in range(2000)))
+    bench.run(5)
+    list(bench.sink._sent.values())[1].confirmed = True
+    bench.run(10)
+    row = bench.row(ref)
+    bench.table.put(replace(row, owner="another", epoch=row.epoch + 1))
+    bench.sink.confirm()
+    bench.run(30)
+    assert bench.ledger.counters["fenced"] == 1
+    assert bench.ledger.outputs["memory"].receipts == {}
+    assert {receipt.ack_id for receipt in bench.table.receipts.values()} == {None}
+
+
 def test_the_work_of_a_dead_collector_is_taken_over_under_a_new_epoch(make_bench):
     first = make_bench(sinks=None)
     ref = first.publish("a", "one")

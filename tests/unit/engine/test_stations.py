@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from collector.errors import Fatal, Refused, Retry
 from collector.model import object_identity
@@ -370,6 +371,20 @@ def test_no_more_ack_ids_are_open_than_a_channel_may_have(make_bench):
     bench.sink.ack_after_seconds = 0.0
     bench.run(60)
     assert len(bench.sink.batches) == 9
+    assert bench.queue.depth == 0
+
+
+def test_confirmed_receipts_take_no_room_while_an_earlier_slice_must_still_get_through(make_bench):
+    bench = _acknowledging(make_bench, batch_max_bytes=1, acks_per_channel=3, ack_timeout_seconds=60.0)
+    ref = bench.publish("a", *_lines(6000))
+    bench.run(20)
+    first, *others = list(bench.sink._sent.values())
+    first.forgotten = True
+    bench.sink.ack_after_seconds = 0.0
+    first.receipt = replace(first.receipt, sent_at=bench.clock.now() + 1e9)
+    bench.run(200)
+    assert others
+    assert bench.state(ref) == "done"
     assert bench.queue.depth == 0
 
 

@@ -233,6 +233,20 @@ def test_a_reconcile_finds_what_the_queue_forgot_but_nothing_older_than_the_star
     assert before and young
 
 
+def test_a_reconcile_brings_to_its_end_what_was_begun_and_has_no_message_and_no_object_any_more(make_bench):
+    first = make_bench()
+    ref = first.publish("a", "one")
+    first.drive(without=("sender:memory",))
+    first.bucket.remove("a")
+    message = next(iter(first.ledger.deliveries.values())).message
+    first.queue.delete([message])
+    second = first.restarted()
+    second.clock.advance(3600)
+    second.engine.reconcile()
+    second.run(300)
+    assert second.state(ref) == "gone"
+
+
 def test_a_reconcile_sends_nothing_that_is_done_or_in_work(make_bench):
     bench = make_bench()
     bench.publish("a", "one")
