@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Tuple, Union
 
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
 from collector.engine.ledger import Ledger
 from collector.engine.slicer import cut
 from collector.engine.station import Wait
-from collector.errors import CollectorError
+from collector.errors import CollectorError, Poison
 from collector.model import SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
 from collector.ports import ObjectStore, OpenObject
 
@@ -76,22 +76,17 @@ class Reader:
         if not (ledger.continuing or ledger.readable):
             return Wait(due)
         now = ledger.clock.monotonic()
-        if ledger.objects.is_open and not ledger.objects.passes(now=now):
-            return Wait(ledger.objects.probe_at())
-        item = self._next(ledger)
+        item = _next(ledger.continuing)
+        if item is None and ledger.readable:
+            # The breaker asks about opening; what has been opened is read on, and its end closes it.
+            if not ledger.objects.passes(now=now):
+                return Wait(ledger.objects.probe_at())
+            item = _next(ledger.readable)
         if item is None:
             return Wait(due)
         item.state, item.busy_since = "reading", now
         ledger.reading += 1
         return Read(item, item.reading, bool(item.outputs))
-
-    def _next(self, ledger: Ledger) -> Optional[Item]:
-        for waiting in (ledger.continuing, ledger.readable):
-            while waiting:
-                item = waiting.popleft()
-                if item.state == "ready":
-                    return item
-        return None
 
     # -- perform --------------------------------------------------------------------------------
 
@@ -156,7 +151,7 @@ class Reader:
         if piece.ref is not None:
             self._record_identity(ledger, item, piece.ref)
             return
-        if piece.slices:
+        if piece.slices and not _is_in_doubt(item, piece.failure):
             self._queue(ledger, item, piece.slices)
         if piece.failure is not None:
             failed(ledger, item, piece.failure)
@@ -197,6 +192,15 @@ class Reader:
                 ledger.queue_slices(item, outgoing, output)
 
 
+def _next(waiting: Deque[Item]) -> Optional[Item]:
+    """The first that is still to be read; what was decided meanwhile is passed over."""
+    while waiting:
+        item = waiting.popleft()
+        if item.state == "ready":
+            return item
+    return None
+
+
 def _is_json(body: bytes) -> bool:
     """Whether a whole payload may stand inside an envelope as it is."""
     if not body.startswith(b"{"):
@@ -210,6 +214,13 @@ def _is_json(body: bytes) -> bool:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_in_doubt(item: Item, failure: Optional[CollectorError]) -> bool:
+    """Whether what came before a failure may not be what S3 holds: it is read again before it is believed."""
+    if isinstance(failure, Poison):
+        return item.sightings.get(failure.code, 0) + 1 < failure.sightings
+    return failure is not None and failure.code == "checksum_mismatch"
 
 
 def _narrowed(piece: Slice, first: int, end: int) -> Slice:

@@ -148,6 +148,21 @@ def test_ten_alike_denials_stop_receiving_and_hand_back_all_but_one(bench):
     assert len(bench.delivered()) == 12
 
 
+def test_a_large_object_that_is_the_probe_is_read_on_without_a_minute_between_its_reads(make_bench):
+    bench = make_bench(read_bytes=65536)
+    refs = [bench.put(f"k{number}", *("x" * 500 for _ in range(8000))) for number in range(10)]
+    for ref in refs:
+        bench.bucket.refuse(ref.key, DENIED)
+        bench.notify(ref)
+    bench.run(30)
+    assert bench.ledger.objects.is_open
+    for ref in refs:
+        bench.bucket.refuse(ref.key, None)
+    bench.run(130)
+    assert not bench.ledger.objects.is_open
+    assert {bench.state(ref) for ref in refs} == {"done"}
+
+
 def test_configuration_errors_quarantine_nothing_and_delete_nothing(bench):
     for number in range(12):
         bench.bucket.refuse(f"k{number}", DENIED)
