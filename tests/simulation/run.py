@@ -279,9 +279,7 @@ def run(
     """Play one seed to its end and judge it."""
     rng = random.Random(seed * 7919 + 1)
     faults = faults if faults is not None else faults_of(rng)
-    world = World(
-        seed, faults, fifo=fifo, acks=acks, synchronous=synchronous, max_receives=max_receives
-    )
+    world = World(seed, faults, fifo=fifo, acks=acks, synchronous=synchronous, max_receives=max_receives)
     world.visibility = LIMITS.visibility_timeout_seconds
     with mock.patch.multiple(slicer, SLICE_MAX_EVENTS=SLICE_EVENTS, SLICE_MAX_BYTES=SLICE_BYTES), \
             mock.patch.object(reader, "SLICE_MAX_BYTES", SLICE_BYTES):  # fmt: skip
