@@ -317,11 +317,12 @@ def _judge(play, seed, reconcile):
 
 
 def _left_behind(play):
-    """Nothing stays in memory when nothing is in hand, and no receipt outlives a prune."""
+    """Nothing stays in memory but what is still asked about, and no receipt outlives a prune."""
     problems = []
     for one in play.running:
         ledger = one.engine.ledger
-        kept = [receipt_id for output in ledger.outputs.values() for receipt_id in output.receipts]
+        tracked = [one for output in ledger.outputs.values() for one in output.receipts.values()]
+        kept = [one.id for one in tracked if one.confirmed]
         if kept or ledger.held_bytes or ledger.reading:
             problems.append(f"{one.owner} keeps {kept[:3]} and {ledger.held_bytes} bytes")
         one.inner.prune(object_time_before=0.0)

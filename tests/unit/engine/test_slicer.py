@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.engine.slicer import cut
-from collector.errors import Retry
+from collector.errors import Poison, Retry
 from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block, Origin
 
 ORIGIN = Origin("oid", "s3://audit-logs/k", "1.000")
@@ -90,18 +90,33 @@ def test_an_event_that_fills_a_slice_to_the_byte_is_not_parted_from_it():
     assert [(one.first, one.end) for one in slices] == [(0, 2), (2, 3)]
 
 
-@pytest.mark.parametrize("events", [0, 1, 999, 1000, 1001, 2500])
-def test_an_error_of_the_source_comes_after_the_slices_before_it(events):
+def _until(error, events):
+    """The slices of a source that raises `error` after so many events."""
+
     def broken():
         yield from _blocks([5] * events, (7, 400))
-        raise Retry("connection reset", code="reset")
+        raise error
 
     slices = []
-    with pytest.raises(Retry):
+    with pytest.raises(type(error)):
         for one in cut(broken(), ORIGIN):
             slices.append(one)
+    return slices
+
+
+@pytest.mark.parametrize("events", [0, 1, 999, 1000, 1001, 2500])
+def test_damage_in_the_object_comes_after_the_slices_before_it(events):
+    slices = _until(Poison("the stream is damaged", code="broken_stream"), events)
     assert sum(one.count for one in slices) == events
     assert _shape(slices) == _shape(cut(_blocks([5] * events, (7, 400)), ORIGIN))
+
+
+@pytest.mark.parametrize("events", [0, 1, 999, 1000, 1001, 2500])
+def test_a_passing_error_cuts_no_slice_short_as_a_replay_would_cut_it_elsewhere(events):
+    slices = _until(Retry("connection reset", code="reset"), events)
+    whole = _shape(cut(_blocks([5] * 5000, (7, 400)), ORIGIN))
+    assert _shape(slices) == whole[: len(slices)]
+    assert events - sum(one.count for one in slices) <= SLICE_MAX_EVENTS
 
 
 def test_nothing_gives_no_slice():
