@@ -267,6 +267,7 @@ class Runner:
         bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
         bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
         ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
+        ended_well = ended_well and not self.engine.receiver.failed_polls
         return ended_well and not any(counters[name] for name in bad)
 
     def begin_stop(self) -> None:

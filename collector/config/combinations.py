@@ -131,6 +131,19 @@ def _output(settings: Settings, under_splunkd: bool) -> Iterator[Contradiction]:
             "sending to HEC needs hec_token",
             "hec_token = file:/etc/audit-s3/hec-token",
         )
+    if to_hec and settings.proxy_url.startswith("https://"):
+        yield Contradiction(
+            ("proxy_url", "output"),
+            "HEC is reached through a proxy over http:// only",
+            "give the proxy's http:// address",
+        )
+    to_stdout = "stdout" in output or not (output or settings.hec_url or under_splunkd)
+    if to_stdout and settings.processes > 1:
+        yield Contradiction(
+            ("processes", "output"),
+            "several processes would write into one stdout",
+            "set processes = 1, or send to hec",
+        )
     if "splunkd" in output and not under_splunkd:
         yield Contradiction(
             ("output",), "output = splunkd works only as Splunk's modular input", "use hec or stdout here"

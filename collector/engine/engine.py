@@ -21,6 +21,7 @@ from collector.engine.reconciler import Reconciler, Window
 from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
+from collector.engine.unproven import SOON_SECONDS
 from collector.errors import Poison
 from collector.model import Message, Notification
 from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
@@ -135,7 +136,7 @@ class Engine:
         ledger = self.ledger
         if ledger.polls:
             return False
-        if ledger.source.is_open or ledger.deletes.is_open:
+        if ledger.source.is_open or ledger.deletes.is_open or self.receiver.failed_polls >= 4:
             return True
         if any(output.failures >= 5 for output in ledger.outputs.values()):
             return True
@@ -144,11 +145,10 @@ class Engine:
         unproven = self.receiver.unproven
         if not (ledger.items or len(unproven)):
             return False
-        if ledger.changes or ledger.to_settle or not (ledger.empty_polls or unproven.fills(ledger)):
+        if not (ledger.empty_polls or unproven.fills(ledger)):
             return False
-        soon = ledger.clock.monotonic() + 5.0
-        waiting = (item.state in ("waiting", "held") and item.due > soon for item in ledger.items.values())
-        return unproven.is_quiet(until=soon) and all(waiting)
+        soon = ledger.clock.monotonic() + SOON_SECONDS
+        return ledger.rests(until=soon) and unproven.is_quiet(until=soon)
 
     def stop(self) -> None:
         """Rule 15: take nothing more; save receipts, commit, and hand messages back."""

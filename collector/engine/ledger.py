@@ -521,6 +521,13 @@ class Ledger:
         """Whether anything at all is left to be done."""
         return bool(self.deliveries or self.items or self.changes or self.to_settle or self.dirty)
 
+    def rests(self, *, until: float) -> bool:
+        """Nothing in hand will move before `until` (monotonic) by our own doing."""
+        if self.changes or self.to_settle or self.dirty or self.handing_back:
+            return False
+        waiting = (item.state in ("waiting", "held") and item.due > until for item in self.items.values())
+        return all(waiting)
+
     def backoff(self, attempts: int, *, longest: float = 60.0, asked: Optional[float] = None) -> float:
         return backoff_seconds(attempts, rng=self.rng, longest=longest, asked=asked)
 

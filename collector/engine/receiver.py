@@ -14,7 +14,7 @@ from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
-from collector.engine.unproven import Unproven
+from collector.engine.unproven import SOON_SECONDS, Unproven
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.model import Message, Notification
 from collector.ports import CheckpointStore, Claim, Queue, Spool, object_row, payload_row
@@ -109,7 +109,8 @@ class Receiver:
         """For `--once`: a poll that is left behind would swallow the next message."""
         if not ledger.limits.once or not ledger.empty_polls:
             return False
-        return not ledger.in_hand() or self.unproven.is_all(ledger)
+        soon = ledger.clock.monotonic() + SOON_SECONDS
+        return ledger.rests(until=soon) and self.unproven.is_quiet(until=soon)
 
     def _take_claims(self, ledger: Ledger, due: Any) -> Union[ClaimItems, Wait]:
         now = ledger.clock.monotonic()

@@ -78,11 +78,6 @@ class Unproven:
         times = list(self._due.values()) if due is None else [due, *self._due.values()]
         return min(times, default=None)
 
-    def is_all(self, ledger: Ledger) -> bool:
-        """Nothing else is in hand, and nothing here will move soon."""
-        others = ledger.items or ledger.changes or ledger.to_settle or len(ledger.deliveries) > len(self)
-        return not others and self.is_quiet(until=ledger.clock.monotonic() + SOON_SECONDS)
-
     def fills(self, ledger: Ledger) -> bool:
         """Nothing can be received for what waits here."""
         return 0 < len(self) >= ledger.room()

@@ -257,3 +257,28 @@ def test_an_event_that_splunk_refused_alone_is_delivered_once_it_is_accepted(min
         ours.verb("quarantine", "retry")
         assert sorted(e["event"]["eventId"] for e in hec.events) == sorted(_expected(one=20))
         assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
+
+
+def test_once_ends_when_the_queue_cannot_be_reached_at_all(collector):
+    ours = collector({
+        "queue_url": "http://127.0.0.1:9/111111111111/q", "endpoint_url": "http://127.0.0.1:9",
+        "region": "eu-west-1", "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "secret",
+    })  # fmt: skip
+    done = ours.run("--once", timeout=90)
+    assert done.returncode == 1
+    assert b"127.0.0.1:9" in done.stderr
+
+
+def test_once_ends_with_a_denied_object_in_hand_and_gives_its_message_back(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    provider.upload("k/one", ndjson("one", 2))
+    provider.notify("k/one")
+    provider.set_rights(provider.least_privilege(without="s3:GetObject"))
+    ours = collector(provider.handover())
+    done = ours.run("--once")
+    assert done.returncode == 1
+    assert b"s3:GetObject" in done.stderr
+    assert provider.queue_depth() == 1
+    provider.set_rights(provider.least_privilege())
+    assert _ids(ours.once()) == _expected(one=2), "neither its message nor its row is held back"
