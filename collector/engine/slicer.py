@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, List
 
+from collector.errors import Poison
 from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block, Origin, Slice
 
 __all__ = ["cut"]
@@ -16,8 +17,8 @@ __all__ = ["cut"]
 def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
     """Every event of `blocks`, in order, in slices of at most 256 KiB or 1,000 events.
 
-    One event larger than 256 KiB stands alone. An error of `blocks` comes after the slice that holds
-    the last events before it.
+    One event larger than 256 KiB stands alone. Damage in the object (Poison) comes after the slice that
+    holds the last events before it; any other error comes at once, as what it cut short is cut again.
     """
     first, count, size = 0, 0, 0
     parts: List[Block] = []
@@ -27,7 +28,7 @@ def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
             block = next(source)
         except StopIteration:
             break
-        except Exception:
+        except Poison:
             if parts:
                 yield Slice(origin, first, parts[-1].end, tuple(parts), size)
             raise
