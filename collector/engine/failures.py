@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import Iterable, Optional
 
+from collector.engine.breaker import PROBE_SECONDS
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Fatal, Poison, Retry
@@ -27,6 +28,10 @@ FORBIDDEN_SECONDS = 24 * 3600.0
 DENIED_FIRST_SECONDS = 60.0
 DENIED_LONGEST_SECONDS = 3600.0
 LONGEST_WAIT_SECONDS = 600.0
+#: With the breaker open, one object is the probe this often before another one is.
+PROBES_OF_ONE = 10
+#: And rests this long, so that the next receive brings another one.
+PROBE_RESTS_SECONDS = 7200
 
 
 def failed(ledger: Ledger, item: Item, error: CollectorError) -> None:
@@ -55,10 +60,20 @@ def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
             hand_back(ledger, spare=item)
     elif ledger.objects.is_open:
         ledger.objects.open(error, now=ledger.clock.monotonic())
+        _try_another_probe(ledger, item)
     if not ledger.objects.is_open and _is_exhausted(ledger, item, denied=denied):
         end(ledger, item, "forbidden" if denied else "exhausted", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS if denied else LONGEST_WAIT_SECONDS)
+
+
+def _try_another_probe(ledger: Ledger, item: Item) -> None:
+    """The object that we kept may be bad for good: after a few probes another message is the next."""
+    item.sightings["probe"] = item.sightings.get("probe", 0) + 1
+    if item.sightings["probe"] >= PROBES_OF_ONE:
+        for delivery in item.deliveries:
+            delivery.return_after = PROBE_RESTS_SECONDS
+        hand_back(ledger)
 
 
 def _is_exhausted(ledger: Ledger, item: Item, *, denied: bool) -> bool:
@@ -77,6 +92,8 @@ def _back_off(ledger: Ledger, item: Item, error: CollectorError, *, longest: flo
     item.first_failed = item.first_failed or ledger.clock.now()
     first = DENIED_FIRST_SECONDS if isinstance(error, Fatal) else 0.0
     asked = error.after_seconds if isinstance(error, Retry) else None
+    if ledger.objects.is_open:
+        longest = PROBE_SECONDS
     wait = ledger.backoff(max(1, item.attempts), longest=longest, asked=max(first, asked or 0.0))
     ledger.wait(item, ledger.clock.monotonic() + wait)
 

@@ -112,7 +112,7 @@ class Delivery:
     """Objects or payloads in hand together, and what is to become of their message.
 
     `lease_until` and `received` are monotonic. `disposition` is "" until decided, then "delete",
-    "return" or "keep" (leave the message alone: it will come back by itself). `incomplete` says that work
+    "return" (hidden for `return_after` seconds more) or "keep" (leave the message alone: it will come back by itself). `incomplete` says that work
     of it was let go unfinished; a message on its way back whose work was finished after all is deleted.
     """
 
@@ -126,6 +126,7 @@ class Delivery:
     disposition: str = ""
     lost: bool = False
     incomplete: bool = False
+    return_after: int = 0
     settling: bool = False
     settle_after: int = 0
     spooled: bool = False

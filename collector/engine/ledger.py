@@ -175,6 +175,9 @@ class Ledger:
 
     def _admit_object(self, delivery: Delivery, ref: ObjectRef) -> None:
         if self.buckets and ref.bucket not in self.buckets:
+            if delivery.message is None:
+                log.error("An object is not in a bucket of this input and is not fetched. url=%s", ref.url)
+                return
             self.quarantine_body(delivery, "foreign_bucket", f"{ref.url} is not in a bucket of this input")
             return
         message = delivery.message

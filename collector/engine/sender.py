@@ -182,13 +182,13 @@ class Sender:
             log.error("The output is down; receiving stops until it is back: %s", error)
         else:
             log.warning("A batch was not taken and is sent again in %.1f s: %s", wait, error)
-        self._again(output, [work.outgoing])
+        self._again(ledger, output, [work.outgoing])
 
     def _record_fatal(self, ledger: Ledger, output: Output, work: Send, error: Fatal) -> None:
         """The operator must act: stop, hand messages back, keep this batch as the probe (rule 8)."""
         ledger.last_error = error
         ledger.counters["send_errors"] += 1
-        self._again(output, [work.outgoing])
+        self._again(ledger, output, [work.outgoing])
         output.opened_by_ack = False
         if output.breaker.open(error, now=ledger.clock.monotonic()):
             log.error("The output refuses us; receiving stops until this is put right: %s", error)
@@ -204,10 +204,17 @@ class Sender:
         if work.batch.count == 1:
             self._quarantine_event(ledger, output, work.outgoing[0], error)
             return
-        self._again(output, _parts(rest, error.offender, error.accepted))
+        self._again(ledger, output, _parts(rest, error.offender, error.accepted))
 
-    def _again(self, output: Output, batches: Sequence[Sequence[Outgoing]]) -> None:
-        output.again.extendleft(list(batch) for batch in reversed(batches) if batch)
+    def _again(self, ledger: Ledger, output: Output, batches: Sequence[Sequence[Outgoing]]) -> None:
+        """These batches are next. What became somebody else's while it was sent is let go of."""
+        for batch in reversed(batches):
+            ours = [one for one in batch if one.item.state != "final"]
+            for one in batch:
+                if one.item.state == "final":
+                    ledger.unqueue(output, one)
+            if ours:
+                output.again.appendleft(ours)
 
     def _quarantine_event(self, ledger: Ledger, output: Output, one: Outgoing, error: Refused) -> None:
         event = next(iter(one.piece))

@@ -118,14 +118,14 @@ class Settler:
         """Up to ten deliveries that are to be deleted, or to be returned alike."""
         chosen: List[Delivery] = []
         later: Optional[float] = None
-        wanted = ""
+        wanted: Optional[Tuple[str, int]] = None
         for _ in range(len(ledger.to_settle)):
             delivery = ledger.to_settle.popleft()
             if self._ends_here(ledger, delivery):
                 continue
-            kind = delivery.disposition
+            kind = (delivery.disposition, delivery.return_after)
             ready = delivery.settle_after <= ledger.changes_durable and delivery.due <= now
-            if ready and wanted in ("", kind) and len(chosen) < BATCH_MESSAGES:
+            if ready and wanted in (None, kind) and len(chosen) < BATCH_MESSAGES:
                 wanted = kind
                 chosen.append(delivery)
                 continue
@@ -136,7 +136,9 @@ class Settler:
                 break
         if not chosen:
             return None, later
-        after = ledger.return_seconds() if chosen[0].disposition == "return" else None
+        after = None
+        if chosen[0].disposition == "return":
+            after = max(chosen[0].return_after, ledger.return_seconds())
         return Settle(chosen, [one.message for one in chosen if one.message], after), None
 
     def _ends_here(self, ledger: Ledger, delivery: Delivery) -> bool:
@@ -175,6 +177,8 @@ class Settler:
             return
         if item.receipts and not ledger.stopping:
             return
+        if any(lane.unsaved is not None for output in ledger.outputs.values() for lane in output.lanes):
+            return  # the row is let go of only after the receipt that another run will ask about
         _mark_unfinished(item)
         ledger.purge(item)
         if item.outputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collector.errors import Fatal, Retry
+from collector.model import Notification, ObjectRef
 
 TOKEN = Fatal("invalid token", code="hec_token", scope="output")
 DENIED = Fatal("access denied", code="access_denied", scope="object")
@@ -138,7 +139,7 @@ def test_ten_alike_denials_stop_receiving_and_hand_back_all_but_one(bench):
     assert bench.ledger.objects.is_open
     assert len(bench.ledger.deliveries) == 1
     received = sum(bench.queue.receives)
-    bench.run(600)
+    bench.run(500)
     assert sum(bench.queue.receives) == received
     assert bench.queue.depth == 12
     for number in range(12):
@@ -146,6 +147,27 @@ def test_ten_alike_denials_stop_receiving_and_hand_back_all_but_one(bench):
     bench.run(130)
     assert bench.queue.depth == 0
     assert len(bench.delivered()) == 12
+
+
+def test_a_probe_that_stays_denied_gives_way_to_another_object(bench):
+    """Ten bad objects are not everybody's trouble: behind them the queue is sound."""
+    for number in range(10):
+        bench.bucket.refuse(f"bad{number}", DENIED)
+        bench.publish(f"bad{number}", "unread")
+    bench.run(60)
+    assert bench.ledger.objects.is_open
+    for number in range(30):
+        bench.publish(f"good{number}", f"line {number}")
+    bench.run(4 * 3600)
+    assert {f"line {number}" for number in range(30)} <= set(bench.delivered())
+
+
+def test_an_object_of_another_bucket_is_not_fetched_by_command(bench):
+    elsewhere = Notification("command", refs=(ObjectRef("elsewhere", "k", etag="e"),))
+    bench.ledger.admit(elsewhere, origin="command")
+    bench.drive()
+    assert not bench.ledger.in_hand()
+    assert bench.delivered() == []
 
 
 def test_a_large_object_that_is_the_probe_is_read_on_without_a_minute_between_its_reads(make_bench):
