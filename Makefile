@@ -25,7 +25,7 @@ test-latest:  ## The newest release of every dependency, not what the locks pin
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.legs --latest $(ARGS)
 
-faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about 10 minutes)
+faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about 25 minutes)
 	@$(ENVIRONMENT) .venv test faults
 	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
 

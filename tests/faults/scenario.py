@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from collector.model import SLICE_MAX_BYTES
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
@@ -113,6 +114,9 @@ class Scenario:
     def drain(self, one: Launched, *, seconds: float = 60) -> None:
         """Run it as a service until the queue is empty, then stop it in order."""
         process = one.start()
+        # A signal before it has begun would end it as Python ends, not as the program does.
+        began = one.log.count("Collecting.")
+        wait_for(lambda: one.log.count("Collecting.") > began or process.poll() is not None)
         wait_for(lambda: self.depth() == 0 or process.poll() is not None, seconds=seconds)
         assert process.poll() is None, one.log[-4000:]
         one.stop(process)
@@ -140,7 +144,7 @@ class Scenario:
     def batch_a_lane(self) -> int:
         """How many events all lanes together can have in one request each."""
         if self.hec is None:
-            return 656  # one lane; a slice of events of 400 bytes
+            return SLICE_MAX_BYTES // 399  # one lane; events of 400 bytes with their newline
         return 4 * max(self.hec_batches(), default=0)
 
     def hec_batches(self) -> List[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 
 import pytest
 
@@ -60,10 +59,13 @@ DAMAGE = {"header overwritten": _header, "pages overwritten": _pages, "cut off":
 def test_damaged_while_nobody_runs_it_is_set_aside_and_said(ministack, folder, damage, output):
     with Scenario(ministack, folder, output=output) as scenario:
         scenario.fill()
-        ours = scenario.collector()
+        ours = scenario.collector(workers=2)
         restart = ours.spec
-        ours.spec = {**restart, "kill": "queue.delete", "when": "before", "nth": 1}
-        assert ours.start().wait(40) == -signal.SIGKILL
+        ours.spec = {**restart, "slow": {"objects.open": 0.8}}
+        process = ours.start()
+        wait_for(scenario.arrived)
+        ours.stop(process)
+        assert scenario.depth(), "nothing was left to do"
         before = sum(scenario.arrived().values())
         DAMAGE[damage](_files(ours))
         ours.spec = restart

@@ -64,6 +64,8 @@ def test_two_that_are_paused_in_turn_lose_nothing(ministack, folder, output):
         for one in pair:
             one.spec["slow"] = {"objects.open": 0.3, "store.apply": 0.2}
         running = [one.start("--summary", str(one.folder / "summary")) for one in pair]
+        for one in pair:
+            wait_for(lambda one=one: "Collecting." in one.log)
         pauses = 0
         while scenario.depth() and pauses < 8:
             process = running[pauses % 2]
