@@ -43,6 +43,10 @@ def command(
     """
     if (peek or sample != 10) and not dry_run:
         raise click.UsageError("--peek and --sample belong to --dry-run")
+    stop = threading.Event()
+    if not dry_run:
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(wanted, lambda *_: stop.set())
     inputs = load_inputs(config_path, input_name, given)
     if dry_run:
         from collector.hosts.dry_run import dry_run as look
@@ -55,9 +59,6 @@ def command(
         sys.exit(supervise(count, sys.argv[1:], once=once))
     from collector import runtime
 
-    stop = threading.Event()
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, lambda *_: stop.set())
     write = _writer(summary) if summary else None
     with ExitStack() as stack:
         # The first of several processes listens; --once leaves the address to the service beside it.
