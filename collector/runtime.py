@@ -127,6 +127,7 @@ class Runner:
         self._stopped = threading.Event()
         self._conditions: Dict[str, threading.Condition] = {}
         self._threads: List[threading.Thread] = []
+        self._replaced = 0
         settings = configured.settings
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
@@ -234,6 +235,13 @@ class Runner:
     def _look(self) -> Tuple[Optional[CollectorError], int]:
         """How full the disk is, as an error or None, and the bytes in quarantine."""
         store = self._adapters.store
+        replaced = getattr(store, "replaced", 0)
+        if replaced != self._replaced:
+            self._replaced = replaced
+            log.error(
+                "The checkpoint file was removed or replaced while in use; what the queue holds is sent "
+                "again. Find out who did it. input=%s", self.name,
+            )  # fmt: skip
         try:
             store.check()
         except CollectorError as error:

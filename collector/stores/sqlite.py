@@ -73,6 +73,8 @@ class SqliteStore:
         self.path = Path(path)
         self.owner = owner
         self.moved_aside = ""
+        #: How often the file was found removed or replaced while this store was open; for the caller to log.
+        self.replaced = 0
         self._input_name = input_name
         self._clock = clock
         self._read_only = read_only
@@ -268,6 +270,7 @@ class SqliteStore:
     def _reopen_if_replaced(self) -> None:
         """Else we would go on writing into a file that has no name any more."""
         if self._identity() != self._file:
+            self.replaced += 1
             with self._reading:
                 self._disconnect()
                 self._open()

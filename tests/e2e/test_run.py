@@ -282,3 +282,20 @@ def test_once_ends_with_a_denied_object_in_hand_and_gives_its_message_back(minis
     assert provider.queue_depth() == 1
     provider.set_rights(provider.least_privilege())
     assert _ids(ours.once()) == _expected(one=2), "neither its message nor its row is held back"
+
+
+def test_a_checkpoint_file_that_vanishes_while_it_runs_is_said_so(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    ours = collector(provider.handover())
+    process = ours.start()
+    provider.upload("k/one", ndjson("one", 2))
+    wait_for(lambda: (ours.folder / "out").exists() and len(ours.output()) == 2)
+    wait_for(lambda: provider.queue_depth() == 0)
+    for file in (ours.folder / "state").iterdir():
+        file.unlink()
+    provider.upload("k/two", ndjson("two", 2))
+    wait_for(lambda: "removed or replaced" in ours.log)
+    wait_for(lambda: provider.queue_depth() == 0)
+    ours.stop(process)
+    assert _ids(ours.output()) == _expected(one=2, two=2)

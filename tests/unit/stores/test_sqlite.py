@@ -319,6 +319,7 @@ def test_a_store_removed_under_us_begins_anew_and_refuses_what_was_in_hand(opene
         file.unlink()
     assert store.apply([Advance("o1", 1, 5)]) == [False]
     assert store.claim([wanted("o2")])[0].verdict == "yours"
+    assert store.replaced == 1, "so that somebody can say so"
     store.close()
     assert opener().counts() == {"open": 1}
 
