@@ -111,9 +111,10 @@ class Item:
 class Delivery:
     """Objects or payloads in hand together, and what is to become of their message.
 
-    `lease_until` and `received` are monotonic. `disposition` is "" until decided, then "delete",
-    "return" (hidden for `return_after` seconds more) or "keep" (leave the message alone: it will come back by itself). `incomplete` says that work
-    of it was let go unfinished; a message on its way back whose work was finished after all is deleted.
+    `lease_until` and `received` are monotonic. `disposition` is "" until decided, then "delete", "return"
+    (hidden for `return_after` seconds more) or "keep" (leave the message alone: it will come back by
+    itself). `incomplete` says that work of it was let go unfinished; a message on its way back whose work
+    was finished after all is deleted.
     """
 
     number: int
