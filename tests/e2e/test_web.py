@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.errors import Fatal
 from collector.hosts.observation import Board
 from collector.hosts.web import Conversation, Server, serving
+from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from tests.e2e.collector_process import Collector, ndjson, wait_for
@@ -128,12 +129,17 @@ def test_of_several_processes_the_first_listens(
 ) -> None:
     ministack.reset()
     provider = Provider(ministack, "thrive")
-    ours = collector({**provider.handover(), "processes": 2})
-    process = ours.start("--http-listen", address)
-    wait_for(lambda: is_ready(address))
-    wait_for(lambda: ours.log.count("Collecting. input=thrive") == 2)
-    assert ours.log.count("Status page and metrics are served.") == 1
-    assert ours.stop(process) < 12
+    for number in range(10):
+        provider.upload(f"k/{number}", ndjson(f"o{number}", 2))
+    with FakeHec() as hec:
+        ours = collector({**provider.handover(), "processes": 2, "hec_url": hec.url, "hec_token": hec.token})
+        process = ours.start("--http-listen", address)
+        wait_for(lambda: is_ready(address))
+        wait_for(lambda: ours.log.count("Collecting. input=thrive") == 2)
+        wait_for(lambda: provider.queue_depth() == 0)
+        assert ours.log.count("Status page and metrics are served.") == 1
+        assert ours.stop(process) < 12
+        assert len(hec.events) == 20, "they share the work, and repeat none of it"
 
 
 # -- the server alone -------------------------------------------------------------------------------

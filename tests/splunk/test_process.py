@@ -46,7 +46,8 @@ leave(drive(begin, events, grace_seconds=1.0))
 def _start(collect: str, environment: Dict[str, str], **streams: int) -> subprocess.Popen[bytes]:
     program = PROGRAM.format(root=str(ROOT), collect=collect)
     wanted = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    process = subprocess.Popen([sys.executable, "-c", program], env=environment, **wanted)
+    # Unbuffered: what a buffer has read beyond "ready" communicate() would never see.
+    process = subprocess.Popen([sys.executable, "-c", program], bufsize=0, env=environment, **wanted)
     if process.stderr is not None:
         assert process.stderr.readline() == b"ready\n"
     return process
