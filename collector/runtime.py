@@ -17,6 +17,7 @@ from collector.adapters import Adapters, SystemClock
 from collector.config.inputs import Input
 from collector.config.values import start_time
 from collector.decode import decode
+from collector.engine import admission
 from collector.engine.engine import Engine, Plan
 from collector.engine.ledger import Limits
 from collector.engine.reader import Labels
@@ -210,7 +211,7 @@ class Runner:
         """Take work into hand that no message brought."""
         with self._lock:
             for notification in notifications:
-                self.engine.ledger.admit(notification, origin="command")
+                admission.admit(self.engine.ledger, notification, origin="command")
             self._wake()
 
     # -- jobs -----------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def legs() -> Tuple[List[Leg], List[str]]:
 
 
 def newest() -> Leg:
-    """`make test-latest`: every test on what the registry has today, ministack's pins aside."""
+    """`make test-latest`: every test on the newest of every dependency, ministack's pins aside."""
     python = ensure_newest(ROOT / ".venv-latest", "test")
     return Leg("newest of everything", str(python))
 

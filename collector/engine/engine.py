@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
 
 from collector.config.routes import Route
+from collector.engine import admission
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
@@ -111,7 +112,7 @@ class Engine:
                 notification = self.plan.parse(message.body)
             except Poison:
                 notification = Notification("unreadable", noop="a spooled body is no longer understood")
-            self.ledger.admit(notification, origin="spool", message=message)
+            admission.admit(self.ledger, notification, origin="spool", message=message)
 
     def reconcile(self) -> None:
         """List the retention window, from `start_from` on, up to the grace."""

@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import Iterable, Optional
 
+from collector.engine import admission
 from collector.engine.breaker import PROBE_SECONDS
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
@@ -123,7 +124,7 @@ def _read_current(ledger: Ledger, item: Item) -> None:
     assert item.ref is not None
     ref = replace(item.ref, etag=None, version_id=None, size=None, sequencer=None)
     for delivery in list(item.deliveries):
-        ledger.join(delivery, Item(ref, None, item.route, item.object_time, url=ref.url))
+        admission.join(ledger, delivery, Item(ref, None, item.route, item.object_time, url=ref.url))
 
 
 def _end_as(ledger: Ledger, item: Item, state: str, reason: str) -> None:

@@ -20,18 +20,11 @@ from collector.engine.backoff import backoff_seconds
 from collector.engine.breaker import AlikeFailures, Breaker
 from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.outputs import Lane, Limits, Output
-from collector.engine.progress import Progress
 from collector.errors import CollectorError, Fatal
 from collector.model import (
     Message,
-    Notification,
-    ObjectRef,
-    Payload,
-    Receipt,
-    object_identity,
-    payload_identity,
 )  # fmt: skip
-from collector.ports import Change, Claim, Clock, DropReceipts, Quarantined, SaveReceipt
+from collector.ports import Change, Clock, DropReceipts, Quarantined, SaveReceipt
 
 __all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
 
@@ -117,171 +110,6 @@ class Ledger:
     def senders(self) -> List[str]:
         return [f"sender:{name}" for name in self.outputs]
 
-    # -- admission ------------------------------------------------------------------------------
-
-    def admit(
-        self, notification: Notification, *, origin: str, message: Optional[Message] = None
-    ) -> Optional[Delivery]:
-        """Take what a notification names into hand; None if its message was in hand already."""
-        if origin == "message" and message is not None:
-            delivery = self.hold(message)
-        else:
-            delivery = self._begin_delivery(origin, message)
-        if delivery is None:
-            return None
-        for ref in notification.refs:
-            self._admit_object(delivery, ref)
-        for payload in notification.payloads:
-            self._admit_payload(delivery, payload)
-        if notification.noop:
-            self.counters["noop"] += 1
-        self.settle_if_over(delivery)
-        return delivery
-
-    def hold(self, message: Message) -> Optional[Delivery]:
-        """A delivery for this message with nothing in it yet; None if it was in hand already."""
-        if self._is_in_hand(message):
-            return None
-        delivery = self._begin_delivery("message", message)
-        self.by_message[message.message_id] = delivery
-        return delivery
-
-    def let_go(self, delivery: Delivery) -> None:
-        """One of the reasons not to settle this delivery is gone."""
-        delivery.holds -= 1
-        self.settle_if_over(delivery)
-
-    def _begin_delivery(self, origin: str, message: Optional[Message]) -> Delivery:
-        now = self.clock.monotonic()
-        self._serial += 1
-        delivery = Delivery(self._serial, origin, message, received=now, extended=now)
-        delivery.lease_until = now + self.lease_seconds
-        self.deliveries[delivery.number] = delivery
-        self.tell("keeper")
-        return delivery
-
-    def _is_in_hand(self, message: Message) -> bool:
-        """A MessageId received again replaces the old handle (rule 1)."""
-        known = self.by_message.get(message.message_id)
-        if known is None:
-            return False
-        now = self.clock.monotonic()
-        known.message = message
-        known.lost = False
-        known.received = known.extended = now
-        known.lease_until = now + self.lease_seconds
-        self.counters["received_again"] += 1
-        return True
-
-    def _admit_object(self, delivery: Delivery, ref: ObjectRef) -> None:
-        if self.buckets and ref.bucket not in self.buckets:
-            if delivery.message is None:
-                log.error("An object is not in a bucket of this input and is not fetched. url=%s", ref.url)
-                return
-            self.quarantine_body(delivery, "foreign_bucket", f"{ref.url} is not in a bucket of this input")
-            return
-        message = delivery.message
-        seen = ref.event_time or (message.sent_at if message else None) or self.clock.now()
-        item = Item(ref, None, self.route(ref.key), seen, url=ref.url)
-        if ref.etag:
-            item.oid = object_identity(self.input_name, ref)
-        self.join(delivery, item)
-
-    def _admit_payload(self, delivery: Delivery, payload: Payload) -> None:
-        message = delivery.message
-        seen = (message.sent_at if message else None) or self.clock.now()
-        url = self.payload_url(message) if message else "sqs://"
-        item = Item(None, payload, Route(), seen, url=url)
-        item.oid = payload_identity(self.input_name, payload)
-        self.join(delivery, item)
-
-    def join(self, delivery: Delivery, item: Item) -> None:
-        """Put an item under a delivery; work on the same object is joined, not repeated (rule 1)."""
-        known = self.items.get(item.key)
-        if known is None:
-            self.items[item.key] = known = item
-            if item.oid:
-                self.unclaimed.append(item)
-                self.tell("receiver")
-            else:
-                self.make_readable(item)
-        if delivery not in known.deliveries:
-            known.deliveries.append(delivery)
-        delivery.items.add(known)
-
-    def identify(self, item: Item, ref: ObjectRef) -> Optional[Item]:
-        """An item read without etag has learnt it; returns the item to go on with, None if joined."""
-        del self.items[item.key]
-        item.ref = replace(ref, raw_key=None)
-        item.oid = object_identity(self.input_name, ref)
-        known = self.items.get(item.key)
-        if known is None:
-            self.items[item.key] = item
-            item.state = "new"
-            self.unclaimed.append(item)
-            self.tell("receiver")
-            return item
-        for delivery in item.deliveries:
-            delivery.items.discard(item)
-            self.join(delivery, known)
-        return None
-
-    # -- claims ---------------------------------------------------------------------------------
-
-    def claimed(self, item: Item, claim: Claim) -> None:
-        """The store's answer: done before, held elsewhere, or ours from an offset on."""
-        item.row = claim.row
-        if claim.verdict == "final":
-            self.counters["known"] += 1
-            self.drop_reading(item)
-            self.detach(item)
-        elif claim.verdict == "held":
-            self.drop_reading(item)
-            self.wait(item, self.clock.monotonic() + 10.0, state="held")
-        else:
-            self._begin(item, claim)
-
-    def _begin(self, item: Item, claim: Claim) -> None:
-        row = claim.row
-        item.committed = row.offset
-        item.attempts, item.first_failed = row.attempts, row.first_failed
-        item.outputs = {name: Progress(row.offset) for name in self.outputs}
-        if item.route.drop:
-            self.decide(item, "filtered", item.route.reason)
-            return
-        if item.ref is not None and item.ref.size == 0:
-            item.total = 0
-            self.decide(item, "done", "empty")
-            return
-        for receipt in claim.receipts:
-            self._resume_receipt(item, receipt)
-        wait = row.not_before - self.clock.now()
-        if wait > 0:
-            self.wait(item, self.clock.monotonic() + wait)
-        elif item.receipts:
-            item.state = "asking"
-        else:
-            self.make_readable(item)
-
-    def _resume_receipt(self, item: Item, receipt: Receipt) -> None:
-        """An earlier run sent these spans: ask about them before sending anything again."""
-        output = self.outputs.get(receipt.output)
-        if output is None:
-            return
-        tracked = output.receipts.get(receipt.id)
-        if tracked is None and receipt.ack_id is not None:
-            tracked = output.track(receipt, now=self.clock.monotonic())
-            tracked.give_up_at = self.clock.monotonic() + self.limits.ack_resume_seconds
-        for span in receipt.spans:
-            if span.oid != item.oid:
-                continue
-            if tracked is None or tracked.confirmed:
-                item.outputs[output.name].accept(span.first, span.end)
-            else:
-                item.outputs[output.name].pend(span.first, span.end)
-                item.receipts.add(tracked.id)
-        self.tell("acknowledger")
-
     # -- reading --------------------------------------------------------------------------------
 
     def make_readable(self, item: Item) -> None:
@@ -292,8 +120,7 @@ class Ledger:
     def wait(self, item: Item, due: float, *, state: str = "waiting") -> None:
         """Leave an item alone until `due` (monotonic)."""
         item.state, item.due = state, due
-        self._serial += 1
-        heapq.heappush(self._waiting, (due, self._serial, item))
+        heapq.heappush(self._waiting, (due, self.next_number(), item))
         self.tell("receiver" if state == "held" else "reader")
 
     def promote(self) -> Optional[float]:
@@ -393,6 +220,11 @@ class Ledger:
         delivery.settle_after = self.changes_made
         self.to_settle.append(delivery)
         self.tell("settler")
+
+    def let_go(self, delivery: Delivery) -> None:
+        """One of the reasons not to settle this delivery is gone."""
+        delivery.holds -= 1
+        self.settle_if_over(delivery)
 
     def close_delivery(self, delivery: Delivery) -> None:
         """Nothing is left to do for this delivery."""
@@ -534,9 +366,13 @@ class Ledger:
     def backoff(self, attempts: int, *, longest: float = 60.0, asked: Optional[float] = None) -> float:
         return backoff_seconds(attempts, rng=self.rng, longest=longest, asked=asked)
 
-    def next_id(self, prefix: str) -> str:
+    def next_number(self) -> int:
+        """Numbers of this run, each once."""
         self._serial += 1
-        return f"{prefix}-{self._serial}-{self.rng.getrandbits(48):012x}"
+        return self._serial
+
+    def next_id(self, prefix: str) -> str:
+        return f"{prefix}-{self.next_number()}-{self.rng.getrandbits(48):012x}"
 
     def committed(self, item: Item, offset: int, *, final: bool) -> None:
         """Events [0, offset) of an item are durable: receipts that only spoke of them may go."""

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Tuple, Union
 
+from collector.engine import admission
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
 from collector.engine.ledger import Ledger
@@ -162,7 +163,7 @@ class Reader:
         ledger.tell("settler", *ledger.senders())
 
     def _record_identity(self, ledger: Ledger, item: Item, ref: ObjectRef) -> None:
-        goes_on = ledger.identify(item, ref)
+        goes_on = admission.identify(ledger, item, ref)
         if goes_on is None:
             item.state = "final"
             ledger.drop_reading(item)

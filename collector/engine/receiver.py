@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
+from collector.engine import admission
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
@@ -190,7 +191,7 @@ class Receiver:
             self.unproven.hold(ledger, message, understood)
             return
         if isinstance(understood, Poison):
-            delivery = ledger.hold(message)
+            delivery = admission.hold(ledger, message)
             if delivery is not None:
                 ledger.quarantine_body(delivery, understood.code, understood.what)
             return
@@ -199,18 +200,18 @@ class Receiver:
         if self._queue is not None and self._queue.fifo:
             self._spool(ledger, message, understood)
         else:
-            ledger.admit(understood, origin="message", message=message)
+            admission.admit(ledger, understood, origin="message", message=message)
 
     def _spool(self, ledger: Ledger, message: Message, notification: Notification) -> None:
         """FIFO: the body is durable here first, then the message goes, then the work begins (rule 11)."""
-        delivery = ledger.hold(message)
+        delivery = admission.hold(ledger, message)
         if delivery is None:
             return
         delivery.holds += 1
 
         def spooled(_: bool) -> None:
             ledger.let_go(delivery)
-            ledger.admit(notification, origin="spool", message=message)
+            admission.admit(ledger, notification, origin="spool", message=message)
 
         ledger.change(Spool(message), spooled)
 
@@ -240,7 +241,7 @@ class Receiver:
         ledger.store_works()
         claims: Sequence[Claim] = result
         for item, claim in zip(work.items, claims):
-            ledger.claimed(item, claim)
+            admission.claimed(ledger, item, claim)
 
 
 def _row(item: Item) -> Any:

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple, Union
 
+from collector.engine import admission
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
@@ -136,7 +137,7 @@ class Reconciler:
                 return
             ref = sweep.found.popleft()
             ledger.counters["reconciled"] += 1
-            ledger.admit(Notification("listing", refs=(ref,)), origin="listing")
+            admission.admit(ledger, Notification("listing", refs=(ref,)), origin="listing")
 
     def _finish(self, ledger: Ledger, sweep: Sweep) -> None:
         log.info("Reconciled the bucket with the ledger. listed=%d missing=%d", sweep.listed, sweep.missing)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Dict, List, Optional, Set
 
+from collector.engine import admission
 from collector.engine.items import Delivery
 from collector.engine.ledger import Ledger
 from collector.errors import Retry
@@ -37,7 +38,7 @@ class Unproven:
 
     def hold(self, ledger: Ledger, message: Message, error: Retry) -> None:
         """Keep this message, which has just been received, until it can be understood."""
-        delivery = ledger.hold(message)
+        delivery = admission.hold(ledger, message)
         if delivery is None:
             return
         delivery.incomplete = True  # so that it is returned, not deleted, if we have to let go of it

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest import mock
 
-from collector.engine import ledger as ledger_module
+from collector.engine import admission
 from collector.engine import reconciler as reconciler_module
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.breaker import Breaker
 from collector.engine.engine import Engine
-from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
 from collector.engine.sender import Sender
 from collector.model import object_identity
@@ -27,16 +26,16 @@ __all__ = ["PLANTED"]
 @contextmanager
 def delete_first():
     """The message is deleted as soon as it is understood."""
-    admit = Ledger.admit
+    admit = admission.admit
 
-    def wrong(self, notification, **how):
-        delivery = admit(self, notification, **how)
+    def wrong(ledger, notification, **how):
+        delivery = admit(ledger, notification, **how)
         if delivery is not None and not delivery.settling:
             delivery.disposition, delivery.settling = "delete", True
-            self.to_settle.append(delivery)
+            ledger.to_settle.append(delivery)
         return delivery
 
-    with mock.patch.object(Ledger, "admit", wrong):
+    with mock.patch.object(admission, "admit", wrong):
         yield
 
 
@@ -55,24 +54,24 @@ def ckpt_before_ack():
 @contextmanager
 def first_record_only():
     """Of several records in a message only the first is followed."""
-    admit = Ledger.admit
+    admit = admission.admit
 
-    def wrong(self, notification, **how):
-        return admit(self, replace(notification, refs=notification.refs[:1]), **how)
+    def wrong(ledger, notification, **how):
+        return admit(ledger, replace(notification, refs=notification.refs[:1]), **how)
 
-    with mock.patch.object(Ledger, "admit", wrong):
+    with mock.patch.object(admission, "admit", wrong):
         yield
 
 
 @contextmanager
 def busy_is_done():
     """An object that another collector holds counts as done."""
-    claimed = Ledger.claimed
+    claimed = admission.claimed
 
-    def wrong(self, item, claim):
-        claimed(self, item, replace(claim, verdict="final") if claim.verdict == "held" else claim)
+    def wrong(ledger, item, claim):
+        claimed(ledger, item, replace(claim, verdict="final") if claim.verdict == "held" else claim)
 
-    with mock.patch.object(Ledger, "claimed", wrong):
+    with mock.patch.object(admission, "claimed", wrong):
         yield
 
 
@@ -83,7 +82,7 @@ def dedupe_by_key():
     def wrong(input_name, ref):
         return object_identity(input_name, replace(ref, etag="any"))
 
-    with mock.patch.object(ledger_module, "object_identity", wrong), \
+    with mock.patch.object(admission, "object_identity", wrong), \
             mock.patch.object(reconciler_module, "object_identity", wrong):  # fmt: skip
         yield
 

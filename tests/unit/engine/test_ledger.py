@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from collector.config.routes import Route
+from collector.engine import admission
 from collector.errors import Retry
 from collector.model import Notification, object_identity
 from collector.ports import Finish, Quarantined, Spool, Unspool
@@ -285,7 +286,7 @@ def test_a_missing_object_older_than_the_retention_is_expired(make_bench):
     ref = bench.put("a", "one")
     bench.bucket.remove("a")
     bench.clock.advance(31 * 86400)
-    bench.ledger.admit(Notification("command", refs=(ref,)), origin="command")
+    admission.admit(bench.ledger, Notification("command", refs=(ref,)), origin="command")
     bench.run(300)
     assert bench.state(ref) == "expired"
 
@@ -320,7 +321,7 @@ def test_an_overwritten_key_is_a_new_object(bench):
 
 def test_an_empty_object_is_done_without_being_opened(bench):
     ref = bench.bucket.put("a", b"")
-    bench.ledger.admit(Notification("command", refs=(ref,)), origin="command")
+    admission.admit(bench.ledger, Notification("command", refs=(ref,)), origin="command")
     bench.drive()
     assert bench.state(ref) == "done"
     assert bench.bucket.opened == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collector.engine import admission
 from collector.errors import Fatal, Retry
 from collector.model import Notification, ObjectRef
 
@@ -164,7 +165,7 @@ def test_a_probe_that_stays_denied_gives_way_to_another_object(bench):
 
 def test_an_object_of_another_bucket_is_not_fetched_by_command(bench):
     elsewhere = Notification("command", refs=(ObjectRef("elsewhere", "k", etag="e"),))
-    bench.ledger.admit(elsewhere, origin="command")
+    admission.admit(bench.ledger, elsewhere, origin="command")
     bench.drive()
     assert not bench.ledger.in_hand()
     assert bench.delivered() == []

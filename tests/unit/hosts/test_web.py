@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.engine import admission
 from collector.engine.engine import Engine, Plan
 from collector.engine.station import perform_safely
 from collector.errors import CollectorError, Fatal, Retry
@@ -214,7 +215,7 @@ def test_the_document_shows_what_is_in_hand_and_every_counter(thrive: Input) -> 
     ledger = thrive.ledger
     ledger.counters.update(events=12, new_kind=3)
     ledger.held_bytes = 4096
-    ledger.admit(Notification("test", refs=(ObjectRef("b", "k", "e"),)), origin="command")
+    admission.admit(ledger, Notification("test", refs=(ObjectRef("b", "k", "e"),)), origin="command")
     status = ask(board_of(thrive), "/status.json").json
     (shown,) = status["inputs"]
     assert (status["ready"], shown["state"], shown["last_error"]) == (True, "collecting", None)

@@ -1,0 +1,196 @@
+"""What comes into hand: a message, what it names, and the store's word on each of it.
+
+`admit` takes a Notification apart into Items; work on the same object is joined, never repeated. `claimed`
+enters the store's answer: done before, held elsewhere, or ours from an offset on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Optional
+
+from collector.config.routes import Route
+from collector.engine.items import Delivery, Item
+from collector.engine.ledger import Ledger
+from collector.engine.progress import Progress
+from collector.model import (
+    Message,
+    Notification,
+    ObjectRef,
+    Payload,
+    Receipt,
+    object_identity,
+    payload_identity,
+)  # fmt: skip
+from collector.ports import Claim
+
+__all__ = ["admit", "claimed", "hold", "identify", "join"]
+
+log = logging.getLogger("collector.engine")
+
+
+def admit(
+    ledger: Ledger, notification: Notification, *, origin: str, message: Optional[Message] = None
+) -> Optional[Delivery]:
+    """Take what a notification names into hand; None if its message was in hand already."""
+    if origin == "message" and message is not None:
+        delivery = hold(ledger, message)
+    else:
+        delivery = _begin_delivery(ledger, origin, message)
+    if delivery is None:
+        return None
+    for ref in notification.refs:
+        _admit_object(ledger, delivery, ref)
+    for payload in notification.payloads:
+        _admit_payload(ledger, delivery, payload)
+    if notification.noop:
+        ledger.counters["noop"] += 1
+    ledger.settle_if_over(delivery)
+    return delivery
+
+
+def hold(ledger: Ledger, message: Message) -> Optional[Delivery]:
+    """A delivery for this message with nothing in it yet; None if it was in hand already."""
+    if _is_in_hand(ledger, message):
+        return None
+    delivery = _begin_delivery(ledger, "message", message)
+    ledger.by_message[message.message_id] = delivery
+    return delivery
+
+
+def _begin_delivery(ledger: Ledger, origin: str, message: Optional[Message]) -> Delivery:
+    now = ledger.clock.monotonic()
+    delivery = Delivery(ledger.next_number(), origin, message, received=now, extended=now)
+    delivery.lease_until = now + ledger.lease_seconds
+    ledger.deliveries[delivery.number] = delivery
+    ledger.tell("keeper")
+    return delivery
+
+
+def _is_in_hand(ledger: Ledger, message: Message) -> bool:
+    """A MessageId received again replaces the old handle (rule 1)."""
+    known = ledger.by_message.get(message.message_id)
+    if known is None:
+        return False
+    now = ledger.clock.monotonic()
+    known.message = message
+    known.lost = False
+    known.received = known.extended = now
+    known.lease_until = now + ledger.lease_seconds
+    ledger.counters["received_again"] += 1
+    return True
+
+
+def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
+    if ledger.buckets and ref.bucket not in ledger.buckets:
+        if delivery.message is None:
+            log.error("An object is not in a bucket of this input and is not fetched. url=%s", ref.url)
+            return
+        ledger.quarantine_body(delivery, "foreign_bucket", f"{ref.url} is not in a bucket of this input")
+        return
+    message = delivery.message
+    seen = ref.event_time or (message.sent_at if message else None) or ledger.clock.now()
+    item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
+    if ref.etag:
+        item.oid = object_identity(ledger.input_name, ref)
+    join(ledger, delivery, item)
+
+
+def _admit_payload(ledger: Ledger, delivery: Delivery, payload: Payload) -> None:
+    message = delivery.message
+    seen = (message.sent_at if message else None) or ledger.clock.now()
+    url = ledger.payload_url(message) if message else "sqs://"
+    item = Item(None, payload, Route(), seen, url=url)
+    item.oid = payload_identity(ledger.input_name, payload)
+    join(ledger, delivery, item)
+
+
+def join(ledger: Ledger, delivery: Delivery, item: Item) -> None:
+    """Put an item under a delivery; work on the same object is joined, not repeated (rule 1)."""
+    known = ledger.items.get(item.key)
+    if known is None:
+        ledger.items[item.key] = known = item
+        if item.oid:
+            ledger.unclaimed.append(item)
+            ledger.tell("receiver")
+        else:
+            ledger.make_readable(item)
+    if delivery not in known.deliveries:
+        known.deliveries.append(delivery)
+    delivery.items.add(known)
+
+
+def identify(ledger: Ledger, item: Item, ref: ObjectRef) -> Optional[Item]:
+    """An item read without etag has learnt it; returns the item to go on with, None if joined."""
+    del ledger.items[item.key]
+    item.ref = replace(ref, raw_key=None)
+    item.oid = object_identity(ledger.input_name, ref)
+    known = ledger.items.get(item.key)
+    if known is None:
+        ledger.items[item.key] = item
+        item.state = "new"
+        ledger.unclaimed.append(item)
+        ledger.tell("receiver")
+        return item
+    for delivery in item.deliveries:
+        delivery.items.discard(item)
+        join(ledger, delivery, known)
+    return None
+
+
+def claimed(ledger: Ledger, item: Item, claim: Claim) -> None:
+    """The store's answer: done before, held elsewhere, or ours from an offset on."""
+    item.row = claim.row
+    if claim.verdict == "final":
+        ledger.counters["known"] += 1
+        ledger.drop_reading(item)
+        ledger.detach(item)
+    elif claim.verdict == "held":
+        ledger.drop_reading(item)
+        ledger.wait(item, ledger.clock.monotonic() + 10.0, state="held")
+    else:
+        _begin(ledger, item, claim)
+
+
+def _begin(ledger: Ledger, item: Item, claim: Claim) -> None:
+    row = claim.row
+    item.committed = row.offset
+    item.attempts, item.first_failed = row.attempts, row.first_failed
+    item.outputs = {name: Progress(row.offset) for name in ledger.outputs}
+    if item.route.drop:
+        ledger.decide(item, "filtered", item.route.reason)
+        return
+    if item.ref is not None and item.ref.size == 0:
+        item.total = 0
+        ledger.decide(item, "done", "empty")
+        return
+    for receipt in claim.receipts:
+        _resume_receipt(ledger, item, receipt)
+    wait = row.not_before - ledger.clock.now()
+    if wait > 0:
+        ledger.wait(item, ledger.clock.monotonic() + wait)
+    elif item.receipts:
+        item.state = "asking"
+    else:
+        ledger.make_readable(item)
+
+
+def _resume_receipt(ledger: Ledger, item: Item, receipt: Receipt) -> None:
+    """An earlier run sent these spans: ask about them before sending anything again."""
+    output = ledger.outputs.get(receipt.output)
+    if output is None:
+        return
+    tracked = output.receipts.get(receipt.id)
+    if tracked is None and receipt.ack_id is not None:
+        tracked = output.track(receipt, now=ledger.clock.monotonic())
+        tracked.give_up_at = ledger.clock.monotonic() + ledger.limits.ack_resume_seconds
+    for span in receipt.spans:
+        if span.oid != item.oid:
+            continue
+        if tracked is None or tracked.confirmed:
+            item.outputs[output.name].accept(span.first, span.end)
+        else:
+            item.outputs[output.name].pend(span.first, span.end)
+            item.receipts.add(tracked.id)
+    ledger.tell("acknowledger")
