@@ -11,7 +11,7 @@ help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo:  ## A local AWS, the providers' audits, the real collector: events and a summary
-	@$(ENVIRONMENT) .venv demo
+	@$(ENVIRONMENT) .venv demo >&2
 	@.venv/bin/python -m collector demo $(ARGS)
 
 test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13

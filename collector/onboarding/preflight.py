@@ -12,7 +12,12 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from collector.errors import CollectorError, Fatal, Retry
 
-__all__ = ["Check", "Finding", "preflight"]
+__all__ = ["Check", "Finding", "NotTried", "preflight"]
+
+
+class NotTried(str):
+    """An answer that says why something was not tried: neither good nor bad."""
+
 
 #: A check's code, what it tries in words, and the call that raises what it finds.
 Check = Tuple[str, str, Callable[[], object]]
@@ -46,7 +51,9 @@ def _try(code: str, tried: str, call: Callable[[], object]) -> Finding:
         answer = call()
     except CollectorError as error:
         return Finding(error.code, "failed", _owner(error), tried, error.what, error.hint)
-    return Finding(code, "ok", "", tried, answer if isinstance(answer, str) else "granted", "")
+    if isinstance(answer, NotTried):
+        return Finding(code, "skipped", "", tried, answer, "")
+    return Finding(code, "ok", "", tried, answer if isinstance(answer, str) else "answers", "")
 
 
 def _owner(error: CollectorError) -> str:

@@ -23,7 +23,7 @@ EX_CONFIG = 78
 VERBS: Dict[str, str] = {
     "demo": "Start a local AWS, play the providers, and collect from them.",
     "run": "Collect: the service, or with --once until nothing is left.",
-    "check": "Try every permission and say whose move it is.",
+    "check": "Try role, bucket, key and output, and say whose move it is.",
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
     "quarantine": "List, show, retry or drop what could not be delivered.",

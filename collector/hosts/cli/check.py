@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Any, Iterator, List
 
 import click
 
 from collector.adapters import Adapters
 from collector.config import Input
+from collector.errors import Fatal
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
-from collector.onboarding.preflight import Check, Finding, preflight
+from collector.onboarding.preflight import Check, Finding, NotTried, preflight
+from collector.ports import ObjectStore, Queue
 
 __all__ = ["command"]
 
@@ -21,7 +24,10 @@ __all__ = ["command"]
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @setting_flags
 def command(config_path: str, input_name: str, form: str, **given: Any) -> None:
-    """Ask AWS and the output for everything but a message or an event; exit 1 if something is missing."""
+    """Assume the role, ask the queue, read one object, ask the output; exit 1 if something is refused.
+
+    No message is received, no event is sent, nothing is changed.
+    """
     findings: List[Finding] = []
     for found in load_inputs(config_path, input_name, given):
         findings += preflight(list(_checks(found)))
@@ -37,11 +43,37 @@ def _checks(found: Input) -> Iterator[Check]:
     name = found.name
     yield "identity", f"{name}: who AWS says we are (sts:GetCallerIdentity)", adapters.identity
     if adapters.queue is not None:
-        yield "queue", f"{name}: the queue {adapters.queue.name}", adapters.queue.check
+        yield "queue", f"{name}: the queue {adapters.queue.name}", partial(_ask_queue, adapters.queue)
     if adapters.objects is not None:
-        yield "bucket", f"{name}: the bucket {', '.join(found.settings.bucket)}", adapters.objects.check
+        for bucket in found.settings.bucket:
+            one = partial(_read_one, adapters.objects, bucket, found.settings.prefix)
+            yield "object", f"{name}: an object of {bucket} (s3:ListBucket, s3:GetObject, kms:Decrypt)", one
     for sink in adapters.sinks:
         yield sink.name, f"{name}: the output {sink.name}", sink.check
+
+
+def _ask_queue(queue: Queue) -> str:
+    queue.check()
+    return NotTried("no refusal; whether messages may be received and deleted shows only when it runs")
+
+
+def _read_one(objects: ObjectStore, bucket: str, prefix: str) -> str:
+    """Read the beginning of the first object that listing shows."""
+    try:
+        listed = objects.list(bucket, prefix=prefix).refs
+    except Fatal as error:
+        if error.code != "list_denied":
+            raise
+        return NotTried("listing is denied: what the queue forgets is not found, and no object was read")
+    wanted = next((ref for ref in listed if ref.size), None)
+    if wanted is None:
+        return NotTried("there is no object to read")
+    opened = objects.open(wanted)
+    try:
+        opened.read()
+    finally:
+        opened.close()
+    return f"read {wanted.url}"
 
 
 def _print(findings: List[Finding]) -> None:

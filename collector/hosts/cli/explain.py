@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 
 @click.command("explain")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
 @click.option("--bodies", is_flag=True, help="As for a provider whose messages are the audits themselves.")
 def command(file: TextIO, bodies: bool) -> None:
     """Say how the message body in FILE (- for stdin) is understood. Exits 1 if it would be quarantined."""

@@ -8,8 +8,6 @@ import time
 from typing import Any, Dict, Iterator, List, Tuple
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from collector.config import Input
 from collector.errors import Poison
@@ -29,16 +27,14 @@ def command() -> None:
 @configured
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_entries(config_path: str, input_name: str, form: str) -> None:
-    """List every entry, oldest first."""
+    """List every entry, oldest first: input, id, kind, reason, since, where."""
     entries = list(_entries(load_inputs(config_path, input_name, {})))
     if form == "json":
         for found, entry in entries:
             print(json.dumps(_described(found, entry)))
         return
-    table = Table("input", "id", "kind", "reason", "since", "where")
     for found, entry in entries:
-        table.add_row(found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), entry.url)
-    Console(soft_wrap=True).print(table)
+        print(found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), entry.url, sep="\t")
 
 
 @command.command("show")
@@ -87,8 +83,10 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
             ]  # fmt: skip
         wanted += len(entries)
         delivered += len(deliver_again(found, entries)) if entries else 0
-    print(f"delivered {delivered} of {wanted or len(entry_ids)}", file=sys.stderr)
-    sys.exit(0 if delivered == (wanted or len(entry_ids)) else 1)
+    if entry_ids and not wanted:
+        raise _unknown(entry_ids[0])
+    print(f"delivered {delivered} of {wanted}", file=sys.stderr)
+    sys.exit(0 if delivered == wanted else 1)
 
 
 def _entries(inputs: List[Input]) -> Iterator[Tuple[Input, Quarantined]]:

@@ -38,7 +38,7 @@ def command(config_path: str, input_name: str) -> None:
 def _row(found: Input) -> List[Any]:
     with opened(found) as store:
         if store is None:
-            return [found.name, *("-" for _ in _STATES), "never started"]
+            return [f"{found.name} (never started)", *("-" for _ in _STATES), "-"]
         counts = store.counts()
         entries = sum(1 for _ in store.quarantine())
         return [found.name, *(counts.get(state, 0) for state in _STATES), entries]
