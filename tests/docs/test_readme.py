@@ -21,8 +21,9 @@ def _block(mark):
 
 
 def _masked(text):
-    """Without what differs from run to run: seconds, and spaces at line ends."""
+    """Without what differs from run to run: seconds, calls (deletes share one as it comes), and spaces."""
     lines = (re.sub(r"\b\d+\.\d\b", "S", line.rstrip()) for line in text.splitlines())
+    lines = (re.sub(r"(?<= )\d+$", "N", line) for line in lines)
     return [re.sub(r" +", " ", line) for line in lines if line.strip()]
 
 
