@@ -99,9 +99,3 @@ class Progress:
         """What was pending in [first, end) has to be sent again; what was accepted stays so."""
         for low, high in self._accepted.gaps(first, end):
             self._taken.discard(low, high)
-
-    def forget_pending(self) -> None:
-        """Nothing is queued or in flight any more."""
-        self._taken = Ranges()
-        for low, high in self._accepted:
-            self._taken.add(low, high)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple, Union
 
 from collector.engine import admission
-from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal
@@ -194,8 +193,3 @@ class Reconciler:
             return
         self._failures += 1
         self._pause_until = ledger.clock.monotonic() + ledger.backoff(self._failures, longest=600.0)
-
-
-def is_waiting(item: Item) -> bool:
-    """An item that backs off or is held elsewhere: in hand, but nothing is being done for it now."""
-    return item.state in ("waiting", "held")

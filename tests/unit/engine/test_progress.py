@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from collector.engine.progress import Progress, Ranges
 
 ENDS = st.tuples(st.integers(0, 30), st.integers(0, 30)).map(sorted).map(tuple)
-STEPS = st.lists(
-    st.tuples(st.sampled_from(["pend", "accept", "give_up", "forget_pending"]), ENDS), max_size=25
-)
+STEPS = st.lists(st.tuples(st.sampled_from(["pend", "accept", "give_up"]), ENDS), max_size=25)
 
 
 @given(st.lists(st.tuples(st.booleans(), ENDS), max_size=25), ENDS)
@@ -34,10 +32,6 @@ def test_only_the_contiguous_accepted_prefix_counts_and_nothing_is_sent_twice(of
     accepted, pending = set(range(offset)), set()
     for step, (first, end) in steps:
         span = set(range(first, end))
-        if step == "forget_pending":
-            progress.forget_pending()
-            pending = set()
-            continue
         getattr(progress, step)(first, end)
         if step == "pend":
             pending |= span - accepted
