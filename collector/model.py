@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 __all__ = [
-    "Batch", "Block", "Event", "Format", "Message", "Notification", "ObjectRef", "Origin",
+    "Batch", "Block", "CONTAINERS", "Event", "Format", "Message", "Notification", "ObjectRef", "Origin",
     "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
     "object_identity", "payload_identity",
 ]  # fmt: skip
@@ -96,11 +96,15 @@ class Notification:
     noop: str = ""
 
 
+#: How a text may be said to be cut into events: what `decoder=` in a route and Format.container take.
+CONTAINERS = ("auto", "json", "lines")
+
+
 @dataclass(frozen=True)
 class Format:
     """How an input's objects are to be read; the defaults sniff everything.
 
-    `container`: "auto", "json" or "lines". `time_fields` are looked for in this order in each event.
+    `container` is one of CONTAINERS. `time_fields` are looked for in this order in each event.
     `zone_minutes` is the offset of times that name no zone.
     """
 

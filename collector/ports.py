@@ -74,6 +74,8 @@ class OpenObject(Protocol):
     ref: ObjectRef
     #: Epoch seconds.
     last_modified: float
+    #: The object's user metadata, names in lower case without "x-amz-meta-".
+    metadata: Mapping[str, str]
 
     def read(self) -> bytes:
         """The next stored bytes; b"" once Content-Length bytes have come. Fewer is Retry "truncated"."""

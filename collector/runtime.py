@@ -11,10 +11,24 @@ import random
 import sys
 import threading
 import time
-from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from collector.adapters import Adapters, SystemClock
 from collector.config.inputs import Input
+from collector.config.routes import Route
 from collector.config.values import start_time
 from collector.decode import decode
 from collector.engine import admission
@@ -23,7 +37,7 @@ from collector.engine.ledger import Limits
 from collector.engine.reader import Labels
 from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
-from collector.model import Message, Notification, ObjectRef
+from collector.model import Block, Message, Notification, ObjectRef
 from collector.notifications import parse
 from collector.schedule import Timetable
 
@@ -319,14 +333,12 @@ class Runner:
 
 def _plan(configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None]) -> Plan:
     """The pure half of an input: how to read, cut, route and bound; and whose messages are opened."""
-    settings, form = configured.settings, configured.format
-    provider = configured.provider
+    settings, provider = configured.settings, configured.provider
     queue_name = configured.queue.name if configured.queue else ""
     bodies = configured.bodies
 
-    def decode_now(chunks: Any) -> Any:
-        blocks: Any = decode(chunks, format=form, now=SystemClock().now())
-        return blocks
+    def decode_now(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
+        return decode(chunks, format=configured.format_of(route), now=SystemClock().now())
 
     def payload_url(message: Message) -> str:
         return f"sqs://{queue_name}/{message.message_id}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, Callable, Dict, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set
 
 from collector.aws.errors import Call, translated
 from collector.errors import CollectorError, Fatal, Poison, Retry
@@ -182,6 +182,9 @@ class _OpenS3Object:
     def __init__(self, store: S3Store, ref: ObjectRef, answer: Dict[str, Any]) -> None:
         self.ref = ref
         self.last_modified: float = answer["LastModified"].timestamp()
+        self.metadata: Mapping[str, str] = {
+            name.lower(): value for name, value in answer.get("Metadata", {}).items()
+        }
         self._store = store
         self._body = answer["Body"]
         self._length = ref.size

@@ -8,11 +8,13 @@ from typing import Mapping, Optional, Tuple
 
 from collector.config.addresses import QueueAddress
 from collector.config.providers import PROVIDERS, Provider
-from collector.config.routes import Route, route_for
+from collector.config.routes import Route, parse_rules, route_for
 from collector.config.settings import Settings
 from collector.model import Format
 
 __all__ = ["Input"]
+
+_PRESETS = {provider.name: parse_rules(provider.routes) for provider in PROVIDERS.values()}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,13 @@ class Input:
 
     @property
     def format(self) -> Format:
-        """How this input's objects and payloads are to be read."""
+        """How this input's payloads are to be read, and its objects where no route says otherwise."""
         return dataclasses.replace(self.provider.format, max_event_bytes=self.settings.max_event_bytes)
+
+    def format_of(self, route: Route) -> Format:
+        """How the object that took this route is to be read."""
+        form = self.format
+        return dataclasses.replace(form, container=route.decoder) if route.decoder else form
 
     @property
     def bodies(self) -> bool:
@@ -47,4 +54,5 @@ class Input:
 
     def route(self, key: str) -> Route:
         """What becomes of the object `key`."""
-        return route_for(self.settings, key, markers=self.provider.all_markers)
+        provider = self.provider
+        return route_for(self.settings, key, markers=provider.all_markers, presets=_PRESETS[provider.name])

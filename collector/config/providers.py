@@ -29,9 +29,10 @@ class Provider:
 
     `settings` are preset values as a conf file would hold them. `bodies` says that a message's body is
     itself an audit, so that an unknown JSON body is delivered rather than quarantined. `markers` are
-    files to filter, beside COMMON_MARKERS. `queue_host` finds, as its first group in the queue's name,
-    the host that the audits are about. `hands_over` are the settings that the provider tells the
-    customer. `note` is one sentence for the documents.
+    files to filter, beside COMMON_MARKERS. `routes` are rules as in the setting, tried after the
+    operator's. `queue_host` finds, as its first group in the queue's name, the host that the audits are
+    about. `hands_over` are the settings that the provider tells the customer. `note` is one sentence for
+    the documents.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Provider:
     format: Format = field(default_factory=Format)
     bodies: bool = False
     markers: Tuple[str, ...] = ()
+    routes: str = ""
     queue_host: str = ""
     hands_over: Tuple[str, ...] = ("role_arn", "bucket", "queue_url", "kms_key_arn")
     note: str = ""

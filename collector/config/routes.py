@@ -2,7 +2,7 @@
 
     include = AWSLogs/*
     exclude = *.tmp, *.manifest
-    routes  = */CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop
+    routes  = */CloudTrail/* sourcetype=aws:cloudtrail index=aws; *.log decoder=lines; *-Digest/* drop
 
 Globs match the whole key, upper and lower case apart, and `*` crosses slashes. The first rule that
 matches wins; what no rule matches has the input's own sourcetype and index. A dropped object is
@@ -16,21 +16,27 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Sequence, Tuple
 
 from collector.config.table import Invalid
+from collector.model import CONTAINERS
 
 if TYPE_CHECKING:
     from collector.config.settings import Settings
 
 __all__ = ["Route", "Rule", "is_marker", "parse_rules", "route_for"]
 
-_FORM = "GLOB sourcetype=NAME index=NAME; GLOB drop"
+_GIVES = ("sourcetype", "index", "decoder")
+_FORM = "GLOB sourcetype=NAME index=NAME decoder=NAME; GLOB drop"
 
 
 @dataclass(frozen=True)
 class Route:
-    """The sourcetype and index of one object's events ("" leaves it to the output), or why it is dropped."""
+    """What one object's events get, or why it is dropped.
+
+    An empty `sourcetype` or `index` leaves it to the output, an empty `decoder` to the provider's preset.
+    """
 
     sourcetype: str = ""
     index: str = ""
+    decoder: str = ""
     drop: bool = False
     reason: str = ""
 
@@ -42,18 +48,26 @@ class Rule:
     glob: str
     sourcetype: str = ""
     index: str = ""
+    decoder: str = ""
     drop: bool = False
 
     def __str__(self) -> str:
         words = [self.glob]
         words += [f"sourcetype={self.sourcetype}"] if self.sourcetype else []
         words += [f"index={self.index}"] if self.index else []
+        words += [f"decoder={self.decoder}"] if self.decoder else []
         words += ["drop"] if self.drop else []
         return " ".join(words)
 
 
-def route_for(settings: Settings, key: str, *, markers: Iterable[str] = ()) -> Route:
-    """What becomes of the object `key`; `markers` are patterns of files that are no audits."""
+def route_for(
+    settings: Settings, key: str, *, markers: Iterable[str] = (), presets: Sequence[Rule] = ()
+) -> Route:
+    """What becomes of the object `key`.
+
+    `markers` are patterns of files that are no audits; `presets` are the provider's own rules, which come
+    after the operator's.
+    """
     if not key.startswith(settings.prefix):
         return Route(drop=True, reason="outside prefix")
     if settings.include and not _matches_any(key, settings.include):
@@ -62,7 +76,7 @@ def route_for(settings: Settings, key: str, *, markers: Iterable[str] = ()) -> R
         return Route(drop=True, reason="excluded")
     if is_marker(key, markers):
         return Route(drop=True, reason="marker")
-    for rule in settings.routes:
+    for rule in (*settings.routes, *presets):
         if fnmatchcase(key, rule.glob):
             return _follow(rule, settings)
     return Route(settings.sourcetype, settings.index)
@@ -83,21 +97,26 @@ def _rule(words: Sequence[str]) -> Rule:
     glob, actions = words[0], words[1:]
     given = dict(word.partition("=")[::2] for word in actions if "=" in word)
     strange = [word for word in actions if "=" not in word and word != "drop"]
-    strange += [name for name, value in given.items() if name not in ("sourcetype", "index") or not value]
+    strange += [name for name, value in given.items() if name not in _GIVES or not value]
     if strange:
         raise Invalid(f"the rule for {glob} holds {strange[0]!r}", _FORM)
     if not actions:
         raise Invalid(f"the rule for {glob} says nothing to do", _FORM)
+    decoder = given.get("decoder", "")
+    if decoder and decoder not in CONTAINERS:
+        raise Invalid(f"the rule for {glob} names the decoder {decoder!r}", " ".join(CONTAINERS))
     if "drop" in actions and given:
         raise Invalid(f"the rule for {glob} both drops and routes", _FORM)
     index = given.get("index", "")
-    return Rule(glob, given.get("sourcetype", ""), "" if index == "default" else index, "drop" in actions)
+    return Rule(
+        glob, given.get("sourcetype", ""), "" if index == "default" else index, decoder, "drop" in actions
+    )
 
 
 def _follow(rule: Rule, settings: Settings) -> Route:
     if rule.drop:
         return Route(drop=True, reason=f"route {rule.glob}")
-    return Route(rule.sourcetype or settings.sourcetype, rule.index or settings.index)
+    return Route(rule.sourcetype or settings.sourcetype, rule.index or settings.index, rule.decoder)
 
 
 def _matches_any(key: str, globs: Iterable[str]) -> bool:

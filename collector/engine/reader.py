@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Tuple, Union
 
+from collector.config.routes import Route
 from collector.engine import admission
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
@@ -25,7 +26,7 @@ __all__ = ["Reader"]
 
 log = logging.getLogger("collector.engine")
 
-Decode = Callable[[Iterable[bytes]], Iterator[Block]]
+Decode = Callable[[Iterable[bytes], Route], Iterator[Block]]
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,17 @@ class Reader:
     def _open(self, item: Item) -> Reading:
         if item.payload is not None:
             origin = self._origin(item, item.object_time)
-            return Reading(None, cut(self._payload_blocks(item.payload), origin))
+            return Reading(None, cut(self._payload_blocks(item.payload, item.route), origin))
         assert item.ref is not None
         assert self._objects is not None
         opened = self._objects.open(item.ref)
-        blocks = self._decode(_chunks(opened))
+        blocks = self._decode(_chunks(opened), item.route)
         return Reading(opened, _Slices(self, item, opened, blocks))
 
-    def _payload_blocks(self, payload: Payload) -> Iterator[Block]:
+    def _payload_blocks(self, payload: Payload, route: Route) -> Iterator[Block]:
         if payload.whole:
             return iter([Block(0, [payload.body], [payload.time], _is_json(payload.body))])
-        return self._decode([payload.body])
+        return self._decode([payload.body], route)
 
     def _origin(self, item: Item, fallback: float) -> Origin:
         labels, route = self._labels, item.route

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Sequence, TextIO
 
 from collector.adapters import Adapters
 from collector.config.inputs import Input
+from collector.config.routes import Route
 from collector.config.settings import Settings
 from collector.decode import decode
 from collector.errors import CollectorError
@@ -66,8 +67,8 @@ def _view(configured: Input) -> View:
     settings, form = configured.settings, configured.format
     queue_name = configured.queue.name if configured.queue else ""
 
-    def decode_now(chunks: Iterable[bytes]) -> Iterator[Block]:
-        return decode(chunks, format=form, now=time.time())
+    def decode_now(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
+        return decode(chunks, format=configured.format_of(route), now=time.time())
 
     def payload_url(message: Message) -> str:
         return f"sqs://{queue_name}/{message.message_id}"

@@ -45,7 +45,7 @@ class View:
 
     name: str
     parse: Callable[[str], Notification]
-    decode: Callable[[Iterable[bytes]], Iterator[Block]]
+    decode: Callable[[Iterable[bytes], Route], Iterator[Block]]
     route: Callable[[str], Route]
     payload_url: Callable[[Message], str]
     format: Format = field(default_factory=Format)
@@ -98,10 +98,11 @@ def of_object(view: View, objects: ObjectStore, ref: ObjectRef, *, now: float) -
         return Sample(ref.url, failure=error)
     try:
         oid = object_identity(view.name, opened.ref)
-        origin = view.origin(oid, url=ref.url, route=view.route(ref.key), fallback=opened.last_modified)
+        route = view.route(ref.key)
+        origin = view.origin(oid, url=ref.url, route=route, fallback=opened.last_modified)
         chunks = _Chunks(opened)
         return _decoded(
-            view, view.decode(chunks), origin=origin, now=now, url=ref.url, head=chunks,
+            view, view.decode(chunks, route), origin=origin, now=now, url=ref.url, head=chunks,
             size=opened.ref.size or 0, object_time=opened.last_modified,
         )  # fmt: skip
     finally:
@@ -116,7 +117,7 @@ def of_payload(view: View, message: Message, payload: Payload, *, now: float) ->
     if payload.whole:
         blocks = iter([Block(0, [payload.body], [payload.time], False)])
     else:
-        blocks = view.decode([payload.body])
+        blocks = view.decode([payload.body], Route())
     head = _Chunks(None, first=payload.body)
     return _decoded(
         view, blocks, origin=origin, now=now, url=url, head=head, size=len(payload.body), object_time=sent

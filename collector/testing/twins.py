@@ -181,6 +181,7 @@ class _Stored:
     etag: str
     version_id: Optional[str]
     last_modified: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class MemoryBucket:
@@ -207,14 +208,16 @@ class MemoryBucket:
         self._refusals: Dict[Tuple[str, str], CollectorError] = {}
         self._lock = threading.Lock()
 
-    def put(self, key: str, body: bytes, *, bucket: str = "") -> ObjectRef:
+    def put(
+        self, key: str, body: bytes, *, bucket: str = "", metadata: Optional[Mapping[str, str]] = None
+    ) -> ObjectRef:
         """Store an object over what the key held; returns what a notification would say of it."""
         bucket = bucket or self.names[0]
         with self._lock:
             versions = self._stored.setdefault((bucket, key), [])
             version_id = f"v{len(versions) + 1}" if self._versioned else None
             etag = hashlib.md5(body).hexdigest()
-            stored = _Stored(body, etag, version_id, self._clock.now())
+            stored = _Stored(body, etag, version_id, self._clock.now(), metadata or {})
             if not self._versioned:
                 versions.clear()
             versions.append(stored)
@@ -298,6 +301,7 @@ class _OpenMemory:
     def __init__(self, ref: ObjectRef, stored: _Stored, *, read_bytes: int) -> None:
         self.ref = ref
         self.last_modified = stored.last_modified
+        self.metadata = stored.metadata
         self._body = stored.body
         self._at = 0
         self._read_bytes = read_bytes

@@ -86,6 +86,7 @@ class SimObject:
         self.world = world
         self.ref = ref
         self.last_modified = modified
+        self.metadata = {}
         self._data = data
 
     def read(self):
@@ -279,7 +280,7 @@ def parse(body):
     return Notification("s3", refs=tuple(ObjectRef(BUCKET, key, etag=etag) for key, etag in named))
 
 
-def decode(chunks):
+def decode(chunks, route):
     """Lines, a few at a time: the engine does not care what a format is."""
     rest, first = b"", 0
     for chunk in chunks:

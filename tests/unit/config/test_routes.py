@@ -82,3 +82,16 @@ def test_an_index_called_default_is_no_index() -> None:
 def test_a_rule_that_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(Invalid, match="the rule for"):
         parse_rules(text)
+
+
+def test_a_rule_may_name_how_its_objects_are_read_and_no_decoder_that_there_is_not() -> None:
+    (rule,) = parse_rules("*.log decoder=lines sourcetype=x")
+    assert route_for(Settings(routes=(rule,)), "a.log").decoder == "lines"
+    with pytest.raises(Invalid, match="decoder"):
+        parse_rules("*.log decoder=magic")
+
+
+def test_a_presets_rules_come_after_the_operators() -> None:
+    mine, theirs = parse_rules("a/* sourcetype=mine"), parse_rules("* sourcetype=theirs")
+    assert route_for(Settings(routes=mine), "a/b", presets=theirs).sourcetype == "mine"
+    assert route_for(Settings(routes=mine), "b", presets=theirs).sourcetype == "theirs"

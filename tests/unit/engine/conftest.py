@@ -42,7 +42,7 @@ def parse(body: str) -> Notification:
     return Notification("test", refs, payloads, "" if refs or payloads else "a test event")
 
 
-def decode(chunks: Iterable[bytes]) -> Iterator[Block]:
+def decode(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
     """One event a line; a line that says so is damage."""
     rest, first = b"", 0
     for chunk in chunks:

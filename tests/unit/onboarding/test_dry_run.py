@@ -31,7 +31,7 @@ def _view(clock: ManualClock, **more: Any) -> View:
     return View(
         name="thrive",
         parse=lambda body: parse(body, bodies_are_audits=True),
-        decode=lambda chunks: decode(chunks, format=form, now=clock.now()),
+        decode=lambda chunks, route: decode(chunks, format=form, now=clock.now()),
         route=settings.pop("route", lambda key: Route()),
         payload_url=lambda message: f"sqs://queue/{message.message_id}",
         **settings,
