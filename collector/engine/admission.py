@@ -101,7 +101,7 @@ def _admit_payload(ledger: Ledger, delivery: Delivery, payload: Payload) -> None
     message = delivery.message
     seen = (message.sent_at if message else None) or ledger.clock.now()
     url = ledger.payload_url(message) if message else "sqs://"
-    item = Item(None, payload, Route(), seen, url=url)
+    item = Item(None, payload, Route(), seen, url=payload.origin or url)
     item.oid = payload_identity(ledger.input_name, payload)
     join(ledger, delivery, item)
 

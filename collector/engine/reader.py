@@ -20,6 +20,7 @@ from collector.engine.slicer import cut
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Poison
 from collector.model import SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
+from collector.notifications import host_of
 from collector.ports import ObjectStore, OpenObject
 
 __all__ = ["Reader"]
@@ -130,13 +131,14 @@ class Reader:
 
     def _origin(self, item: Item, fallback: float) -> Origin:
         labels, route = self._labels, item.route
+        named = host_of(item.payload.origin) if item.payload else ""
         return Origin(
             oid=item.oid,
             source=labels.source or item.url,
             fallback_time=f"{fallback:.3f}",
             sourcetype=route.sourcetype or labels.sourcetype,
             index=route.index or labels.index,
-            host=labels.host,
+            host=labels.host or named,
         )
 
     # -- record ---------------------------------------------------------------------------------

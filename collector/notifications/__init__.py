@@ -31,6 +31,7 @@ from collector.notifications.objects import (
 from collector.notifications.payloads import (
     audits,
     cloudtrail_events,
+    host_of,
     json_list,
     log_event,
     logs_subscription,
@@ -45,7 +46,7 @@ from collector.notifications.transports import (
     wrapped_records,
 )
 
-__all__ = ["parse"]
+__all__ = ["host_of", "parse"]
 
 #: The order decides where shapes overlap: `Records` may be S3's, Lambda's or CloudTrail's own, and a
 #: log subscription is an object with a `messageType`, like AWS Config's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, List, Mapping, Optional, Sequence
 
 from collector.errors import Poison
@@ -80,6 +81,19 @@ def _log_payload(event: Mapping[str, Any], origin: str) -> Payload:
     text = utf8(event["message"])
     time = f"{seconds}.{milliseconds:03d}" if seconds > 0 else None
     return Payload(event["id"] or digest(text), text, whole=True, time=time, origin=origin)
+
+
+_RDS_LOG_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/:]+)/")
+
+
+def host_of(origin: str) -> str:
+    """The database that a Payload's `origin` is a log of, or "".
+
+    An RDS instance logs to /aws/rds/instance/NAME/postgresql, all of an Aurora cluster to
+    /aws/rds/cluster/NAME/postgresql, where the stream tells its instances apart.
+    """
+    found = _RDS_LOG_GROUP.match(origin)
+    return found.group(1) if found else ""
 
 
 def json_list(body: Body) -> Optional[Notification]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence
 
 from collector.config.routes import Route
@@ -29,6 +29,7 @@ from collector.model import (
     object_identity,
     payload_identity,
 )
+from collector.notifications import host_of
 from collector.ports import ObjectStore, OpenObject
 
 __all__ = ["SHOWN_EVENTS", "Sample", "View", "of_object", "of_payload"]
@@ -111,8 +112,9 @@ def of_object(view: View, objects: ObjectStore, ref: ObjectRef, *, now: float) -
 
 def of_payload(view: View, message: Message, payload: Payload, *, now: float) -> Sample:
     """An audit that came in a message."""
-    url, sent = view.payload_url(message), message.sent_at or now
+    url, sent = payload.origin or view.payload_url(message), message.sent_at or now
     origin = view.origin(payload_identity(view.name, payload), url=url, route=Route(), fallback=sent)
+    origin = replace(origin, host=origin.host or host_of(payload.origin))
     blocks: Iterator[Block]
     if payload.whole:
         blocks = iter([Block(0, [payload.body], [payload.time], False)])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import Poison
-from collector.notifications import parse
+from collector.notifications import host_of, parse
 
 KEYS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=40)
 VALUES = st.recursive(
@@ -131,3 +131,18 @@ def test_every_poison_says_the_next_step() -> None:
         with pytest.raises(Poison) as caught:
             parse(body)
         assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("/aws/rds/instance/orders/postgresql:orders.0", "orders"),
+        ("/aws/rds/cluster/orders/postgresql:orders-instance-1.0", "orders"),
+        ("/aws/rds/instance/orders/upgrade:x", "orders"),
+        ("/aws/lambda/rds/instance/orders/:x", ""),
+        ("sqs://queue/id", ""),
+        ("", ""),
+    ],
+)
+def test_a_log_group_of_rds_or_aurora_names_its_database(origin: str, host: str) -> None:
+    assert host_of(origin) == host

@@ -30,7 +30,10 @@ INPUT = "thrive"
 
 
 def parse(body: str) -> Notification:
-    """The bodies of these tests: {"refs": [[key, etag or null]]}, {"audits": [[id, text]]} or {}."""
+    """The bodies of these tests: {"refs": [[key, etag or null]]}, {"audits": [[id, text]]} or {}.
+
+    An audit may name its origin, third.
+    """
     try:
         content = json.loads(body)
     except ValueError as error:
@@ -38,7 +41,10 @@ def parse(body: str) -> Notification:
     if "trip" in content:
         raise KeyError("a bug in the recognisers")
     refs = tuple(ObjectRef(content.get("bucket", BUCKET), *named) for named in content.get("refs", ()))
-    payloads = tuple(Payload(id_, text.encode()) for id_, text in content.get("audits", ()))
+    payloads = tuple(
+        Payload(id_, text.encode(), origin="".join(origin))
+        for id_, text, *origin in content.get("audits", ())
+    )
     return Notification("test", refs, payloads, "" if refs or payloads else "a test event")
 
 

@@ -416,6 +416,15 @@ def test_payloads_are_delivered_once_under_the_producers_own_id(bench):
     assert len(bench.delivered()) == 3
 
 
+def test_a_payload_that_tells_its_log_is_labelled_with_it_and_the_host_of_its_database(bench):
+    stream = "/aws/rds/cluster/orders/postgresql:orders-2.0"
+    bench.queue.send(json.dumps({"audits": [["id-1", "one", stream]]}))
+    sent = bench.queue.send(json.dumps({"audits": [["id-2", "two"]]}))
+    bench.run(3)
+    labels = {event.body: (origin.source, origin.host) for origin, event in bench.sink.delivered}
+    assert labels == {b"one": (stream, "orders"), b"two": (f"sqs://{sent}", "")}
+
+
 def test_a_row_is_written_in_the_order_accepted_then_final(bench):
     bench.publish("a", *_lines(1500))
     bench.run(3)

@@ -165,6 +165,17 @@ def test_messages_are_back_before_any_object_is_opened_and_each_came_once(clock:
     assert [message.receives for message in report.messages] == [1] * 12
 
 
+def test_a_log_event_is_shown_with_the_source_and_host_the_engine_gives_it(clock: ManualClock) -> None:
+    log = {"logGroup": "/aws/rds/instance/orders/postgresql", "logStream": "orders.0"}
+    queue = MemoryQueue(clock)
+    queue.send(json.dumps({"id": "1", "timestamp": 1795236935412, "message": "a line", **log}))
+    report = look(_view(clock, buckets=()), objects=None, queue=queue, now=clock.now(), sample=1)
+    (sample,) = report.samples
+    assert sample.shown is not None
+    assert sample.shown.origin.source == "/aws/rds/instance/orders/postgresql:orders.0"
+    assert sample.shown.origin.host == "orders"
+
+
 def test_a_message_that_cannot_be_given_back_is_named(clock: ManualClock) -> None:
     class Stuck(MemoryQueue):
         def change_visibility(
