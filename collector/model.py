@@ -2,7 +2,7 @@
 
 A Message becomes a Notification, which names ObjectRefs or carries Payloads. An object is decoded into
 Blocks, cut into Slices, joined into Batches; an output answers a Batch with a Receipt. This module
-knows nobody.
+knows nobody but the errors.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from typing import Iterator, Mapping, Optional, Sequence, Tuple, Union
+
+from collector.errors import Poison
 
 __all__ = [
     "Batch", "Block", "CONTAINERS", "Event", "Format", "Message", "Notification", "ObjectRef", "Origin",
@@ -46,7 +48,8 @@ class ObjectRef:
 
     `etag` has no quotes. `event_time` is epoch seconds of the notification, or of LastModified in a
     listing. `raw_key` is the key as it stood in the notification, where it differs from the decoded
-    one: some producers do not encode, so after a 404 it is tried once.
+    one: some producers do not encode, so after a 404 it is tried once. `restored` says that it came back
+    from an archive: only who has it in quarantine for that wants it.
     """
 
     bucket: str
@@ -58,6 +61,7 @@ class ObjectRef:
     region: Optional[str] = None
     event_time: Optional[float] = None
     raw_key: Optional[str] = None
+    restored: bool = False
 
     @property
     def url(self) -> str:
@@ -87,13 +91,15 @@ class Notification:
 
     `shape` is the path of recognisers that read it ("sns > s3"). `noop` is the reason why nothing is
     to be done (a test event, a deletion), for the log and the counters; then there are neither refs
-    nor payloads.
+    nor payloads. `problems` are parts that could not be read, each for its own reason: the body goes to
+    quarantine for them, and the other parts to their work.
     """
 
     shape: str
     refs: Tuple[ObjectRef, ...] = ()
     payloads: Tuple[Payload, ...] = ()
     noop: str = ""
+    problems: Tuple[Poison, ...] = ()
 
 
 #: How a text may be said to be cut into events: what `decoder=` in a route and Format.container take.

@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 import time
+from functools import partial
 from typing import (
     Any,
     BinaryIO,
@@ -39,6 +40,8 @@ from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
 from collector.model import Block, Message, Notification, ObjectRef
 from collector.notifications import parse
+from collector.notifications.body import Fetch
+from collector.notifications.pointers import follow
 from collector.schedule import Timetable
 
 __all__ = ["Runner", "run"]
@@ -146,7 +149,7 @@ class Runner:
         settings = configured.settings
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
-            _plan(configured, once=once, verify=adapters.verify),
+            _plan(configured, once=once, verify=adapters.verify, fetch=follow(adapters.objects)),
             queue=adapters.queue, objects=adapters.objects,
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
@@ -331,7 +334,9 @@ class Runner:
             condition.notify_all()
 
 
-def _plan(configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None]) -> Plan:
+def _plan(
+    configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None], fetch: Fetch
+) -> Plan:
     """The pure half of an input: how to read, cut, route and bound; and whose messages are opened."""
     settings, provider = configured.settings, configured.provider
     queue_name = configured.queue.name if configured.queue else ""
@@ -345,8 +350,8 @@ def _plan(configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]]
 
     return Plan(
         configured.name,
-        parse=lambda body: parse(body, bodies_are_audits=bodies),
-        parse_received=lambda body: parse(body, bodies_are_audits=bodies, verify=verify),
+        parse=partial(parse, bodies_are_audits=bodies, fetch=fetch),
+        parse_received=partial(parse, bodies_are_audits=bodies, fetch=fetch, verify=verify),
         decode=decode_now,
         labels=Labels(
             sourcetype=settings.sourcetype, index=settings.index,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Optional
+from typing import Optional, Sequence
 
 from collector.config.routes import Route
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
+from collector.errors import Poison
 from collector.model import (
     Message,
     Notification,
@@ -40,10 +41,13 @@ def admit(
         delivery = _begin_delivery(ledger, origin, message)
     if delivery is None:
         return None
+    foreign = [ref for ref in notification.refs if _is_foreign(ledger, ref)]
     for ref in notification.refs:
-        _admit_object(ledger, delivery, ref)
+        if ref not in foreign:
+            _admit_object(ledger, delivery, ref)
     for payload in notification.payloads:
         _admit_payload(ledger, delivery, payload)
+    _set_aside(ledger, delivery, [*map(_foreign, foreign), *notification.problems])
     if notification.noop:
         ledger.counters["noop"] += 1
     ledger.settle_if_over(delivery)
@@ -82,13 +86,26 @@ def _is_in_hand(ledger: Ledger, message: Message) -> bool:
     return True
 
 
-def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
-    if ledger.buckets and ref.bucket not in ledger.buckets:
-        if delivery.message is None:
-            log.error("An object is not in a bucket of this input and is not fetched. url=%s", ref.url)
-            return
-        ledger.quarantine_body(delivery, "foreign_bucket", f"{ref.url} is not in a bucket of this input")
+def _is_foreign(ledger: Ledger, ref: ObjectRef) -> bool:
+    return bool(ledger.buckets) and ref.bucket not in ledger.buckets
+
+
+def _foreign(ref: ObjectRef) -> Poison:
+    return Poison(f"{ref.url} is not in a bucket of this input and is not fetched", code="foreign_bucket")
+
+
+def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -> None:
+    """One copy of the body for all parts of it that cannot be worked on; the others are."""
+    if not problems:
         return
+    what = problems[0].what + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+    if delivery.message is not None:
+        ledger.quarantine_body(delivery, problems[0].code, f"a part of the body: {what}")
+    else:
+        log.error("What was asked for is left alone: %s. reason=%s", what, problems[0].code)
+
+
+def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
     message = delivery.message
     seen = ref.event_time or (message.sent_at if message else None) or ledger.clock.now()
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)

@@ -6,6 +6,7 @@ generator under a virtual clock.
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
@@ -23,11 +24,13 @@ from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
 from collector.engine.unproven import SOON_SECONDS
-from collector.errors import Poison
+from collector.errors import Poison, Retry
 from collector.model import Message, Notification
 from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
 
 __all__ = ["Engine", "Plan"]
+
+log = logging.getLogger("collector.engine")
 
 #: The grace of a new object: its message may still be on its way.
 LISTING_GRACE_SECONDS = 1800.0
@@ -43,13 +46,14 @@ def _by_id(message: Message) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one input does with what it finds; everything but `parse_received` is pure."""
+    """What one input does with what it finds; everything but `parse` and `parse_received` is pure."""
 
     input_name: str
+    #: What a body means. A body that its sender put into a bucket is fetched: Retry if it cannot be now.
     parse: Parse
     decode: Decode
     #: What a message that has just been received means: as `parse`, and whether its sender is who it
-    #: says. Only this may make network calls, and raise Retry: not known yet.
+    #: says. Retry: not known yet.
     parse_received: Optional[Parse] = None
     labels: Labels = field(default_factory=Labels)
     route: Callable[[str], Route] = _everywhere
@@ -110,8 +114,11 @@ class Engine:
         for message in spooled:
             try:
                 notification = self.plan.parse(message.body)
-            except Poison:
-                notification = Notification("unreadable", noop="a spooled body is no longer understood")
+            except Poison as error:
+                notification = Notification("unreadable", problems=(error,))
+            except Retry as error:
+                log.warning("A spooled body cannot be read yet and stays for the next start: %s", error)
+                continue
             admission.admit(self.ledger, notification, origin="spool", message=message)
 
     def reconcile(self) -> None:

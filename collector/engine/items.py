@@ -79,6 +79,11 @@ class Item:
         return (self.ref.bucket, self.ref.key, self.ref.version_id or "")
 
     @property
+    def is_restored(self) -> bool:
+        """Whether this is about an object that came back from an archive."""
+        return self.ref is not None and self.ref.restored
+
+    @property
     def epoch(self) -> int:
         return self.row.epoch if self.row else 0
 

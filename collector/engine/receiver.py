@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
-from collector.engine import admission
+from collector.engine import admission, restored
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
@@ -18,7 +18,7 @@ from collector.engine.station import Wait
 from collector.engine.unproven import SOON_SECONDS, Unproven
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.model import Message, Notification
-from collector.ports import CheckpointStore, Claim, Queue, Spool, object_row, payload_row
+from collector.ports import CheckpointStore, Claim, Queue, Spool
 
 __all__ = ["Receiver"]
 
@@ -127,7 +127,7 @@ class Receiver:
 
     def perform(self, work: Union[Receive, ClaimItems, LookAgain]) -> Any:
         if isinstance(work, ClaimItems):
-            return self._store.claim([_row(item) for item in work.items])
+            return restored.claim(self._store, work.items)
         if isinstance(work, LookAgain):
             return [self._understand(one.message) for one in work.deliveries if one.message]
         assert self._queue is not None
@@ -242,10 +242,3 @@ class Receiver:
         claims: Sequence[Claim] = result
         for item, claim in zip(work.items, claims):
             admission.claimed(ledger, item, claim)
-
-
-def _row(item: Item) -> Any:
-    if item.payload is not None:
-        return payload_row(item.oid, item.payload, item.url, item.object_time)
-    assert item.ref is not None
-    return object_row(item.oid, item.ref, item.object_time)

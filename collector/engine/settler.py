@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
+from collector.engine import restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
 from collector.engine.station import Wait
@@ -193,7 +194,9 @@ class Settler:
     def perform(self, work: Union[Commit, Settle, Chore]) -> Any:
         if isinstance(work, Commit):
             changes = [one.change for one in work.pending] + [change for _, change in work.items]
-            return self._store.apply(changes)
+            answers = self._store.apply(changes)
+            restored.clear(self._store, _done(work, answers))
+            return answers
         if isinstance(work, Chore):
             return self._chores[work.name]()
         assert self._queue is not None
@@ -298,6 +301,12 @@ class Settler:
             log.error("Messages cannot be deleted; receiving stops until they can: %s", error)
         delivery.due = ledger.deletes.probe_at()
         ledger.to_settle.append(delivery)
+
+
+def _done(work: Commit, answers: Sequence[bool]) -> Iterator[Item]:
+    for (item, change), accepted in zip(work.items, answers[len(work.pending) :]):
+        if accepted and isinstance(change, Finish) and change.state == "done":
+            yield item
 
 
 def _mark_unfinished(item: Item) -> None:

@@ -1,4 +1,4 @@
-"""Messages in hand whose sender could not be checked yet.
+"""Messages in hand that cannot be read yet: their sender is not checked, or their body not fetched.
 
 That is nobody's fault and not the message's: it is kept under its lease and looked at again, so that it
 costs the provider's `maxReceiveCount` nothing. What waits here takes the room of what could be received.
@@ -43,7 +43,7 @@ class Unproven:
             return
         delivery.incomplete = True  # so that it is returned, not deleted, if we have to let go of it
         if not len(self):
-            log.warning("Messages wait until it is known who sent them: %s", error)
+            log.warning("Messages wait until they can be understood: %s", error)
         ledger.counters["unproven"] += 1
         self._wait(ledger, delivery, error)
 
@@ -71,7 +71,7 @@ class Unproven:
             return None
         ledger.close_delivery(delivery)
         if not len(self):
-            log.info("No message waits for its sender to be checked any more.")
+            log.info("No message waits to be understood any more.")
         return delivery.message
 
     def sooner(self, due: Optional[float]) -> Optional[float]:

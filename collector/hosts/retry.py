@@ -11,7 +11,7 @@ from typing import Dict, List, Sequence, Set
 
 from collector.adapters import Adapters
 from collector.config import Input
-from collector.errors import Poison
+from collector.errors import Poison, Retry
 from collector.model import Notification, ObjectRef, Payload, object_identity, payload_identity
 from collector.ports import Checkpoint, CheckpointStore, Forget, Quarantined
 from collector.runtime import Runner
@@ -53,7 +53,7 @@ def _meant(runner: Runner, entry: Quarantined) -> Notification:
     if entry.kind == "body":
         try:
             return runner.engine.plan.parse(entry.body.decode("utf-8", "surrogatepass"))
-        except Poison:
+        except (Poison, Retry):
             return Notification("retry", noop="still not understood")
     if row is not None and not row.bucket:
         return Notification("retry", payloads=(Payload(row.etag, entry.body),))
@@ -71,8 +71,9 @@ def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
 
 
 def _identities(found: Input, notification: Notification) -> Set[str]:
-    """The rows that will say whether it arrived; none for an object whose etag was never learnt."""
-    if any(ref.etag is None for ref in notification.refs):
+    """The rows that will say whether it arrived; none if a part of it is still not understood, or if the
+    etag of an object was never learnt."""
+    if notification.problems or any(ref.etag is None for ref in notification.refs):
         return set()
     objects = {object_identity(found.name, ref) for ref in notification.refs}
     return objects | {payload_identity(found.name, payload) for payload in notification.payloads}

@@ -2,8 +2,9 @@
 
 One recogniser per shape, in one ordered tuple; the first that knows the body answers. A wrapper (an SNS
 envelope, a JSON string, base64 gzip, a list) gives its inside back to the same tuple, at most five deep,
-so that any producer may stand behind any transport. No setting chooses a shape. Nothing is fetched and
-no URL is visited here; whether an SNS envelope is signed, only the caller's `verify` can tell.
+so that any producer may stand behind any transport. No setting chooses a shape. No URL is visited here;
+whether an SNS envelope is signed only the caller's `verify` can tell, and what lies behind a pointer only
+its `fetch`. Of a body with many parts the sound ones mean what they say, the others are its `problems`.
 
 A body that nobody knows is Poison "unknown_body", unless the input says that its bodies are audits.
 Payload bodies are the bytes of the message, never a re-serialisation of what was parsed.
@@ -16,7 +17,7 @@ from typing import Callable, Optional, Tuple
 
 from collector.errors import Poison
 from collector.model import Notification
-from collector.notifications.body import Body, Verify, glimpse, loaded, unverified
+from collector.notifications.body import Body, Fetch, Verify, glimpse, loaded, unverified
 from collector.notifications.objects import (
     cloudtrail,
     cloudtrail_validation,
@@ -75,18 +76,27 @@ _RECOGNISERS: Tuple[Callable[[Body], Optional[Notification]], ...] = (
 )
 
 
-def parse(body: str, *, bodies_are_audits: bool = False, verify: Verify = unverified) -> Notification:
+def parse(
+    body: str,
+    *,
+    bodies_are_audits: bool = False,
+    verify: Verify = unverified,
+    fetch: Optional[Fetch] = None,
+) -> Notification:
     """What `body` means. Its `shape` names every layer, outermost first ("sns > s3").
 
     `bodies_are_audits` makes a payload of a body that is in no known shape. `verify` is shown each SNS
-    envelope before it is opened, and what it raises is raised here. Poison: "empty_body",
-    "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep", "bomb".
+    envelope before it is opened. `fetch` reads a body that was too large for SQS; without it the pointer
+    itself is the one ref. What the two raise is raised here, Poison only if no other part is sound.
+    Poison: "empty_body", "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep",
+    "bomb".
     """
-    return _read(body, depth=0, audits=bodies_are_audits, verify=verify)
+    return _read(body, depth=0, audits=bodies_are_audits, verify=verify, fetch=fetch)
 
 
-def _read(text: str, *, depth: int, audits: bool, verify: Verify) -> Notification:
-    body = Body(text, loaded(text), depth, audits, partial(_read, verify=verify), verify)
+def _read(text: str, *, depth: int, audits: bool, verify: Verify, fetch: Optional[Fetch]) -> Notification:
+    read = partial(_read, verify=verify, fetch=fetch)
+    body = Body(text, loaded(text), depth, audits, read, verify, fetch)
     for recogniser in _RECOGNISERS:
         found = recogniser(body)
         if found is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from collector.errors import Poison
-from collector.model import Notification, Payload
+from collector.model import Notification, ObjectRef, Payload
+
+Part = TypeVar("Part")
+Meaning = TypeVar("Meaning")
 
 MAX_DEPTH = 5
 NOT_JSON = object()
@@ -18,6 +21,8 @@ NOT_JSON = object()
 
 #: Returns if an SNS envelope may be opened, else raises.
 Verify = Callable[[Mapping[str, Any]], None]
+#: The text of a body that its sender has put into a bucket.
+Fetch = Callable[[ObjectRef], str]
 
 
 def unverified(envelope: Mapping[str, Any]) -> None:
@@ -26,7 +31,10 @@ def unverified(envelope: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Body:
-    """A text, its JSON value (or NOT_JSON), how deep it was found, and who vouches for SNS envelopes."""
+    """A text, its JSON value (or NOT_JSON), how deep it was found, and the caller's part in reading it.
+
+    `verify` vouches for SNS envelopes; `fetch` follows a pointer to a body, None where nothing may be read.
+    """
 
     text: str
     json: Any
@@ -34,6 +42,7 @@ class Body:
     audits: bool
     read: Callable[..., Notification]
     verify: Verify = unverified
+    fetch: Optional[Fetch] = None
 
     def inner(self, text: str) -> Notification:
         """What a text inside this one means."""
@@ -62,15 +71,30 @@ def glimpse(text: str) -> str:
 
 
 def under(shape: str, inner: Notification) -> Notification:
-    return Notification(f"{shape} > {inner.shape}", inner.refs, inner.payloads, inner.noop)
+    return replace(inner, shape=f"{shape} > {inner.shape}")
 
 
-def together(parts: Sequence[Notification]) -> Notification:
+def each(parts: Iterable[Part], read: Callable[[Part], Meaning]) -> Tuple[List[Meaning], Tuple[Poison, ...]]:
+    """What the parts of one body mean, and the problems of the others; raises if there is nothing else."""
+    meanings: List[Meaning] = []
+    problems: List[Poison] = []
+    for part in parts:
+        try:
+            meanings.append(read(part))
+        except Poison as error:
+            problems.append(error)
+    if problems and not meanings:
+        raise problems[0]
+    return meanings, tuple(problems)
+
+
+def together(parts: Sequence[Notification], problems: Sequence[Poison] = ()) -> Notification:
     """Several parts of one body. Reasons to do nothing count only if there is nothing to do."""
+    problems = (*problems, *(problem for part in parts for problem in part.problems))
     refs = tuple(ref for part in parts for ref in part.refs)
     payloads = tuple(payload for part in parts for payload in part.payloads)
     noop = "" if refs or payloads else several([part.noop for part in parts])
-    return Notification("+".join(dict.fromkeys(part.shape for part in parts)), refs, payloads, noop)
+    return Notification("+".join(dict.fromkeys(part.shape for part in parts)), refs, payloads, noop, problems)
 
 
 def several(reasons: Sequence[str]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Mapping, Optional
+from dataclasses import replace
+from functools import partial
+from typing import Any, Mapping, Optional, Union
 from urllib.parse import unquote_to_bytes
 
 from collector.errors import Poison
@@ -13,6 +15,7 @@ from collector.notifications.body import (
     Body,
     at,
     container,
+    each,
     etag_or_none,
     glimpse,
     records_of,
@@ -20,19 +23,27 @@ from collector.notifications.body import (
     size_or_none,
     text_or_none,
     time_or_none,
+    under,
     version_or_none,
 )
 
 
 def extended_client(body: Body) -> Optional[Notification]:
-    """The SQS Extended Client's pointer to a body too large for SQS: [class name, {bucket, key}]."""
+    """The SQS Extended Client's pointer to a body too large for SQS: [class name, {bucket, key}].
+
+    What it points to is a body as any other: fetched, and read by the same recognisers.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-managing-large-messages.html
+    """
     value = body.json
-    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict)):
+    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
         return None
-    bucket, key = value[1].get("s3BucketName"), value[1].get("s3Key")
+    bucket, key = at(value[1], "s3BucketName"), at(value[1], "s3Key")
     if not (isinstance(bucket, str) and isinstance(key, str)):
         return None
-    return Notification("extended_client", refs=(ObjectRef(bucket, key),))
+    ref = ObjectRef(bucket, key)
+    if body.fetch is None:
+        return Notification("extended_client", refs=(ref,))
+    return under("extended_client", body.inner(body.fetch(ref)))
 
 
 def s3_test(body: Body) -> Optional[Notification]:
@@ -47,16 +58,24 @@ def s3(body: Body) -> Optional[Notification]:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
     records = records_of(body.json)
-    if not records or not all(isinstance(at(record, "s3", "object", "key"), str) for record in records):
+    if not any(isinstance(at(record, "s3", "object", "key"), str) for record in records):
         return None
-    refs, others = [], []
-    for record in records:
-        name = str(record.get("eventName", "")).replace("s3:", "", 1)
-        if name.startswith("ObjectCreated:"):
-            refs.append(_s3_ref(record))
-        else:
-            others.append(name or "an event without a name")
-    return Notification("s3", refs=tuple(refs), noop="" if refs else several(others))
+    found, problems = each(records, _s3_record)
+    refs = tuple(one for one in found if isinstance(one, ObjectRef))
+    noop = "" if refs else several([one for one in found if isinstance(one, str)])
+    return Notification("s3", refs, noop=noop, problems=problems)
+
+
+def _s3_record(record: Any) -> Union[ObjectRef, str]:
+    """The object, or the name of an event that brings none."""
+    if not isinstance(at(record, "s3", "object", "key"), str):
+        raise Poison("an S3 event record without an object key", code="unknown_body")
+    name = str(record.get("eventName", "")).replace("s3:", "", 1)
+    if name == "ObjectRestore:Completed":
+        return replace(_s3_ref(record), restored=True)
+    if name.startswith("ObjectCreated:"):
+        return _s3_ref(record)
+    return name or "an event without a name"
 
 
 def _s3_ref(record: Mapping[str, Any]) -> ObjectRef:
@@ -67,8 +86,8 @@ def _s3_ref(record: Mapping[str, Any]) -> ObjectRef:
             hint="only version 2 is known; look whether the fields still mean the same, and upgrade",
         )  # fmt: skip
     thing, bucket = record["s3"]["object"], at(record, "s3", "bucket", "name")
-    if not isinstance(bucket, str) or not bucket:
-        raise Poison("an S3 event record without a bucket", code="unknown_body")
+    if not isinstance(bucket, str) or not bucket or not thing["key"]:
+        raise Poison("an S3 event record without bucket or key", code="unknown_body")
     key = _decoded_key(thing["key"])
     return ObjectRef(
         bucket=bucket,
@@ -103,11 +122,15 @@ def cloudtrail(body: Body) -> Optional[Notification]:
     keys = [keys] if isinstance(keys, str) else keys
     if not isinstance(bucket, str) or not isinstance(keys, list):
         return None
-    if not all(isinstance(key, str) for key in keys):
-        return None
     shape = "config" if "messageType" in value else "cloudtrail"
-    refs = tuple(ObjectRef(bucket, key) for key in keys)
-    return Notification(shape, refs=refs, noop="" if refs else "an empty list of keys")
+    refs, problems = each(keys, partial(_plain_ref, bucket))
+    return Notification(shape, tuple(refs), noop="" if refs else "an empty list of keys", problems=problems)
+
+
+def _plain_ref(bucket: str, key: Any, size: Any = None) -> ObjectRef:
+    if not isinstance(key, str) or not key:
+        raise Poison("an object without a key", code="unknown_body")
+    return ObjectRef(bucket, key, size=size_or_none(size))
 
 
 def cloudtrail_validation(body: Body) -> Optional[Notification]:
@@ -148,10 +171,10 @@ def eventbridge(body: Body) -> Optional[Notification]:
     """
     value = body.json
     bucket, thing = at(value, "detail", "bucket", "name"), at(value, "detail", "object")
-    if not isinstance(bucket, str) or not isinstance(at(thing, "key"), str):
+    if not isinstance(bucket, str) or not isinstance(at(thing, "key"), str) or not thing["key"]:
         return None
     kind = value.get("detail-type", "Object Created")
-    if kind != "Object Created":
+    if kind not in ("Object Created", "Object Restore Completed"):
         return Notification("eventbridge", noop=str(kind))
     ref = ObjectRef(
         bucket=bucket,
@@ -162,6 +185,7 @@ def eventbridge(body: Body) -> Optional[Notification]:
         sequencer=text_or_none(thing.get("sequencer")),
         region=text_or_none(value.get("region")),
         event_time=time_or_none(value.get("time")),
+        restored=kind != "Object Created",
     )
     return Notification("eventbridge", refs=(ref,))
 
@@ -190,7 +214,8 @@ def file_list(body: Body) -> Optional[Notification]:
     bucket, files = at(value, "bucket"), at(value, "files")
     if not isinstance(bucket, str) or not isinstance(files, list):
         return None
-    if not all(isinstance(at(entry, "path"), str) for entry in files):
+    if files and not any(isinstance(at(entry, "path"), str) for entry in files):
         return None
-    refs = tuple(ObjectRef(bucket, entry["path"], size=size_or_none(entry.get("size"))) for entry in files)
-    return Notification("file_list", refs=refs, noop="" if refs else "an empty list of files")
+    refs, problems = each(files, lambda entry: _plain_ref(bucket, at(entry, "path"), at(entry, "size")))
+    noop = "" if refs else "an empty list of files"
+    return Notification("file_list", tuple(refs), noop=noop, problems=problems)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Mapping, Optional, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from collector.errors import Poison
 from collector.model import Notification, Payload
@@ -13,6 +15,7 @@ from collector.notifications.body import (
     at,
     container,
     digest,
+    each,
     element_texts,
     glued_texts,
     records_of,
@@ -24,10 +27,16 @@ from collector.notifications.body import (
 
 def cloudtrail_events(body: Body) -> Optional[Notification]:
     """{"Records": [...]} that are CloudTrail events: the same outer shape as S3's notifications."""
-    records = records_of(body.json)
-    if records and all(str(at(record, "eventSource")).endswith(".amazonaws.com") for record in records):
+    if any(map(_is_cloudtrail_event, records_of(body.json))):
         return Notification("cloudtrail_events", payloads=(container(body.text),))
     return None
+
+
+def _is_cloudtrail_event(record: Any) -> bool:
+    """Insight events name no source of their own."""
+    if str(at(record, "eventSource")).endswith(".amazonaws.com"):
+        return True
+    return at(record, "eventID") is not None and at(record, "eventCategory") is not None
 
 
 def logs_subscription(body: Body) -> Optional[Notification]:
@@ -40,11 +49,17 @@ def logs_subscription(body: Body) -> Optional[Notification]:
         return None
     if value.get("messageType") == "CONTROL_MESSAGE":
         return Notification("logs_subscription", noop="CloudWatch Logs CONTROL_MESSAGE")
-    events = value["logEvents"]
-    if value.get("messageType") != "DATA_MESSAGE" or not all(map(_is_log_event, events)):
+    if value.get("messageType") != "DATA_MESSAGE":
         return None
-    payloads = tuple(_log_payload(event, _log_origin(value)) for event in events)
-    return Notification("logs_subscription", payloads=payloads, noop="" if payloads else "no log events")
+    payloads, problems = each(value["logEvents"], partial(_subscribed_event, origin=_log_origin(value)))
+    noop = "" if payloads else "no log events"
+    return Notification("logs_subscription", payloads=tuple(payloads), noop=noop, problems=problems)
+
+
+def _subscribed_event(event: Any, *, origin: str) -> Payload:
+    if not _is_log_event(event):
+        raise Poison("a log event without id, timestamp or message", code="unknown_body")
+    return _log_payload(event, origin)
 
 
 _LOG_EVENT_KEYS = frozenset(
@@ -114,28 +129,31 @@ def several_values(body: Body) -> Optional[Notification]:
 
 
 def _each(body: Body, shape: str, texts: Sequence[str], *, audits: bool) -> Notification:
-    known: List[Optional[Notification]] = [_known(body, text) for text in texts]
-    if not any(known):
-        if audits:
-            return Notification(shape, payloads=(container(body.text),))
-        return under(shape, body.inner(texts[0]))
-    for index, text in enumerate(texts):
-        if known[index] is None:
-            if not audits:
-                return under(shape, body.inner(text))
-            known[index] = Notification("audits", payloads=(container(text),))
-    return under(shape, together([found for found in known if found is not None]))
+    known = [_known(body, text) for text in texts]
+    if audits and all(map(_is_strange, known)):
+        return Notification(shape, payloads=(container(body.text),))
+
+    def meaning(index: int) -> Notification:
+        found = known[index]
+        if audits and _is_strange(found):
+            return Notification("audits", payloads=(container(texts[index]),))
+        if isinstance(found, Poison):
+            raise found
+        return found
+
+    return under(shape, together(*each(range(len(texts)), meaning)))
 
 
-def _known(body: Body, text: str) -> Optional[Notification]:
-    """What a part means; None if only the input's own word makes it an audit."""
-    strict = Body(body.text, body.json, body.depth, False, body.read)
+def _known(body: Body, text: str) -> Union[Notification, Poison]:
+    """What a part means without the input's own word that it is an audit."""
     try:
-        return strict.inner(text)
+        return replace(body, audits=False).inner(text)
     except Poison as error:
-        if error.code in ("unknown_body", "empty_body"):
-            return None
-        raise
+        return error
+
+
+def _is_strange(found: Union[Notification, Poison]) -> bool:
+    return isinstance(found, Poison) and found.code in ("unknown_body", "empty_body")
 
 
 def audits(body: Body) -> Optional[Notification]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from functools import partial
 from typing import Any, Optional
 
 from collector.errors import Poison
 from collector.model import Notification
-from collector.notifications.body import NOT_JSON, Body, at, records_of, together, under
+from collector.notifications.body import NOT_JSON, Body, at, each, records_of, together, under
 
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 
@@ -66,13 +67,18 @@ def wrapped_records(body: Body) -> Optional[Notification]:
     """What Lambda makes of SQS (`body`, `messageId`) and SNS (`Sns.Message`), one record or several."""
     value = body.json
     records = records_of(value) if records_of(value) else [value] if isinstance(value, dict) else []
-    texts = [_lambda_text(record) for record in records]
-    if not texts or not all(isinstance(text, str) for text in texts):
+    if not any(isinstance(_lambda_text(record), str) for record in records):
         return None
-    for record in records:
-        if isinstance(record.get("Sns"), dict):
-            body.verify(record["Sns"])
-    return under("lambda", together([body.inner(str(text)) for text in texts]))
+    return under("lambda", together(*each(records, partial(_lambda_record, body))))
+
+
+def _lambda_record(body: Body, record: Any) -> Notification:
+    text = _lambda_text(record)
+    if not isinstance(text, str):
+        raise Poison("a record that holds no message", code="unknown_body")
+    if isinstance(record.get("Sns"), dict):
+        body.verify(record["Sns"])
+    return body.inner(text)
 
 
 def _lambda_text(record: Any) -> Any:

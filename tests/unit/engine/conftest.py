@@ -21,7 +21,7 @@ from collector.engine.receiver import Receive
 from collector.engine.station import Station, Wait, perform_safely
 from collector.errors import CollectorError, Poison
 from collector.model import Block, Message, Notification, ObjectRef, Payload, object_identity
-from collector.ports import Change, Checkpoint, Claim, Quarantined
+from collector.ports import Change, Checkpoint, CheckpointStore, Claim, Quarantined
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue, MemorySink
 
@@ -65,9 +65,9 @@ def decode(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
 
 @dataclass
 class FaultyStore:
-    """A MemoryCheckpointStore whose calls raise `error` while it is set; it counts and keeps changes."""
+    """A CheckpointStore, in memory unless it is said otherwise, whose calls raise `error` while it is set; it counts and keeps changes."""
 
-    inner: MemoryCheckpointStore
+    inner: CheckpointStore
     error: Optional[CollectorError] = None
     applied: List[Change] = field(default_factory=list)
     claimed: int = 0
@@ -145,6 +145,8 @@ class Bench:
         route: Optional[Callable[[str], Route]] = None,
         read_bytes: int = 262144,
         max_receive_count: int = 0,
+        inner_store: Optional[CheckpointStore] = None,
+        read: Callable[[str], Notification] = parse,
         **limits: Any,
     ) -> None:
         self.clock = clock or ManualClock()
@@ -158,10 +160,12 @@ class Bench:
         self.sinks = list(sinks or [MemorySink(self.clock)])
         self.sink = self.sinks[0]
         self.table = table or MemoryTable()
-        self.store = FaultyStore(MemoryCheckpointStore(self.table, owner=owner, clock=self.clock))
+        self.store = FaultyStore(
+            inner_store or MemoryCheckpointStore(self.table, owner=owner, clock=self.clock)
+        )
         self.store.alive(self.clock.now() + 60.0)
         plan = Plan(
-            INPUT, parse, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
+            INPUT, read, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
             route=route or (lambda key: Route()),
         )  # fmt: skip
         self.engine = Engine(
