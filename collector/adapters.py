@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence
 from urllib.parse import quote, urlsplit
 
+from collector.aws.client_side import ClientSide
+from collector.aws.kms import DataKeys
 from collector.aws.policy import session_policy
 from collector.aws.s3 import S3Store
 from collector.aws.session import Access, AwsSession
@@ -120,14 +122,27 @@ class Adapters:
         if not settings.bucket:
             return None
 
+        signed_get = self._session.signed_get()
+
         def client(region: str) -> Any:
-            return self._session.client("s3", region=region)
+            client = self._session.client("s3", region=region)
+            signed_get.watch(client)
+            return client
 
         owner = settings.expected_bucket_owner
         return S3Store(
             client, settings.bucket, region=settings.bucket_region or settings.region,
             expected_bucket_owner="" if owner == "none" else owner, role=self._session.role,
+            client_side=self._client_side(settings),
+            signed_get=signed_get,
         )  # fmt: skip
+
+    def _client_side(self, settings: Settings) -> ClientSide:
+        keys = DataKeys(
+            lambda region: self._session.client("kms", region=region), allowed=settings.kms_key_arn,
+            region=settings.bucket_region or settings.region, role=self._session.role,
+        )  # fmt: skip
+        return ClientSide(keys, allow_unauthenticated_cbc=settings.allow_unauthenticated_cbc)
 
 
 def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:

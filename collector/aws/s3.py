@@ -14,7 +14,10 @@ import re
 from dataclasses import replace
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set
 
+from collector.aws.client_side import ClientSide
+from collector.aws.client_side_envelope import is_marked
 from collector.aws.errors import Call, translated
+from collector.aws.signed_get import SignedGet
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.model import ObjectRef
 from collector.ports import OpenObject, Page
@@ -25,8 +28,6 @@ __all__ = ["S3Store"]
 READ_BYTES = 256 * 1024
 #: How often a body is asked for again without one new byte in between.
 RESUMES = 5
-#: S3 Encryption Client, message formats v1, v2 and v3: the body is ciphertext.
-_CLIENT_SIDE = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-3"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
 
 
@@ -35,7 +36,9 @@ class S3Store:
 
     `buckets` is the allow-list. `region` is where they are thought to be; S3 corrects it, once per bucket.
     With `expected_bucket_owner` (an account id) S3 itself refuses a bucket that changed hands. `role` is
-    the ARN that the clients act as, for hints.
+    the ARN that the clients act as, for hints. `client_side` decrypts what its writer encrypted; without it
+    such objects are Fatal "client_side_encrypted" (scope object). With `signed_get`, which watches those clients, boto3 is asked
+    only where that has no answer.
     """
 
     def __init__(
@@ -47,13 +50,17 @@ class S3Store:
         expected_bucket_owner: str = "",
         role: str = "",
         page_size: int = 1000,
+        client_side: Optional[ClientSide] = None,
+        signed_get: Optional[SignedGet] = None,
     ) -> None:
         self._client_for_region = client_for_region
+        self._signed_get = signed_get
         self._buckets = tuple(buckets)
         self._region = region
         self._owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
         self._role = role
         self._page_size = page_size
+        self._client_side = client_side
         self._regions: Dict[str, str] = {}
         self._without_versions: Set[str] = set()
 
@@ -97,10 +104,19 @@ class S3Store:
                     raise
 
     def _open(self, ref: ObjectRef) -> OpenObject:
+        stored = self._open_stored(ref)
+        if not is_marked(stored.metadata):
+            return stored
+        if self._client_side is None:
+            stored.close()
+            what = "The object was encrypted by its writer, and nothing here decrypts it"
+            raise Fatal(what, code="client_side_encrypted", where=ref.url, scope="object")
+        return self._client_side.open(stored, again=self._open_stored)
+
+    def _open_stored(self, ref: ObjectRef) -> OpenObject:
         answer = self._get(ref)
         opened = _OpenS3Object(self, _answered(ref, answer), answer)
         try:
-            _refuse_ciphertext(answer, ref)
             _refuse_short(opened.ref, ref)
         except CollectorError:
             opened.close()
@@ -108,6 +124,16 @@ class S3Store:
         return opened
 
     def _get(self, ref: ObjectRef) -> Dict[str, Any]:
+        if self._signed_get is None:
+            return self._get_by_boto3(ref)
+        version_id = "" if ref.bucket in self._without_versions else ref.version_id or ""
+        answer = self._signed_get.get(ref.bucket, ref.key, etag=ref.etag, version_id=version_id)
+        if answer is None:
+            answer = self._get_by_boto3(ref)
+            self._signed_get.learn(ref.bucket, ref.key)
+        return answer
+
+    def _get_by_boto3(self, ref: ObjectRef) -> Dict[str, Any]:
         """GetObject by version and etag; by etag alone where GetObjectVersion is not granted."""
         request: Dict[str, Any] = {"Bucket": ref.bucket, "Key": ref.key}
         if ref.etag is not None:
@@ -233,14 +259,6 @@ def _answered(ref: ObjectRef, answer: Dict[str, Any]) -> ObjectRef:
     size: Optional[int] = ref.size if ref.etag is not None and etag == ref.etag else None
     size = int(answer["ContentLength"]) if "ContentLength" in answer else size
     return replace(ref, etag=etag, version_id=answer.get("VersionId"), size=size)
-
-
-def _refuse_ciphertext(answer: Dict[str, Any], ref: ObjectRef) -> None:
-    marks = _CLIENT_SIDE.intersection(answer.get("Metadata", {}))
-    if marks:
-        what = f"The object was encrypted by its writer ({', '.join(sorted(marks))})"
-        hint = "It is kept and not delivered: this version does not decrypt on the client's side"
-        raise Fatal(what, code="client_side_encrypted", where=ref.url, hint=hint, scope="object")
 
 
 def _refuse_short(answered: ObjectRef, asked: ObjectRef) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Dict, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from collector.aws.errors import Call, error_code, translated
+from collector.aws.signed_get import SignedGet
 
 __all__ = ["Access", "AwsSession"]
 
@@ -110,6 +111,26 @@ class AwsSession:
         client = self.client("sts")
         with translated(call):
             return str(client.get_caller_identity()["Arn"])
+
+    def signed_get(self) -> SignedGet:
+        """GETs signed by whom `client` acts as; it learns from the S3 clients that it is shown."""
+        assumed = bool(self.access.role)
+        return SignedGet(
+            lambda: self._credentials_for(assumed=assumed).get_frozen_credentials(),
+            ca_file=self._ca_file, is_proxied=self._is_proxied, user_agent=self.access.user_agent,
+        )  # fmt: skip
+
+    def _ca_file(self) -> str:
+        from botocore.httpsession import where
+
+        return self.access.ca_file or self._core_session().get_config_variable("ca_bundle") or str(where())
+
+    def _is_proxied(self, url: str) -> bool:
+        from botocore.utils import get_environ_proxies
+
+        if urlsplit(url).hostname in _LOOPBACK:
+            return bool(self.access.proxy_url)
+        return bool(self.access.proxy_url or get_environ_proxies(url))
 
     def _build(self, service: str, *, region: str, assumed: bool) -> Any:
         import boto3

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from collector.aws.s3 import S3Store
+from collector.aws.signed_get import SignedGet
 from collector.errors import Fatal, Poison, Retry
 from collector.model import ObjectRef
 from collector.ports import ObjectStore, OpenObject
@@ -34,11 +35,19 @@ def _twin(versioned: bool) -> Setup:
     return Setup(twin, twin.names[0], lambda key, body: str(twin.put(key, body).etag), twin.remove)
 
 
-def _real(aws: LocalAws, versioned: bool) -> Setup:
+def _real(aws: LocalAws, versioned: bool, *, signed: bool = False) -> Setup:
     aws.reset()
     provider = Provider(aws, "contract", delivery="none", versioned=versioned)
-    store = S3Store(lambda region: provider.client("s3"), [provider.bucket], region=aws.region, page_size=4)
     s3 = provider.client("s3")
+    signed_get = _signed_get(s3) if signed else None
+    store = S3Store(
+        lambda region: s3, [provider.bucket], region=aws.region, page_size=4, signed_get=signed_get
+    )
+    if signed_get is not None:
+        provider.upload("first", b"boto3 asks for it, and shows how")
+        _drain(store.open(ObjectRef(provider.bucket, "first")))
+        s3.delete_object(Bucket=provider.bucket, Key="first")
+        assert signed_get.knows(provider.bucket)
 
     def remove(key: str) -> None:
         s3.delete_object(Bucket=provider.bucket, Key=key)
@@ -46,12 +55,24 @@ def _real(aws: LocalAws, versioned: bool) -> Setup:
     return Setup(store, provider.bucket, provider.upload, remove)
 
 
-@pytest.fixture(params=["twin", "ministack", "moto"])
+def _signed_get(client: Any) -> SignedGet:
+    """GETs as the client would send them."""
+
+    def credentials() -> Any:
+        return client._request_signer._credentials.get_frozen_credentials()
+
+    getter = SignedGet(credentials, ca_file=str, is_proxied=lambda url: False, user_agent="contract")
+    getter.watch(client)
+    return getter
+
+
+@pytest.fixture(params=["twin", "ministack", "moto", "ministack signed", "moto signed"])
 def make(request: pytest.FixtureRequest) -> Callable[..., Setup]:
     def build(*, versioned: bool = False) -> Setup:
         if request.param == "twin":
             return _twin(versioned)
-        return _real(request.getfixturevalue(request.param), versioned)
+        name, _, signed = request.param.partition(" ")
+        return _real(request.getfixturevalue(name), versioned, signed=bool(signed))
 
     return build
 

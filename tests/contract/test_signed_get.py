@@ -1,0 +1,191 @@
+"""SignedGet against a server that answers what it is told to, byte by byte."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+import zlib
+from contextlib import suppress
+from typing import Any, Iterator, List, Optional
+
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import FlexibleChecksumError
+
+from collector.aws.signed_get import SignedGet
+
+BODY = b"one\ntwo\n" * 1000
+HEAD = 'ETag: "e"\r\nLast-Modified: Mon, 04 May 2026 10:15:02 GMT\r\n'
+
+
+class Server:
+    """Answers each request with the next of `answers`; None closes the connection instead."""
+
+    def __init__(self) -> None:
+        self.answers: List[Optional[bytes]] = []
+        self.requests: List[str] = []
+        self.connections = 0
+        self.closes = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection, connection.makefile("rb") as file, suppress(ConnectionError):
+                self._serve(connection, file)
+
+    def _serve(self, connection: socket.socket, file: Any) -> None:
+        while True:
+            request = b""
+            while not request.endswith(b"\r\n\r\n"):
+                line = file.readline()
+                if not line:
+                    return
+                request += line
+            self.requests.append(request.decode("latin-1"))
+            answer = self.answers.pop(0)
+            if answer is None:
+                return
+            connection.sendall(answer)
+            if self.closes:
+                return
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def _ok(body: bytes = BODY, extra: str = "", length: Optional[int] = None) -> bytes:
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 200 OK\r\n{HEAD}{extra}Content-Length: {size}\r\n\r\n".encode() + body
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def getter(server: Server) -> Iterator[SignedGet]:
+    """It has been shown how boto3 asks for objects of the bucket "b"."""
+    credentials = ReadOnlyCredentials("AKIDEXAMPLE", "secret", None)
+    getter = SignedGet(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
+    getter._seen.request = (
+        f"http://127.0.0.1:{server.port}/b/first",
+        {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest",
+            "x-amz-expected-bucket-owner": "111111111111",
+            "X-Amz-Date": "20200101T000000Z",
+        },
+    )
+    getter.learn("b", "first")
+    yield getter
+    getter.close()
+
+
+def _read(answer: Any) -> bytes:
+    return b"".join(iter(lambda: answer["Body"].read(1000), b""))
+
+
+def test_one_connection_serves_one_object_after_the_other(server: Server, getter: SignedGet) -> None:
+    server.answers = [_ok(), _ok(b""), _ok()]
+    assert [_read(getter.get("b", "k", etag="e")) for _ in range(3)] == [BODY, b"", BODY]
+    assert server.connections == 1
+
+
+def test_what_boto3_sent_is_sent_again_and_its_date_is_not(server: Server, getter: SignedGet) -> None:
+    server.answers = [_ok()]
+    _read(getter.get("b", "a b+c", etag="e", version_id="v1"))
+    (request,) = server.requests
+    assert request.startswith("GET /b/a%20b%2Bc?versionId=v1 HTTP/1.1\r\n")
+    assert "x-amz-expected-bucket-owner: 111111111111\r\n" in request
+    assert 'if-match: "e"\r\n' in request
+    assert "20200101" not in request
+
+
+def test_metadata_and_version_are_as_boto3_gives_them(server: Server, getter: SignedGet) -> None:
+    server.answers = [_ok(extra="X-Amz-Meta-Signature: ab\r\nx-amz-version-id: v7\r\n")]
+    answer = getter.get("b", "k", etag=None)
+    assert answer is not None
+    assert answer["Metadata"] == {"signature": "ab"}
+    assert answer["VersionId"] == "v7"
+    assert answer["ETag"] == '"e"'
+    assert answer["LastModified"].isoformat() == "2026-05-04T10:15:02+00:00"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"garbage\r\n\r\n",
+        None,
+    ],
+    ids=["404", "503", "chunked", "no etag", "http/1.0", "garbage", "closed"],
+)
+def test_all_but_a_plain_200_is_left_to_boto3_which_shows_the_way_anew(
+    server: Server, getter: SignedGet, answer: Optional[bytes]
+) -> None:
+    server.answers = [answer]
+    assert getter.get("b", "k", etag="e") is None
+    assert not getter.knows("b")
+
+
+def test_a_body_that_ends_early_is_short_and_its_connection_is_not_used_again(
+    server: Server, getter: SignedGet
+) -> None:
+    server.answers = [_ok(length=len(BODY) + 1)]
+    server.closes = True
+    answer = getter.get("b", "k", etag="e")
+    assert answer is not None
+    assert _read(answer) == BODY
+    assert answer["ContentLength"] == len(BODY) + 1
+    server.closes, server.answers = False, [_ok()]
+    assert _read(getter.get("b", "k", etag="e")) == BODY
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_body_is_held_to_s3s_own_checksum(server: Server, getter: SignedGet, wrong: bool) -> None:
+    crc = zlib.crc32(BODY) ^ wrong
+    extra = f"x-amz-checksum-crc32: {base64.b64encode(crc.to_bytes(4, 'big')).decode()}\r\n"
+    server.answers = [_ok(extra=extra)]
+    answer = getter.get("b", "k", etag="e")
+    if wrong:
+        with pytest.raises(FlexibleChecksumError):
+            _read(answer)
+    else:
+        assert _read(answer) == BODY
+
+
+def test_an_object_left_half_read_does_not_leave_its_rest_to_the_next(
+    server: Server, getter: SignedGet
+) -> None:
+    server.answers = [_ok(), _ok(b"next")]
+    answer = getter.get("b", "k", etag="e")
+    assert answer is not None
+    answer["Body"].read(10)
+    answer["Body"].close()
+    assert _read(getter.get("b", "k", etag="e")) == b"next"
+    assert server.connections == 2
+
+
+def test_behind_a_proxy_boto3_does_it() -> None:
+    getter = SignedGet(lambda: None, ca_file=str, is_proxied=lambda url: True, user_agent="test")
+    getter._seen.request = (
+        "https://b.s3.eu-west-1.amazonaws.com/k",
+        {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest"},
+    )
+    getter.learn("b", "k")
+    assert not getter.knows("b")
