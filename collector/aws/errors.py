@@ -114,8 +114,10 @@ _TABLE: Dict[str, _Fate] = {
     **_codes(
         fates.key_unusable,
         "DisabledException KMSInvalidStateException KmsDisabled KmsInvalidState KmsInvalidKeyUsage "
-        "KmsNotFound KmsOptInRequired InvalidKeyUsageException",
+        "KmsNotFound KmsOptInRequired InvalidKeyUsageException NotFoundException",
     ),
+    **_codes(fates.wrong_ciphertext, "InvalidCiphertextException"),
+    **_codes(fates.foreign_key, "IncorrectKeyException"),
     **_codes(fates.gone, "NoSuchKey NoSuchVersion NoSuchUpload MethodNotAllowed KeyTooLongError"),
     **_codes(fates.superseded, "PreconditionFailed"),
     **_codes(fates.archived, "InvalidObjectState"),

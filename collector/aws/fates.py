@@ -70,7 +70,8 @@ def unexpected(answer: Answer, call: Call) -> CollectorError:
 
 def denied(answer: Answer, call: Call) -> CollectorError:
     message = answer.message.lower()
-    if answer.kms or "kms:" in message or "customer master key" in message or "kms key" in message:
+    names_key = any(word in message for word in ("kms:", "customer master key", "kms key"))
+    if answer.kms or names_key or call.action == "kms:Decrypt":
         return key_denied(answer, call)
     service = call.action.partition(":")[0]
     code = {"sts": "role_denied", "sqs": "queue_denied"}.get(service, "object_denied")
@@ -101,6 +102,8 @@ def _who_moves(answer: Answer, call: Call) -> str:
 
 def key_denied(answer: Answer, call: Call) -> CollectorError:
     hint = f"Provider: attach kms:Decrypt on {_key_in(answer)} to {call.identity}, in the key's policy too"
+    if call.action == "kms:Decrypt":  # S3 did not call it for us
+        hint += ", without a kms:ViaService condition: the object is encrypted by its writer"
     return Fatal(_said(answer, call), code="kms_denied", where=call.where, hint=hint, scope=_kms_scope(call))
 
 
@@ -109,6 +112,16 @@ def key_unusable(answer: Answer, call: Call) -> CollectorError:
     return Fatal(
         _said(answer, call), code="kms_key_unusable", where=call.where, hint=hint, scope=_kms_scope(call)
     )
+
+
+def wrong_ciphertext(answer: Answer, call: Call) -> CollectorError:
+    hint = "Security: its wrapped key or its encryption context is not what its writer stored"
+    return Poison(_said(answer, call), code="data_key_refused", where=call.where, hint=hint)
+
+
+def foreign_key(answer: Answer, call: Call) -> CollectorError:
+    hint = "You: if the provider uses another key by now, add it to kms_key_arn, then `quarantine retry`"
+    return Poison(_said(answer, call), code="foreign_kms_key", where=call.where, hint=hint)
 
 
 def _kms_scope(call: Call) -> str:

@@ -36,9 +36,9 @@ class S3Store:
 
     `buckets` is the allow-list. `region` is where they are thought to be; S3 corrects it, once per bucket.
     With `expected_bucket_owner` (an account id) S3 itself refuses a bucket that changed hands. `role` is
-    the ARN that the clients act as, for hints. `client_side` decrypts what its writer encrypted; without it
-    such objects are Fatal "client_side_encrypted" (scope object). With `signed_get`, which watches those clients, boto3 is asked
-    only where that has no answer.
+    the ARN that the clients act as, for hints. With `signed_get`, which watches those clients, boto3 is asked
+    only where that has no answer. `client_side` decrypts what its writer encrypted; without it such objects
+    are Fatal "client_side_encrypted" (scope object).
     """
 
     def __init__(
