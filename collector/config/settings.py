@@ -76,6 +76,9 @@ class Settings:
         "The KMS keys that objects may be encrypted with, comma-separated; unset allows any.", default=(),
         shape=shape.kms_key_arn, default_text="any key",
         example="arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    allow_unauthenticated_cbc: bool = setting(_T, _ACCESS,
+        "Decrypt objects that their writer encrypted in AES-CBC, which cannot show that they were changed.",
+        default=False)
     sns_signature: str = setting(_T, _ACCESS, "What a missing or wrong SNS signature leads to.",
         default="warn", choices=("off", "warn", "enforce"))
 
