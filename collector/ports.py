@@ -151,7 +151,7 @@ class Checkpoint:
     `state` is "open" or one of FINAL. Events [0, offset) are accepted by every output. `object_time`
     (epoch seconds, LastModified where known) alone decides when the row is pruned. `url` says where the
     object is, `bucket` and `key` are empty for payloads. `attempts` and `not_before` are the back-off
-    of an object that failed.
+    of an object that failed. `sha256` (hex) is that of the content, where its input keeps it.
     """
 
     oid: str
@@ -172,6 +172,7 @@ class Checkpoint:
     epoch: int = 0
     owner: str = ""
     updated: float = 0.0
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,13 +215,14 @@ class Advance:
 
 @dataclass(frozen=True)
 class Finish:
-    """An object reached a FINAL state. Refused if fenced."""
+    """An object reached a FINAL state. Refused if fenced. `sha256` is kept for `hashes`."""
 
     oid: str
     epoch: int
     state: str
     events: int = 0
     reason: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,9 @@ class CheckpointStore(Protocol):
 
     def missing(self, oids: Sequence[str]) -> Sequence[str]:
         """Those that have no FINAL row, in order: what a listing found and the ledger has not finished."""
+
+    def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """By key, the sha256 of every content that was finished under it; keys without one are left out."""
 
     def unfinished(self, *, limit: int = 1000) -> Sequence[Checkpoint]:
         """Rows in state "open" whose not_before has passed and whom no living owner holds."""

@@ -119,6 +119,11 @@ class DynamoStore:
         final = {self._keys.oid(item) for item in found if text(item, "state") in FINAL}
         return [oid for oid in oids if oid not in final]
 
+    def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        wanted = list(dict.fromkeys(keys))
+        found = self._table.together([self._hashes_work(bucket, key) for key in wanted])
+        return {key: some for key, some in zip(wanted, found) if some}
+
     def unfinished(self, *, limit: int = 1000) -> Sequence[Checkpoint]:
         """Longest due first. A row changed within the last second may be overlooked: it comes next time."""
         now, holders = self._clock.now(), self._living()
@@ -239,6 +244,10 @@ class DynamoStore:
             return due
 
         return work
+
+    def _hashes_work(self, bucket: str, key: str) -> Callable[[], List[str]]:
+        pk = text(self._keys.hash(bucket, key), "pk")
+        return lambda: sorted(text(item, "sha256") for item in self._door.query(pk))
 
     def _spool_work(self, shelf: str) -> Callable[[], List[Item]]:
         return lambda: list(self._door.query(self._keys.spool(shelf)))

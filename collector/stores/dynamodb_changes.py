@@ -141,15 +141,24 @@ class Changes:
 
     def _finish(self, change: Finish, now: float) -> bool:
         """Saying the same twice is fine: after a lost answer nobody knows whether the first one counted."""
-        sets = {
+        sets: Dict[str, Any] = {
             "state": change.state, "events": change.events, "reason": change.reason, "updated": now,
             "place": Attribute("aged"),
         }  # fmt: skip
+        if change.sha256:
+            sets["sha256"] = change.sha256
         fence = self._fence(change.epoch, ("state", "in", ("open", change.state)))
         old = self._table.update(self._keys.row(change.oid), sets, where=fence)
         if old is not None and text(old, "state") == "open":
             self._counts.note(old, change.state, 1)
+        if old is not None and change.sha256:
+            self._keep_hash(old, change)
         return old is not None
+
+    def _keep_hash(self, row: Item, change: Finish) -> None:
+        """After the row, which says where it belongs. A crash between the two costs one more look at S3."""
+        key = self._keys.hash(text(row, "bucket"), text(row, "key"), change.oid)
+        self._table.put({**key, "sha256": attribute(change.sha256), "expires": row["expires"]})
 
     def _release(self, change: Release, now: float) -> bool:
         sets = {
@@ -168,11 +177,14 @@ class Changes:
             self._linked.clear()
         sets = {
             "state": "open", "offset": change.offset, "events": 0, "reason": "", "attempts": 0,
-            "first_failed": 0.0, "not_before": 0.0, "owner": "", "updated": now, "place": open_place(0.0),
+            "first_failed": 0.0, "not_before": 0.0, "owner": "", "updated": now, "sha256": "",
+            "place": open_place(0.0),
         }  # fmt: skip
         old = self._table.update(key, sets, adds={"epoch": 1}, where=[("pk", "present", None)])
         if old and text(old, "state") in FINAL:
             self._counts.note(old, text(old, "state"), -1)
+        if old and text(old, "sha256"):
+            self._table.delete(self._keys.hash(text(old, "bucket"), text(old, "key"), change.oid))
         return True
 
     def _save_receipt(self, change: SaveReceipt, now: float) -> bool:

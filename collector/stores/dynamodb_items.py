@@ -5,6 +5,7 @@ One table, two string keys, one index:
     pk                     sk              what
     IN#object#OID          row             the checkpoint; `shelf` and `place` put it on the index
     IN#object#OID          receipt#ID      this object is named by that receipt
+    IN#hash#DIGEST         OID             the sha256 of a finished content; DIGEST is that of bucket and key
     IN#receipt#ID          receipt         the receipt itself
     IN#owners              OWNER           alive_until of one process
     IN#quarantine          ID              an entry; a long body lies in parts
@@ -61,7 +62,7 @@ INDEX = "ledger"
 SHELVES = "0123456789abcdef"
 DAY_SECONDS = 86_400
 
-_TEXTS = ("url", "bucket", "key", "etag", "version_id", "state", "reason", "owner")
+_TEXTS = ("url", "bucket", "key", "etag", "version_id", "state", "reason", "owner", "sha256")
 _TIMES = ("object_time", "first_failed", "not_before", "updated")
 _DEFAULTS = {field.name: field.default for field in fields(Checkpoint)}
 #: Always written, because conditions compare them.
@@ -76,6 +77,10 @@ class Keys:
 
     def row(self, oid: str) -> Item:
         return _key(f"{self._input}#object#{oid}", "row")
+
+    def hash(self, bucket: str, key: str, oid: str = "") -> Item:
+        place = hashlib.sha256(f"{bucket}/{key}".encode("utf-8", "surrogatepass")).hexdigest()
+        return _key(f"{self._input}#hash#{place}", oid)
 
     def link(self, oid: str, receipt_id: str) -> Item:
         return _key(f"{self._input}#object#{oid}", f"receipt#{receipt_id}")

@@ -76,6 +76,9 @@ class Prune:
                 return False
             if text(old, "state") in FINAL:
                 self.counts.note(old, text(old, "state"), -1)
+            if text(old, "sha256"):
+                oid = self.keys.oid(item)
+                self.table.delete(self.keys.hash(text(old, "bucket"), text(old, "key"), oid))
             self._links(text(item, "pk"))
             return True
 

@@ -41,7 +41,15 @@ from collector.stores.sqlite_changes import (
     prune_rows,
 )  # fmt: skip
 from collector.stores.sqlite_file import open_reader, open_writer, translated
-from collector.stores.sqlite_rows import CHECKPOINT_COLUMNS, ENTRY_COLUMNS, checkpoint, entry, message
+from collector.stores.sqlite_rows import (
+    CHECKPOINT_COLUMNS,
+    ENTRY_COLUMNS,
+    checkpoint,
+    entry,
+    message,
+    plain_text,
+    text_value,
+)  # fmt: skip
 
 __all__ = ["SqliteStore"]
 
@@ -128,6 +136,17 @@ class SqliteStore:
             statement = f"SELECT oid FROM checkpoints WHERE oid IN ({marks(len(chunk))}) AND state <> 'open'"
             final.update(oid for (oid,) in self._read(statement, chunk))
         return [oid for oid in oids if oid not in final]
+
+    def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        found: Dict[str, List[str]] = {}
+        for chunk in chunks(keys):
+            statement = (
+                f"SELECT key, sha256 FROM checkpoints WHERE key IN ({marks(len(chunk))}) AND bucket = ?"
+                " AND sha256 <> '' ORDER BY sha256"
+            )
+            for key, sha256 in self._read(statement, [*map(text_value, chunk), bucket]):
+                found.setdefault(plain_text(key), []).append(sha256)
+        return found
 
     def unfinished(self, *, limit: int = 1000) -> Sequence[Checkpoint]:
         """Longest due first."""

@@ -78,7 +78,7 @@ def claim_rows(
             known[want.oid] = changed[want.oid] = after
         judged.append((verdict, after))
     connection.executemany(
-        f"INSERT OR REPLACE INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({marks(18)})",
+        f"INSERT OR REPLACE INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({marks(19)})",
         [checkpoint_values(row) for row in changed.values()],
     )
     receipts = _open_receipts(connection, [row for verdict, row in judged if verdict == "yours"])
@@ -170,10 +170,11 @@ def _finish(connection: sqlite3.Connection, change: Finish, owner: str, now: flo
     if change.state not in FINAL:
         raise ValueError(f"{change.state!r} is not a final state")
     written = connection.execute(
-        "UPDATE checkpoints SET state = ?, events = ?, reason = ?, updated = ?"
+        "UPDATE checkpoints SET state = ?, events = ?, reason = ?, updated = ?,"
+        " sha256 = coalesce(nullif(?, ''), sha256)"
         " WHERE oid = ? AND epoch = ? AND owner = ? AND state IN ('open', ?)",
         (
-            change.state, change.events, text_value(change.reason), now,
+            change.state, change.events, text_value(change.reason), now, change.sha256,
             change.oid, change.epoch, owner, change.state,
         ),
     )  # fmt: skip
@@ -196,7 +197,8 @@ def _forget(connection: sqlite3.Connection, change: Forget, owner: str, now: flo
     """Its receipts no longer speak for the object: it is wanted again, whatever was confirmed."""
     connection.execute(
         "UPDATE checkpoints SET state = 'open', \"offset\" = ?, events = 0, reason = '', attempts = 0,"
-        " first_failed = 0, not_before = 0, epoch = epoch + 1, owner = '', updated = ? WHERE oid = ?",
+        " first_failed = 0, not_before = 0, epoch = epoch + 1, owner = '', sha256 = '', updated = ?"
+        " WHERE oid = ?",
         (change.offset, now, change.oid),
     )
     connection.execute("DELETE FROM receipts_of WHERE oid = ?", (change.oid,))

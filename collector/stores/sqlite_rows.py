@@ -27,12 +27,13 @@ __all__ = [
     "message_values",
     "receipt",
     "receipt_text",
+    "plain_text",
     "text_value",
 ]  # fmt: skip
 
 CHECKPOINT_COLUMNS = (
     'oid, url, object_time, bucket, key, etag, version_id, size, state, "offset", events, reason,'
-    " attempts, first_failed, not_before, epoch, owner, updated"
+    " attempts, first_failed, not_before, epoch, owner, updated, sha256"
 )
 ENTRY_COLUMNS = 'id, kind, reason, detail, url, created, oid, ordinal, "row", size, body'
 
@@ -51,7 +52,8 @@ def text_value(text: str) -> Union[str, bytes]:
     return text
 
 
-def _text(value: Union[str, bytes]) -> str:
+def plain_text(value: Union[str, bytes]) -> str:
+    """What `text_value` was given."""
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
@@ -62,15 +64,16 @@ def checkpoint_values(row: Checkpoint) -> Columns:
         row.oid, url, row.object_time, row.bucket, text_value(row.key), text_value(row.etag),
         text_value(row.version_id), row.size, row.state, row.offset, row.events, text_value(row.reason),
         row.attempts, row.first_failed, row.not_before, row.epoch, row.owner, row.updated,
+        row.sha256,
     )  # fmt: skip
 
 
 def checkpoint(columns: Columns) -> Checkpoint:
     oid, url, object_time, bucket, key, etag, version_id, size, state, offset, events, reason, *rest = columns
-    key = _text(key)
+    key = plain_text(key)
     return Checkpoint(
-        oid, _s3_url(bucket, key) if url is None else _text(url), object_time, bucket, key, _text(etag),
-        _text(version_id), size, state, offset, events, _text(reason), *rest,
+        oid, _s3_url(bucket, key) if url is None else plain_text(url), object_time, bucket, key,
+        plain_text(etag), plain_text(version_id), size, state, offset, events, plain_text(reason), *rest,
     )  # fmt: skip
 
 
@@ -126,7 +129,7 @@ def entry(columns: Columns) -> Quarantined:
     id_, kind, reason, detail, url, created, oid, ordinal, row_text, _, body = columns
     row: Optional[Checkpoint] = None if row_text is None else Checkpoint(**json.loads(row_text))
     return Quarantined(
-        id_, kind, reason, _text(detail), _text(url), created, bytes(body), oid, ordinal, row
+        id_, kind, reason, plain_text(detail), plain_text(url), created, bytes(body), oid, ordinal, row
     )  # fmt: skip
 
 
@@ -140,4 +143,4 @@ def message_values(message: Message) -> Columns:
 
 def message(columns: Columns) -> Message:
     message_id, receipt_handle, receive_count, sent_at, group_id, body = columns
-    return Message(message_id, _text(body), receipt_handle, receive_count, sent_at, group_id)
+    return Message(message_id, plain_text(body), receipt_handle, receive_count, sent_at, group_id)

@@ -71,8 +71,14 @@ _FIRST = (
     )""",
 )
 
+_CONTENT_HASHES = (
+    "ALTER TABLE checkpoints ADD COLUMN sha256 TEXT NOT NULL DEFAULT ''",
+    # Only inputs that verify digests fill it: for all others the index stays empty.
+    "CREATE INDEX hashed_checkpoints ON checkpoints (key, bucket, sha256) WHERE sha256 <> ''",
+)
+
 #: Statement lists in order; a file of version n has had the first n. Append, never edit.
-MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_FIRST,)
+MIGRATIONS: Tuple[Tuple[str, ...], ...] = (_FIRST, _CONTENT_HASHES)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

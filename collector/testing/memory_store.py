@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set
 
 from collector.model import Message, Receipt
 from collector.ports import (
@@ -90,6 +90,15 @@ class MemoryCheckpointStore:
         with self.table.lock:
             return [oid for oid in oids if oid not in rows or oid in still_open]
 
+    def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        wanted = set(keys)
+        found: Dict[str, List[str]] = {}
+        with self.table.lock:
+            for row in self.table.rows.values():
+                if row.sha256 and row.bucket == bucket and row.key in wanted:
+                    found.setdefault(row.key, []).append(row.sha256)
+        return {key: sorted(some) for key, some in found.items()}
+
     def unfinished(self, *, limit: int = 1000) -> Sequence[Checkpoint]:
         with self.table.lock:
             now, living = self._clock.now(), self._living()
@@ -159,7 +168,7 @@ class MemoryCheckpointStore:
         if row is None:
             row = _with(
                 want, state="open", offset=0, events=0, reason="", attempts=0, first_failed=0.0,
-                not_before=0.0, epoch=1, owner=self.owner, updated=now,
+                not_before=0.0, epoch=1, owner=self.owner, updated=now, sha256="",
             )  # fmt: skip
             self.table.put(row)
             return Claim("yours", row, self._receipts(row))
@@ -212,8 +221,11 @@ class MemoryCheckpointStore:
         if row is None or row.state not in ("open", change.state):
             return False
         self.table.put(
-            _with(row, state=change.state, events=change.events, reason=change.reason, updated=now)
-        )
+            _with(
+                row, state=change.state, events=change.events, reason=change.reason, updated=now,
+                sha256=change.sha256 or row.sha256,
+            )
+        )  # fmt: skip
         return True
 
     def _release(self, change: Release, now: float) -> bool:
@@ -234,7 +246,7 @@ class MemoryCheckpointStore:
             self.table.put(
                 _with(
                     row, state="open", offset=change.offset, events=0, reason="", attempts=0,
-                    first_failed=0.0, not_before=0.0, epoch=row.epoch + 1, owner="", updated=now,
+                    first_failed=0.0, not_before=0.0, epoch=row.epoch + 1, owner="", updated=now, sha256="",
                 )
             )  # fmt: skip
         self.table.receipts_of.pop(change.oid, None)

@@ -407,6 +407,65 @@ def test_missing_is_what_has_no_final_row(world: World) -> None:
     assert list(store.missing(["never", "done", "open", "never"])) == ["never", "open", "never"]
 
 
+# -- content hashes
+
+
+def finished(store: CheckpointStore, oid: str, sha256: str, **fields: object) -> None:
+    (claim,) = store.claim([wanted(oid, **fields)])
+    assert store.apply([Finish(oid, claim.row.epoch, "done", events=3, sha256=sha256)]) == [True]
+
+
+def test_the_hash_of_a_finished_content_is_found_by_its_key(world: World) -> None:
+    store = world.store()
+    finished(store, "a", "1" * 64, key="logs/a \udcff+.gz")
+    finished(store, "b", "2" * 64, key="logs/b.gz")
+    finished(store, "elsewhere", "3" * 64, key="logs/b.gz", bucket="another-bucket")
+    finished(store, "plain", "", key="logs/plain.gz")
+    store.claim([wanted("open", key="logs/open.gz")])
+    keys = ["logs/a \udcff+.gz", "logs/b.gz", "logs/plain.gz", "logs/open.gz", "logs/never.gz"]
+    found = {key: list(some) for key, some in world.store("b").hashes("example-audits", keys).items()}
+    assert found == {"logs/a \udcff+.gz": ["1" * 64], "logs/b.gz": ["2" * 64]}
+    assert dict(store.hashes("example-audits", [])) == {}
+
+
+def test_a_key_that_held_two_contents_has_two_hashes(world: World) -> None:
+    store = world.store()
+    finished(store, "first", "1" * 64, key="logs/a.gz")
+    finished(store, "second", "2" * 64, key="logs/a.gz")
+    assert list(store.hashes("example-audits", ["logs/a.gz"])["logs/a.gz"]) == ["1" * 64, "2" * 64]
+
+
+def test_a_refused_end_leaves_no_hash(world: World) -> None:
+    store = world.store()
+    store.claim([wanted("o1", key="logs/a.gz")])
+    assert store.apply([Finish("o1", 7, "done", sha256="1" * 64)]) == [False]
+    assert dict(store.hashes("example-audits", ["logs/a.gz"])) == {}
+
+
+def test_a_forgotten_object_has_no_hash_until_it_is_read_again(world: World) -> None:
+    store = world.store()
+    finished(store, "o1", "1" * 64, key="logs/a.gz")
+    store.apply([Forget("o1")])
+    assert dict(store.hashes("example-audits", ["logs/a.gz"])) == {}
+    finished(store, "o1", "2" * 64, key="logs/a.gz")
+    assert list(store.hashes("example-audits", ["logs/a.gz"])["logs/a.gz"]) == ["2" * 64]
+
+
+def test_a_pruned_object_takes_its_hash_with_it(world: World) -> None:
+    store = world.store()
+    finished(store, "old", "1" * 64, key="logs/a.gz", object_time=NOW - 40 * DAY)
+    finished(store, "young", "2" * 64, key="logs/a.gz")
+    assert store.prune(object_time_before=NOW - 30 * DAY) == 1
+    assert list(store.hashes("example-audits", ["logs/a.gz"])["logs/a.gz"]) == ["2" * 64]
+
+
+def test_more_keys_than_one_statement_takes_are_looked_up_in_one_call(world: World) -> None:
+    store = world.store()
+    finished(store, "o1", "1" * 64, key="logs/7.gz")
+    found = store.hashes("example-audits", [f"logs/{number}.gz" for number in range(1201)])
+    assert list(found) == ["logs/7.gz"]
+
+
 def test_unfinished_are_due_open_rows_that_nobody_living_holds(world: World) -> None:
     a, b = world.store("a"), world.store("b")
     a.claim([wanted(oid) for oid in ("working", "later", "due2", "due1", "done")])
@@ -552,11 +611,15 @@ def test_quarantine_bytes_count_what_unquarantine_frees(world: World) -> None:
 # -- both at once: whatever happens to one happens to the other
 
 OIDS = st.sampled_from(["o1", "o2", "o3"])
+KEYS = [f"2026/{oid}.gz" for oid in ("o1", "o2", "o3")]
 EPOCHS = st.integers(1, 3)
 SMALL = st.integers(0, 30)
 CHANGES = st.one_of(
     st.builds(Advance, OIDS, EPOCHS, SMALL),
-    st.builds(Finish, OIDS, EPOCHS, st.sampled_from(sorted(FINAL)), SMALL, st.text(max_size=3)),
+    st.builds(
+        Finish, OIDS, EPOCHS, st.sampled_from(sorted(FINAL)), SMALL, st.text(max_size=3),
+        st.sampled_from(["", "1" * 64, "2" * 64]),
+    ),
     st.builds(Release, OIDS, EPOCHS, SMALL, st.just(1.0), st.sampled_from([0.0, NOW, NOW + 40])),
     st.builds(Forget, OIDS, st.integers(0, 3)),
     st.builds(
@@ -604,7 +667,8 @@ def perform(world: World, stores: dict[str, CheckpointStore], step: tuple[str, s
     else:
         world.clock.time += argument  # type: ignore[operator]
     seen = [list(one.unfinished()) for one in stores.values()]
-    told = (store.counts(), list(store.missing(["o1", "o2", "o3"])), store.quarantine_bytes())
+    hashes = {key: list(some) for key, some in store.hashes("example-audits", KEYS).items()}
+    told = (store.counts(), list(store.missing(["o1", "o2", "o3"])), store.quarantine_bytes(), hashes)
     return answer, seen, told, list(store.spooled()), list(store.quarantine())
 
 

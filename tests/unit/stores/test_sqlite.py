@@ -198,6 +198,39 @@ def test_an_older_store_is_brought_forward_with_its_rows(opener: Any, monkeypatc
     assert opener(read_only=True).counts() == {"open": 5}
 
 
+def test_a_file_from_before_content_hashes_is_brought_forward(opener: Any, path: Path) -> None:
+    """With its rows, finished and open, and room for hashes from then on."""
+    path.parent.mkdir()
+    first = sqlite3.connect(path)
+    for statement in sqlite_schema.MIGRATIONS[0]:
+        first.execute(statement)
+    first.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+    first.execute("INSERT INTO schema_version VALUES (1)")
+    for oid, state in (("o1", "done"), ("o2", "open")):
+        values = (oid, 1.0, "b", f"k/{oid}", "e", "", state, 0, 0, "", 0, 0.0, 0.0, 1, "a", 1.0)
+        first.execute(
+            'INSERT INTO checkpoints (oid, object_time, bucket, key, etag, version_id, state, "offset",'
+            " events, reason, attempts, first_failed, not_before, epoch, owner, updated)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values,
+        )  # fmt: skip
+    first.commit()
+    first.close()
+    store = opener(owner="a")
+    assert store.counts() == {"done": 1, "open": 1}
+    assert store.hashes("b", ["k/o1", "k/o2"]) == {}
+    assert store.apply([Finish("o2", 1, "done", sha256="f" * 64)]) == [True]
+    assert store.hashes("b", ["k/o1", "k/o2"]) == {"k/o2": ["f" * 64]}
+
+
+def test_hashes_are_looked_up_by_their_index_and_not_by_reading_every_row(opener: Any, path: Path) -> None:
+    opener()
+    plan = sqlite3.connect(path).execute(
+        "EXPLAIN QUERY PLAN SELECT key, sha256 FROM checkpoints WHERE key IN (?,?) AND bucket = ?"
+        " AND sha256 <> '' ORDER BY sha256", ["a", "b", "c"],
+    ).fetchall()  # fmt: skip
+    assert "USING COVERING INDEX hashed_checkpoints" in plan[0][3]
+
+
 def test_a_migration_that_fails_changes_nothing(opener: Any, monkeypatch: Any) -> None:
     opener().close()
     today = sqlite_schema.MIGRATIONS
