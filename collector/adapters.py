@@ -181,7 +181,9 @@ def _sns_verifier(configured: Input, folder: Path, clock: Clock) -> SnsVerifier:
     own = configured.queue.endpoint_url if configured.queue else ""
     local = urlsplit(settings.endpoint_for("sqs") or own).hostname in ("localhost", "127.0.0.1", "::1")
     fetch = no_fetch if local else https_fetch(proxy_url=settings.proxy_url, ca_file=settings.aws_ca_file)
-    return SnsVerifier(settings.sns_signature, fetch=fetch, clock=clock, folder=folder)
+    return SnsVerifier(
+        settings.sns_signature, fetch=fetch, clock=clock, folder=folder, topics=settings.sns_topic_arn
+    )
 
 
 def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock) -> List[Sink]:

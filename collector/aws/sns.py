@@ -1,11 +1,12 @@
-"""Whether SNS really sent what says so: the signature of an SNS envelope.
+"""Whether SNS really sent what says so, and from a topic that we know: the signature of an SNS envelope.
 
-    verifier = SnsVerifier("enforce", fetch=https_fetch(), clock=clock)
+    verifier = SnsVerifier("enforce", fetch=https_fetch(), clock=clock, topics=["arn:aws:sns:..."])
     verifier.check(envelope)
 
 The signed text is made of the envelope's own fields, the key is in a certificate that only SNS can have
 put where it lies. A good signature says that *some* topic of SNS sent this; that it was the provider's,
-only the queue's policy says. Messages without an envelope (raw delivery, S3 without SNS) have no signature.
+the list of topics says, and the queue's policy. Messages without an envelope (raw delivery, S3 without
+SNS) have no signature.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 """
@@ -18,7 +19,7 @@ import logging
 import math
 import threading
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from collector.aws.sns_certificates import Certificate, Certificates, Fetch, trusted_url
 from collector.errors import CollectorError, Fatal, Poison, Retry
@@ -47,12 +48,22 @@ class SnsVerifier:
     """Checks envelopes as `sns_signature` says. Thread safe.
 
     "off": nothing is looked at. "warn": what is wrong is logged, once an hour for a topic, and `check`
-    returns. "enforce": `check` raises. `folder` holds certificates that need not be fetched.
+    returns. "enforce": `check` raises. `folder` holds certificates that need not be fetched. With `topics`
+    (ARNs) any other is a stranger's, however well it is signed.
     """
 
-    def __init__(self, mode: str, *, fetch: Fetch, clock: Clock, folder: Optional[Path] = None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        *,
+        fetch: Fetch,
+        clock: Clock,
+        folder: Optional[Path] = None,
+        topics: Sequence[str] = (),
+    ) -> None:
         """Fatal "sns_needs_cryptography" (scope config) if "enforce" cannot be done here."""
         self._mode = mode
+        self._topics = frozenset(topics)
         self._clock = clock
         self._certificates = Certificates(fetch, clock=clock, folder=folder)
         #: By topic and code: when it was last said (monotonic), and how often it was not said since.
@@ -64,7 +75,8 @@ class SnsVerifier:
     def check(self, envelope: Mapping[str, Any]) -> None:
         """Return if SNS signed this envelope, or if the mode only warns.
 
-        Poison "sns_forged", "sns_cert_url", "sns_certificate_missing", "sns_certificate_invalid". Retry
+        Poison "foreign_topic", "sns_forged", "sns_cert_url", "sns_certificate_missing",
+        "sns_certificate_invalid". Retry
         "sns_certificate_unreachable": not known yet; its `after_seconds` says when it pays to ask again.
         Makes one HTTPS request if the certificate is not known, and at most one a minute while that fails.
         """
@@ -78,9 +90,10 @@ class SnsVerifier:
             self._warn(error, topic=_topic_of(envelope))
 
     def _verify(self, envelope: Mapping[str, Any]) -> None:
-        text = string_to_sign(envelope)
         topic = _topic_of(envelope)
-        signature = _signature_of(envelope)
+        if self._topics and topic not in self._topics:
+            raise _foreign(topic)
+        text, signature = string_to_sign(envelope), _signature_of(envelope)
         url = trusted_url(_cert_url_of(envelope), topic_arn=topic)
         _require_cryptography()
         certificate = self._certificates.get(url)
@@ -169,6 +182,13 @@ def _topic_of(envelope: Mapping[str, Any]) -> str:
 def _cert_url_of(envelope: Mapping[str, Any]) -> object:
     """Lambda spells it differently."""
     return envelope.get("SigningCertURL", envelope.get("SigningCertUrl"))
+
+
+def _foreign(topic: str) -> Poison:
+    return Poison(
+        f"the topic {topic!r} is none of this input's", code="foreign_topic", where=topic,
+        hint="Security: who may send to the queue? If the topic is your provider's, add it to sns_topic_arn",
+    )  # fmt: skip
 
 
 def _forged(what: str, topic: str) -> Poison:

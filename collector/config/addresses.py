@@ -20,7 +20,7 @@ from collector.config.table import Invalid
 __all__ = [
     "QueueAddress", "account", "arn_account", "arn_region", "bucket", "endpoint", "external_id", "hec_url",
     "is_loopback", "kms_key_arn", "listen", "owner", "proxy", "queue", "queue_address", "queue_role_arn",
-    "region", "role_arn", "session_name",
+    "region", "role_arn", "session_name", "topic_arn",
 ]  # fmt: skip
 
 # Compiled at first use: this module is imported by every `--help` and `--scheme`.
@@ -159,6 +159,14 @@ def bucket(text: str) -> str:
     if not re.fullmatch(r"[\w.-]{3,255}", name, re.ASCII):
         raise Invalid("it is no bucket name", "3 to 63 letters, digits, dots and hyphens, without a path")
     return name
+
+
+def topic_arn(text: str) -> str:
+    if not re.fullmatch(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,251}(\.fifo)?", text, re.ASCII):
+        raise Invalid(
+            "it is not the ARN of an SNS topic", "arn:aws:sns:REGION:ACCOUNT:NAME, from your provider"
+        )
+    return text
 
 
 def account(text: str) -> str:

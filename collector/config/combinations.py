@@ -53,6 +53,8 @@ def cautions(settings: Settings) -> Iterator[str]:
         url = urlsplit(settings.endpoint_for(service))
         if url.scheme == "http" and not is_loopback(url.hostname or ""):
             yield f"{service} is reached without TLS at {url.hostname}"
+    if settings.sns_topic_arn and settings.sns_signature == "off":
+        yield "sns_topic_arn has no effect while sns_signature is off"
     if settings.prefix.startswith("/"):
         yield f"prefix {settings.prefix!r} begins with a slash, as hardly any key does"
     if not settings.queue_url and not settings.reconcile_interval_seconds:

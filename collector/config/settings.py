@@ -81,6 +81,10 @@ class Settings:
         default=False)
     sns_signature: str = setting(_T, _ACCESS, "What a missing or wrong SNS signature leads to.",
         default="warn", choices=("off", "warn", "enforce"))
+    sns_topic_arn: Tuple[str, ...] = setting(_T, _ACCESS,
+        "The SNS topics that may send, comma-separated; judged as sns_signature says.", default=(),
+        shape=shape.topic_arn, default_text="any topic",
+        example="arn:aws:sns:eu-west-1:111111111111:audit-topic")
 
     # Queue and bucket
     region: str = setting(_E, _SOURCE, "The AWS region, where nothing more exact says it.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, Sequence, TextIO
 
 from collector.adapters import Adapters
@@ -20,6 +21,7 @@ from collector.decode import decode
 from collector.errors import CollectorError
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
+from collector.notifications.pointers import follow
 from collector.onboarding.dry_run import Looked, Peeked, Report, look
 from collector.onboarding.sampling import Sample, View
 from collector.sinks.envelope import render_envelopes, render_json_lines, render_raw_lines
@@ -51,7 +53,7 @@ def _look_at(configured: Input, *, peek: bool, sample: int, stdout: TextIO) -> i
         return 1
     _say(_promise(adapters))
     report = look(
-        _view(configured),
+        _view(configured, adapters),
         objects=adapters.objects,
         queue=adapters.queue if peek else None,
         now=adapters.clock.now(),
@@ -62,8 +64,8 @@ def _look_at(configured: Input, *, peek: bool, sample: int, stdout: TextIO) -> i
     return 1 if report.failures else 0
 
 
-def _view(configured: Input) -> View:
-    """The input's settings as the engine would follow them."""
+def _view(configured: Input, adapters: Adapters) -> View:
+    """The input's settings as the engine would follow them; who sent a message is checked as it would."""
     settings, form = configured.settings, configured.format
     queue_name = configured.queue.name if configured.queue else ""
 
@@ -75,7 +77,9 @@ def _view(configured: Input) -> View:
 
     return View(
         name=configured.name,
-        parse=lambda body: parse(body, bodies_are_audits=configured.bodies),
+        parse=partial(
+            parse, bodies_are_audits=configured.bodies, verify=adapters.verify, fetch=follow(adapters.objects)
+        ),
         decode=decode_now,
         route=configured.route,
         payload_url=payload_url,

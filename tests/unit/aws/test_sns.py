@@ -526,3 +526,34 @@ def test_a_certificate_that_cannot_be_had_is_no_verdict_on_the_body() -> None:
     verifier = SnsVerifier("enforce", fetch=Host(Retry("x", code="timed_out")), clock=ManualClock())
     with pytest.raises(Retry):
         parse(json.dumps(envelope()), verify=verifier.check)
+
+
+# -- whose topic -----------------------------------------------------------------------------------
+
+
+def test_a_well_signed_message_of_a_foreign_topic_is_refused_without_a_fetch(clock: ManualClock) -> None:
+    host = Host(certificate(clock))
+    ours = [TOPIC.replace("111111111111", "222222222222"), TOPIC + "-2"]
+    verifier = SnsVerifier("enforce", fetch=host, clock=clock, topics=ours)
+    with pytest.raises(Poison, match="foreign_topic"):
+        verifier.check(envelope())
+    assert host.asked == []
+
+
+def test_a_topic_on_the_list_is_verified_as_ever(clock: ManualClock) -> None:
+    host = Host(certificate(clock))
+    verifier = SnsVerifier("enforce", fetch=host, clock=clock, topics=["arn:aws:sns:x", TOPIC])
+    verifier.check(envelope())
+    with pytest.raises(Poison, match="sns_forged"):
+        verifier.check({**envelope(), "Message": "changed"})
+
+
+def test_a_foreign_topic_is_warned_of_and_delivered_with_warn(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    SnsVerifier("warn", fetch=Host(b""), clock=clock, topics=["arn:aws:sns:x"]).check(envelope())
+    assert "foreign_topic" in caplog.text
+
+
+def test_no_topic_is_looked_at_with_off(clock: ManualClock) -> None:
+    SnsVerifier("off", fetch=Host(b""), clock=clock, topics=["arn:aws:sns:x"]).check(envelope())

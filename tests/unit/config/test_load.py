@@ -503,6 +503,7 @@ def test_a_queue_name_without_a_region_is_an_error(load_text: LoadText) -> None:
     [
         ("hec_tls_verify = false", "hec_tls_verify"),
         ("s3_endpoint_url = http://minio.example.com:9000", "without TLS"),
+        ("sns_signature = off\nsns_topic_arn = arn:aws:sns:eu-west-1:111111111111:t", "no effect"),
         ("prefix = /logs", "slash"),
     ],
 )

@@ -65,7 +65,7 @@ def decode(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
 
 @dataclass
 class FaultyStore:
-    """A CheckpointStore, in memory unless it is said otherwise, whose calls raise `error` while it is set; it counts and keeps changes."""
+    """A CheckpointStore whose calls raise `error` while it is set; it counts and keeps changes."""
 
     inner: CheckpointStore
     error: Optional[CollectorError] = None

@@ -1,4 +1,4 @@
-"""A message of many parts: the sound ones are delivered, a copy of the body is kept for the others (rule 9)."""
+"""A message of many parts: the sound ones are delivered, and for the others a copy of the body is kept."""
 
 from __future__ import annotations
 
