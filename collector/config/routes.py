@@ -11,7 +11,7 @@ matches wins; what no rule matches has the input's own sourcetype and index. A d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Sequence, Tuple
 
@@ -32,6 +32,7 @@ class Route:
     """What one object's events get, or why it is dropped.
 
     An empty `sourcetype` or `index` leaves it to the output, an empty `decoder` to the provider's preset.
+    `rule` is the glob that matched, for who wants to know why; it makes no other route.
     """
 
     sourcetype: str = ""
@@ -39,6 +40,7 @@ class Route:
     decoder: str = ""
     drop: bool = False
     reason: str = ""
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def _rule(words: Sequence[str]) -> Rule:
 def _follow(rule: Rule, settings: Settings) -> Route:
     if rule.drop:
         return Route(drop=True, reason=f"route {rule.glob}")
-    return Route(rule.sourcetype or settings.sourcetype, rule.index or settings.index, rule.decoder)
+    sourcetype, index = rule.sourcetype or settings.sourcetype, rule.index or settings.index
+    return Route(sourcetype, index, rule.decoder, rule=rule.glob)
 
 
 def _matches_any(key: str, globs: Iterable[str]) -> bool:

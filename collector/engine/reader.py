@@ -119,7 +119,11 @@ class Reader:
             origin = self._origin(item, item.object_time)
             return Reading(None, cut(self._payload_blocks(item.payload, item.route), origin))
         assert item.ref is not None
-        assert self._objects is not None
+        if self._objects is None:
+            raise Poison(
+                f"{item.ref.bucket} is not a bucket of this input, which has none", code="foreign_bucket",
+                where=item.url, hint="If the bucket is your provider's, add it to the bucket setting",
+            )  # fmt: skip
         opened = self._objects.open(item.ref)
         blocks = self._decode(_chunks(opened), item.route)
         return Reading(opened, _Slices(self, item, opened, blocks))

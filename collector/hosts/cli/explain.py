@@ -1,45 +1,209 @@
-"""`audit-s3 explain FILE`: how a message body is understood, and why."""
+"""`audit-s3 explain FILE`: how a message body is understood, why, and what would be done with it.
+
+    sns: an SNS envelope (raw message delivery is off); what it wraps is read on
+      not verified: ...
+    s3: S3 event records, whose keys are form-encoded and decoded once
+    object s3://audit-logs/AWSLogs/a.json.gz
+      would be read: sourcetype=aws:cloudtrail index=aws, by route */CloudTrail/*
+
+Nothing is asked of AWS: the configuration, where one is named, says what is ours and where it goes.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any, Dict, TextIO
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
 
 import click
 
-from collector.errors import Poison
-from collector.model import Notification
+from collector.adapters import SystemClock, checkpoint_path
+from collector.aws.sns import SnsVerifier
+from collector.aws.sns_certificates import no_fetch
+from collector.config import Input
+from collector.config.layers import ENVIRONMENT_PREFIX
+from collector.config.settings import Settings
+from collector.errors import CollectorError, Poison
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
+from collector.notifications.shapes import SHAPES, layers
 
 __all__ = ["command"]
+
+_GLIMPSE_CHARACTERS = 100
 
 
 @click.command("explain")
 @click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
+@configured
 @click.option("--bodies", is_flag=True, help="As for a provider whose messages are the audits themselves.")
-def command(file: TextIO, bodies: bool) -> None:
-    """Say how the message body in FILE (- for stdin) is understood. Exits 1 if it would be quarantined."""
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@setting_flags
+def command(
+    file: TextIO, config_path: str, input_name: str, bodies: bool, form: str, **given: Any
+) -> None:
+    """Say how the message body in FILE (- for stdin) is understood, and what would be done with it.
+
+    With a configuration it also says what is filtered and where events go. Exits 1 if the body or a part
+    of it would go to quarantine.
+    """
+    explained = _explain(file.read(), _input(config_path, input_name, given), bodies=bodies)
+    if form == "json":
+        print(json.dumps(vars(explained), indent=2))
+    else:
+        for line in explained.lines():
+            print(_printable(line))
+    sys.exit(1 if explained.quarantined else 0)
+
+
+@dataclass
+class Explained:
+    """`quarantined` are the reasons, by code, for which a copy of the body would be kept."""
+
+    shape: str = ""
+    noop: str = ""
+    senders: List[str] = field(default_factory=list)
+    objects: List[Dict[str, Any]] = field(default_factory=list)
+    audits: List[Dict[str, Any]] = field(default_factory=list)
+    quarantined: List[Dict[str, str]] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        for name in layers(self.shape) if self.shape else ():
+            yield f"{name}: {SHAPES[name]}"
+        for said in self.senders:
+            yield f"sender {said}"
+        if self.noop:
+            yield f"nothing to do: {self.noop}"
+        for found in self.objects:
+            details = " ".join(f"{k}={v}" for k, v in found.items() if k not in ("url", "done"))
+            yield f"object {found['url']}" + (f" ({details})" if details else "")
+            yield f"  {found['done']}"
+        for found in self.audits:
+            yield f"audit {found['id']}: {found['begins']}"
+            yield f"  {found['done']}"
+        for problem in self.quarantined:
+            yield f"quarantined as {problem['code']}: {problem['why']}"
+            if problem["hint"]:
+                yield f"  {problem['hint']}"
+
+
+def _input(config_path: str, input_name: str, given: Mapping[str, Any]) -> Optional[Input]:
+    """The input to judge by; None where nothing says which."""
+    is_told = config_path or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG") or any(given.values())
+    if not is_told:
+        return None
+    inputs = load_inputs(config_path, input_name, dict(given))
+    if len(inputs) > 1:
+        names = ", ".join(found.name for found in inputs)
+        raise click.UsageError(f"whose message is it? --input NAME, of {names}")
+    return inputs[0]
+
+
+def _explain(text: str, found: Optional[Input], *, bodies: bool) -> Explained:
+    said = Explained()
+    bodies = bodies or (found is not None and found.bodies)
     try:
-        found = parse(file.read(), bodies_are_audits=bodies)
+        meaning = parse(text, bodies_are_audits=bodies, verify=partial(_verify, said, found))
     except Poison as error:
-        said = {"understood": False, "code": error.code, "why": error.what, "hint": error.hint}
-        print(json.dumps(said, indent=2))
-        sys.exit(1)
-    print(json.dumps(_described(found), indent=2))
-
-
-def _described(found: Notification) -> Dict[str, Any]:
-    said: Dict[str, Any] = {"understood": True, "shape": found.shape}
-    if found.noop:
-        said["nothing_to_do"] = found.noop
-    if found.refs:
-        said["objects"] = [
-            {name: value for name, value in vars(ref).items() if value is not None} for ref in found.refs
-        ]
-    if found.payloads:
-        said["audits"] = [
-            {"producer_id": one.producer_id, "one_event": one.whole, "time": one.time, "bytes": len(one.body)}
-            for one in found.payloads
-        ]
+        said.quarantined.append(_problem(error))
+        return said
+    said.shape, said.noop = meaning.shape, meaning.noop
+    for ref in meaning.refs:
+        said.objects.append(_object(said, ref, found, is_pointer=_is_pointer(meaning)))
+    said.audits = [_audit(payload, found) for payload in meaning.payloads]
+    said.quarantined += [_problem(error) for error in meaning.problems]
     return said
+
+
+def _problem(error: CollectorError) -> Dict[str, str]:
+    return {"code": error.code, "why": error.what, "hint": error.hint}
+
+
+# -- who sent it
+
+
+def _verify(said: Explained, found: Optional[Input], envelope: Mapping[str, Any]) -> None:
+    """What can be told of an envelope without the network; raises where `enforce` would."""
+    settings = found.settings if found else Settings()
+    if settings.sns_signature == "off":
+        said.senders.append(f"{envelope.get('TopicArn')}: nobody checks it (sns_signature = off)")
+        return
+    folder = checkpoint_path(found).parent / "sns-certificates" if found else None
+    verifier = SnsVerifier(
+        "enforce", fetch=no_fetch, clock=SystemClock(), folder=folder, topics=settings.sns_topic_arn
+    )
+    try:
+        verifier.check(envelope)
+    except Poison as error:
+        if settings.sns_signature == "enforce":
+            raise
+        said.senders.append(f"{envelope.get('TopicArn')}: delivered with a warning, {error}")
+    except CollectorError:
+        url = envelope.get("SigningCertURL", envelope.get("SigningCertUrl"))
+        said.senders.append(
+            f"{envelope.get('TopicArn')}: not verified here, as that needs {url}; `run` does "
+            f"(sns_signature = {settings.sns_signature})"
+        )
+    else:
+        said.senders.append(f"{envelope.get('TopicArn')}: verified, SNS signed it")
+
+
+# -- what would be done
+
+
+def _is_pointer(meaning: Notification) -> bool:
+    return layers(meaning.shape)[-1] == "extended_client"
+
+
+def _object(
+    said: Explained, ref: ObjectRef, found: Optional[Input], *, is_pointer: bool
+) -> Dict[str, Any]:
+    known = {name: value for name, value in vars(ref).items() if value not in (None, False)}
+    for name in ("bucket", "key"):
+        del known[name]
+    done, problem = _fate(ref, found, is_pointer=is_pointer)
+    if problem is not None:
+        said.quarantined.append(problem)
+    return {"url": ref.url, **known, "done": done}
+
+
+def _fate(
+    ref: ObjectRef, found: Optional[Input], *, is_pointer: bool
+) -> Tuple[str, Optional[Dict[str, str]]]:
+    """What would become of an object, and why its message would be kept in quarantine."""
+    if found is None:
+        return "would be read, if the input allows its bucket and key (name one with --config)", None
+    if ref.bucket not in found.settings.bucket:
+        why = f"{ref.bucket} is not a bucket of input {found.name}"
+        hint = "if the provider moved, add the bucket to the bucket setting"
+        return "would not be fetched", {"code": "foreign_bucket", "why": why, "hint": hint}
+    if is_pointer:
+        return "would be fetched and read as a body; save it and explain that", None
+    route = found.route(ref.key)
+    if route.drop:
+        return f"would be filtered: {route.reason}", None
+    if ref.restored:
+        return "would be read if it is in quarantine as archived, else left alone", None
+    labels = _labels(sourcetype=route.sourcetype, index=route.index, decoder=route.decoder or "auto")
+    by = f"by route {route.rule}" if route.rule else "as no route matches"
+    return f"would be read: {labels}, {by}", None
+
+
+def _audit(payload: Payload, found: Optional[Input]) -> Dict[str, Any]:
+    begins = payload.body.decode("utf-8", "replace")[:_GLIMPSE_CHARACTERS]
+    done = "would be delivered" + (" as one event" if payload.whole else ", cut into events like an object")
+    if found is not None:
+        done += f": {_labels(sourcetype=found.settings.sourcetype, index=found.settings.index)}"
+    return {"id": payload.producer_id, "time": payload.time, "begins": begins, "done": done}
+
+
+def _labels(**labels: str) -> str:
+    return " ".join(f"{name}={value or '(the output decides)'}" for name, value in labels.items())
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
