@@ -32,7 +32,8 @@ class Provider:
 
     `delivery` is one of DELIVERIES; a FIFO queue implies "none", as S3 cannot notify one. Without
     `bucket` there is only the queue. Without `role` the user itself, made in the provider's account,
-    holds the rights. The queue gives a message up to its DLQ after `max_receive_count` receives.
+    holds the rights. The queue gives a message up to its DLQ after `max_receive_count` receives;
+    `queue_name` is for providers whose queues have names of a form of their own.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Provider:
         versioned: bool = False,
         max_receive_count: int = 5,
         visibility_timeout_seconds: int = 30,
+        queue_name: str = "",
     ) -> None:
         if delivery not in DELIVERIES:
             raise ValueError(f"delivery is one of {', '.join(DELIVERIES)}, not {delivery!r}")
         self.aws, self.name, self.fifo = aws, name, fifo
         self.external_id = f"{name}-external-id"
         self.bucket = self.kms_key_arn = self.role_arn = ""
+        self._queue_name = queue_name or f"{name}-audit-queue{'.fifo' if fifo else ''}"
         self._create_queue(max_receive_count, visibility_timeout_seconds=visibility_timeout_seconds)
         if bucket:
             self._create_bucket(versioned=versioned)
@@ -140,7 +143,7 @@ class Provider:
             "RedrivePolicy": json.dumps(redrive),
             "VisibilityTimeout": str(visibility_timeout_seconds),
         }
-        self.queue_url = self._queue(f"{self.name}-audit-queue{suffix}", attributes)
+        self.queue_url = self._queue(self._queue_name, attributes)
         self.queue_arn = self._queue_arn(self.queue_url)
 
     def _create_bucket(self, *, versioned: bool) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
-__all__ = ["Collector", "ndjson", "records", "wait_for"]
+__all__ = ["Collector", "environment", "ndjson", "records", "wait_for"]
 
 
 class Collector:
@@ -39,7 +39,7 @@ class Collector:
         self, *flags: str, timeout: float = 60, config: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
         """`audit-s3 run` with these flags, to its end."""
-        return subprocess.run(self._command(*flags, config=config), env=_environment(), capture_output=True,
+        return subprocess.run(self._command(*flags, config=config), env=environment(), capture_output=True,
                               timeout=timeout, check=False)  # fmt: skip
 
     def once(self, *flags: str, code: int = 0) -> List[bytes]:
@@ -51,14 +51,14 @@ class Collector:
     def verb(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
         """Another verb of the program, to its end."""
         command = [sys.executable, "-m", "collector", *words, "--config", str(self.config)]
-        done = subprocess.run(command, env=_environment(), capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=60)
         assert done.returncode == code, done.stderr.decode()[-4000:]
         return done
 
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
         """`run` in the background; stdout and stderr go to files in the folder."""
         out, log = (self.folder / "out").open("ab"), (self.folder / "log").open("ab")
-        process = subprocess.Popen(self._command(*flags), env=_environment(), stdout=out, stderr=log)
+        process = subprocess.Popen(self._command(*flags), env=environment(), stdout=out, stderr=log)
         self._running.append(process)
         return process
 
@@ -87,7 +87,7 @@ class Collector:
         return [sys.executable, "-m", "collector", "run", *named, *flags]
 
 
-def _environment() -> Dict[str, str]:
+def environment() -> Dict[str, str]:
     """Ours without anything that could lead to a real account."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AUDIT_S3_C"))}
 
