@@ -96,11 +96,19 @@ class Fatal(CollectorError):
 
     `scope` names the breaker that opens: "role", "queue" and "output" stop receiving at once;
     "object" (one GetObject denied) and "kms" (one key) back off alone until failures are many and
-    alike; "config" ends the program with exit code 78.
+    alike; "config" ends the program with exit code 78. `resource` is the ARN of the key, where AWS said it.
     """
 
     def __init__(
-        self, what: str, *, code: str, where: str = "", hint: str = "", scope: str = "config"
+        self,
+        what: str,
+        *,
+        code: str,
+        where: str = "",
+        hint: str = "",
+        scope: str = "config",
+        resource: str = "",
     ) -> None:
         super().__init__(what, code=code, where=where, hint=hint)
         self.scope = scope
+        self.resource = resource

@@ -76,6 +76,8 @@ class OpenObject(Protocol):
     last_modified: float
     #: The object's user metadata, names in lower case without "x-amz-meta-".
     metadata: Mapping[str, str]
+    #: The ARN of the KMS key that S3 decrypted it with; "" for none.
+    kms_key_arn: str
 
     def read(self) -> bytes:
         """The next stored bytes; b"" once Content-Length bytes have come. Fewer is Retry "truncated"."""

@@ -294,6 +294,7 @@ class Runner:
         bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
         ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
         ended_well = ended_well and not self.engine.receiver.failed_polls
+        ended_well = ended_well and not self.engine.ledger.keys.errors
         return ended_well and not any(counters[name] for name in bad)
 
     def begin_stop(self) -> None:

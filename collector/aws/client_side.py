@@ -82,6 +82,7 @@ class _Plaintext:
         self.ref = stored.ref
         self.last_modified = stored.last_modified
         self.metadata: Mapping[str, str] = stored.metadata
+        self.kms_key_arn = stored.kms_key_arn
         self._stored = stored
         self._content = content
         self._again = again

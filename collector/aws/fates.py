@@ -104,14 +104,18 @@ def key_denied(answer: Answer, call: Call) -> CollectorError:
     hint = f"Provider: attach kms:Decrypt on {_key_in(answer)} to {call.identity}, in the key's policy too"
     if call.action == "kms:Decrypt":  # S3 did not call it for us
         hint += ", without a kms:ViaService condition: the object is encrypted by its writer"
-    return Fatal(_said(answer, call), code="kms_denied", where=call.where, hint=hint, scope=_kms_scope(call))
+    return Fatal(
+        _said(answer, call), code="kms_denied", where=call.where, hint=hint, scope=_kms_scope(call),
+        resource=_key_arn(answer) or _key_asked_for(call),
+    )  # fmt: skip
 
 
 def key_unusable(answer: Answer, call: Call) -> CollectorError:
     hint = f"Provider: {_key_in(answer)} must be enabled and not pending deletion"
     return Fatal(
-        _said(answer, call), code="kms_key_unusable", where=call.where, hint=hint, scope=_kms_scope(call)
-    )
+        _said(answer, call), code="kms_key_unusable", where=call.where, hint=hint, scope=_kms_scope(call),
+        resource=_key_arn(answer) or _key_asked_for(call),
+    )  # fmt: skip
 
 
 def wrong_ciphertext(answer: Answer, call: Call) -> CollectorError:
@@ -130,8 +134,18 @@ def _kms_scope(call: Call) -> str:
 
 
 def _key_in(answer: Answer) -> str:
+    arn = _key_arn(answer)
+    return f"the KMS key {arn}" if arn else "the KMS key that encrypts it"
+
+
+def _key_asked_for(call: Call) -> str:
+    return call.resource if call.action == "kms:Decrypt" and call.resource != "*" else ""
+
+
+def _key_arn(answer: Answer) -> str:
+    """The key that AWS names; S3's AccessDenied does, with "on resource: ARN", for most denials."""
     found = re.search(r"arn:[\w-]+:kms:[\w:/-]+", answer.message)
-    return f"the KMS key {found.group()}" if found else "the KMS key that encrypts it"
+    return found.group() if found else ""
 
 
 def gone(answer: Answer, call: Call) -> CollectorError:

@@ -211,6 +211,7 @@ class _OpenS3Object:
         self.metadata: Mapping[str, str] = {
             name.lower(): value for name, value in answer.get("Metadata", {}).items()
         }
+        self.kms_key_arn = str(answer.get("SSEKMSKeyId", ""))
         self._store = store
         self._body = answer["Body"]
         self._length = ref.size

@@ -294,6 +294,7 @@ def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
 
 
 _META = "x-amz-meta-"
+_KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
 def _answer(headers: Mapping[str, str], body: _Body) -> Dict[str, Any]:
@@ -306,6 +307,8 @@ def _answer(headers: Mapping[str, str], body: _Body) -> Dict[str, Any]:
     }
     if "x-amz-version-id" in headers:
         answer["VersionId"] = headers["x-amz-version-id"]
+    if _KMS_KEY in headers:
+        answer["SSEKMSKeyId"] = headers[_KMS_KEY]
     return answer
 
 

@@ -1,8 +1,8 @@
 """When a failure is everybody's: stop, keep one probe, and try it once a minute.
 
 A breaker belongs to one thing that can fail for all work alike: the role, the queue, an output, the
-store, one (bucket, key) of KMS, or objects in general. It knows nothing of threads or time but what it
-is told.
+store, one (bucket, key) of KMS (`keys`), or objects in general. It knows nothing of threads or time but
+what it is told.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Iterable, Optional
 from collector.engine import admission
 from collector.engine.breaker import PROBE_SECONDS
 from collector.engine.items import Item
+from collector.engine.keys import UNTOLD
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.ports import Quarantined
@@ -40,13 +41,15 @@ def failed(ledger: Ledger, item: Item, error: CollectorError) -> None:
     ledger.last_error = error
     ledger.counters["object_errors"] += 1
     ledger.drop_reading(item)
-    level = logging.WARNING if item.attempts == 0 else logging.INFO
+    level = logging.WARNING if item.error is None else logging.INFO
     log.log(level, "An object could not be read: %s", error)
     if isinstance(error, Fatal) and error.scope in ("role", "queue", "config"):
         _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
         open_source(ledger, error)
     elif isinstance(error, Poison):
         _poisoned(ledger, item, error)
+    elif isinstance(error, Fatal) and error.scope == "kms" and item.ref is not None:
+        _key_refused(ledger, item, error)
     else:
         _stumbled(ledger, item, error)
 
@@ -66,6 +69,22 @@ def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
         end(ledger, item, "forbidden" if denied else "exhausted", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS if denied else LONGEST_WAIT_SECONDS)
+
+
+def _key_refused(ledger: Ledger, item: Item, error: Fatal) -> None:
+    """Its KMS key is out of reach: the object's own trouble, or that of all objects under this key."""
+    assert item.ref is not None
+    now = ledger.clock.monotonic()
+    item.lock = (item.ref.bucket, error.resource or UNTOLD)
+    if ledger.keys.failed(item.lock, error, which=item.oid or item.url, now=now):
+        log.error("A KMS key is out of reach; its objects wait until it answers: %s", error)
+    if ledger.keys.begins_to_stop(now=now):
+        log.error("Nothing else can be read; receiving stops until something can: %s", error)
+        hand_back(ledger, spare=item)
+    if not ledger.keys.is_open(item.lock) and _is_exhausted(ledger, item, denied=True):
+        end(ledger, item, "forbidden", error)
+        return
+    _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
 
 
 def _try_another_probe(ledger: Ledger, item: Item) -> None:
@@ -88,9 +107,15 @@ def _is_exhausted(ledger: Ledger, item: Item, *, denied: bool) -> bool:
 
 def _back_off(ledger: Ledger, item: Item, error: CollectorError, *, longest: float) -> None:
     item.error = error
-    if not ledger.objects.is_open and not ledger.source.is_open:
+    if ledger.objects.is_open or ledger.source.is_open or ledger.keys.is_open(item.lock):
+        # What all objects suffer from is not counted against this one.
+        item.attempts, item.first_failed = 0, 0.0
+    else:
         item.attempts += 1
-    item.first_failed = item.first_failed or ledger.clock.now()
+        item.first_failed = item.first_failed or ledger.clock.now()
+    if item.lock is not None and ledger.keys.is_open(item.lock):
+        ledger.wait(item, ledger.keys.probe_at(item.lock))
+        return
     first = DENIED_FIRST_SECONDS if isinstance(error, Fatal) else 0.0
     asked = error.after_seconds if isinstance(error, Retry) else None
     if ledger.objects.is_open:

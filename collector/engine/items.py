@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterator, List, Optional, Set, Tuple
 
 from collector.config.routes import Route
+from collector.engine.keys import Lock
 from collector.engine.progress import Progress
 from collector.errors import CollectorError
 from collector.model import Message, ObjectRef, Payload, Receipt, Slice
@@ -37,7 +38,8 @@ class Item:
 
     `state`: "new" (to be claimed), "claiming", "held" (by another process), "ready" (to be read),
     "reading", "sent" (read to its verified end, waiting for the outputs), "waiting" (backing off),
-    "asking" (open receipts of an earlier run), "over" (its final row is being written), "final".
+    "asking" (open receipts of an earlier run), "over" (its final row is being written), "final". `lock` is
+    the (bucket, KMS key) that it was last refused under.
     """
 
     ref: Optional[ObjectRef]
@@ -62,6 +64,7 @@ class Item:
     reason: str = ""
     error: Optional[CollectorError] = None
     sightings: Dict[str, int] = field(default_factory=dict)
+    lock: Optional[Lock] = None
     attempts: int = 0
     first_failed: float = 0.0
     committing: bool = False

@@ -19,6 +19,7 @@ from collector.config.routes import Route
 from collector.engine.backoff import backoff_seconds
 from collector.engine.breaker import AlikeFailures, Breaker
 from collector.engine.items import Delivery, Item, Outgoing, Tracked
+from collector.engine.keys import Keys, Lock
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError, Fatal
 from collector.model import (
@@ -84,6 +85,7 @@ class Ledger:
         self.objects = Breaker("objects")
         self.store = Breaker("store")
         self.alike = AlikeFailures()
+        self.keys = Keys()
         self.deletes = Breaker("deletes")
         self.heartbeats = True
         self.disk_low: Optional[CollectorError] = None
@@ -282,6 +284,8 @@ class Ledger:
             return False
         if self.disk_low is not None or self.deletes.is_open or self.is_quarantine_full():
             return False
+        if self.keys.stops(now=self.clock.monotonic()):
+            return False
         return len(self.deliveries) < self.limits.deliveries and self.held_bytes < self.limits.held_bytes
 
     @property
@@ -334,6 +338,21 @@ class Ledger:
         now = self.clock.monotonic()
         troubled = self.troubled()
         return bool(troubled) and all(now >= breaker.probe_at() for breaker in troubled)
+
+    def may_look(self) -> bool:
+        """A KMS key is out of reach: one receive may be made, for what it brings may be under another."""
+        if self.stopping or self.handing_back or self.store.is_open or self.troubled():
+            return False
+        if self.disk_low is not None or self.is_quarantine_full():
+            return False
+        now = self.clock.monotonic()
+        return self.keys.stops(now=now) and now >= self.keys.look_at(in_hand=bool(self.items))
+
+    def wake_locked(self, lock: Lock) -> None:
+        """A KMS key answers again: what waited for it can be read."""
+        for item in list(self.items.values()):
+            if item.lock == lock and item.state == "waiting":
+                self.make_readable(item)
 
     def room(self) -> int:
         """How many objects free Readers could start now."""

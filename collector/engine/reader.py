@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Tuple, Union
 
 from collector.config.routes import Route
 from collector.engine import admission
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
+from collector.engine.keys import UNTOLD
 from collector.engine.ledger import Ledger
 from collector.engine.slicer import cut
 from collector.engine.station import Wait
@@ -48,6 +49,8 @@ class Piece:
     ended: bool = False
     failure: Optional[CollectorError] = None
     ref: Optional[ObjectRef] = None
+    #: Of an object that this read opened.
+    kms_key_arn: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,40 @@ class Reader:
             return Wait(due)
         now = ledger.clock.monotonic()
         item = _next(ledger.continuing)
-        if item is None and ledger.readable:
+        if item is None:
+            item = self._next_to_open(ledger, now)
             # The breaker asks about opening; what has been opened is read on, and its end closes it.
-            if not ledger.objects.passes(now=now):
+            if item is not None and not ledger.objects.passes(now=now):
+                ledger.readable.appendleft(item)
                 return Wait(ledger.objects.probe_at())
-            item = _next(ledger.readable)
         if item is None:
             return Wait(due)
         item.state, item.busy_since = "reading", now
         ledger.reading += 1
         return Read(item, item.reading, bool(item.outputs))
 
+    def _next_to_open(self, ledger: Ledger, now: float) -> Optional[Item]:
+        """The next object whose KMS key is not known to be out of reach, or is to be tried again."""
+        while True:
+            item = _next(ledger.readable)
+            if item is None or item.lock is None or ledger.keys.passes(item.lock, now=now):
+                return item
+            ledger.wait(item, ledger.keys.probe_at(item.lock))
+
     # -- perform --------------------------------------------------------------------------------
 
     def perform(self, work: Read) -> Piece:
-        reading = work.reading or self._open(work.item)
-        if not work.identified:
+        if work.reading is not None:
+            return self._read_on(work, work.reading)
+        reading = self._open(work.item)
+        if work.identified:
+            piece = self._read_on(work, reading)
+        else:
             assert reading.opened is not None
-            return Piece(reading, ref=reading.opened.ref)
+            piece = Piece(reading, ref=reading.opened.ref)
+        return replace(piece, kms_key_arn=reading.opened.kms_key_arn) if reading.opened else piece
+
+    def _read_on(self, work: Read, reading: Reading) -> Piece:
         slices: List[Slice] = []
         size = 0
         try:
@@ -153,6 +172,8 @@ class Reader:
         item.busy_since = None
         piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
         item.reading = piece.reading
+        if piece.kms_key_arn is not None:
+            self._record_opened(ledger, item, piece.kms_key_arn)
         if item.state == "final":
             ledger.drop_reading(item)
             return
@@ -168,6 +189,20 @@ class Reader:
         else:
             ledger.make_readable(item)
         ledger.tell("settler", *ledger.senders())
+
+    def _record_opened(self, ledger: Ledger, item: Item, kms_key_arn: str) -> None:
+        """S3 has decrypted it: its KMS key is not out of reach, nor is the one that refused it before."""
+        assert item.ref is not None
+        lock, refused = (item.ref.bucket, kms_key_arn), item.lock
+        item.lock = None
+        answers = ledger.keys.succeeded(lock, now=ledger.clock.monotonic())
+        if refused is not None:
+            answers = ledger.keys.answered(refused) or answers
+        if answers:
+            log.info("A KMS key can be used again. bucket=%s key=%s", *lock)
+            for one in {lock, (item.ref.bucket, UNTOLD), refused or lock}:
+                ledger.wake_locked(one)
+            ledger.tell("receiver")
 
     def _record_identity(self, ledger: Ledger, item: Item, ref: ObjectRef) -> None:
         goes_on = admission.identify(ledger, item, ref)

@@ -79,19 +79,29 @@ class Receiver:
         now = ledger.clock.monotonic()
         if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
-        most = ledger.room() if ledger.may_receive() else int(ledger.may_receive_probe() and not self._polls)
+        looks = not self._polls and ledger.may_look()
+        if looks or ledger.may_receive():
+            most = ledger.room()
+        else:
+            most = int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
         count = min(most - len(self.unproven), ledger.limits.max_number_of_messages, 10)
         if count < 1:
-            probes = [breaker.probe_at() for breaker in ledger.troubled()]
-            return Wait(min([*probes, due] if due is not None else probes, default=None))
+            return Wait(self._next_probe(ledger, due))
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
+        if looks:
+            ledger.keys.looked(now=now)
         self._polls += 1
         ledger.polls += 1
         ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
         return Receive(count, ledger.limits.wait_time_seconds, ledger.lease_seconds)
+
+    def _next_probe(self, ledger: Ledger, due: Optional[float]) -> Optional[float]:
+        times = [breaker.probe_at() for breaker in ledger.troubled()]
+        times += [ledger.keys.look_at(in_hand=bool(ledger.items))] if ledger.keys.errors else []
+        return min([*times, due] if due is not None else times, default=None)
 
     def is_done(self, ledger: Ledger) -> bool:
         """The last poll was empty, and none is under way."""

@@ -124,7 +124,7 @@ def observe(name: str, engine: Engine, *, problem: Callable[[CollectorError], Pr
     breakers = {name: problem(error) if error else None for name, error in _stops(ledger).items()}
     return Observation(
         name,
-        _state(engine, blocked=any(breakers.values())),
+        _state(engine, blocked=_is_blocked(ledger, breakers)),
         counters=dict(ledger.counters),
         deliveries=len(ledger.deliveries),
         objects={**dict.fromkeys(ITEM_STATES, 0), **Counter(item.state for item in ledger.items.values())},
@@ -137,15 +137,23 @@ def observe(name: str, engine: Engine, *, problem: Callable[[CollectorError], Pr
 
 
 def _stops(ledger: Ledger) -> Dict[str, Optional[CollectorError]]:
-    """Everything that rule 7 lets receiving wait for, and why it does now."""
+    """Everything that rule 7 lets receiving wait for, and why it does now; and a KMS key out of reach."""
     outputs = [output.breaker for output in ledger.outputs.values()]
     breakers = [ledger.source, ledger.objects, ledger.store, ledger.deletes, *outputs]
     full = ledger.is_quarantine_full()
     return {
         **{breaker.name: breaker.error for breaker in breakers},
+        "keys": next(iter(ledger.keys.errors), None),
         "disk": ledger.disk_low,
         "quarantine": QUARANTINE_FULL if full else None,
     }
+
+
+def _is_blocked(ledger: Ledger, breakers: Mapping[str, Optional[Problem]]) -> bool:
+    """A KMS key out of reach stops nothing while objects under another one can be read."""
+    if ledger.keys.stops(now=ledger.clock.monotonic()):
+        return True
+    return any(problem for name, problem in breakers.items() if name != "keys")
 
 
 def _state(engine: Engine, *, blocked: bool) -> str:

@@ -182,6 +182,7 @@ class _Stored:
     version_id: Optional[str]
     last_modified: float
     metadata: Mapping[str, str] = field(default_factory=dict)
+    kms_key_arn: str = ""
 
 
 class MemoryBucket:
@@ -209,7 +210,13 @@ class MemoryBucket:
         self._lock = threading.Lock()
 
     def put(
-        self, key: str, body: bytes, *, bucket: str = "", metadata: Optional[Mapping[str, str]] = None
+        self,
+        key: str,
+        body: bytes,
+        *,
+        bucket: str = "",
+        metadata: Optional[Mapping[str, str]] = None,
+        kms_key_arn: str = "",
     ) -> ObjectRef:
         """Store an object over what the key held; returns what a notification would say of it."""
         bucket = bucket or self.names[0]
@@ -217,7 +224,7 @@ class MemoryBucket:
             versions = self._stored.setdefault((bucket, key), [])
             version_id = f"v{len(versions) + 1}" if self._versioned else None
             etag = hashlib.md5(body).hexdigest()
-            stored = _Stored(body, etag, version_id, self._clock.now(), metadata or {})
+            stored = _Stored(body, etag, version_id, self._clock.now(), metadata or {}, kms_key_arn)
             if not self._versioned:
                 versions.clear()
             versions.append(stored)
@@ -302,6 +309,7 @@ class _OpenMemory:
         self.ref = ref
         self.last_modified = stored.last_modified
         self.metadata = stored.metadata
+        self.kms_key_arn = stored.kms_key_arn
         self._body = stored.body
         self._at = 0
         self._read_bytes = read_bytes

@@ -111,12 +111,15 @@ def test_what_boto3_sent_is_sent_again_and_its_date_is_not(server: Server, gette
     assert "20200101" not in request
 
 
-def test_metadata_and_version_are_as_boto3_gives_them(server: Server, getter: SignedGet) -> None:
-    server.answers = [_ok(extra="X-Amz-Meta-Signature: ab\r\nx-amz-version-id: v7\r\n")]
+def test_metadata_version_and_key_are_as_boto3_gives_them(server: Server, getter: SignedGet) -> None:
+    key = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
+    more = f"x-amz-version-id: v7\r\nx-amz-server-side-encryption-aws-kms-key-id: {key}\r\n"
+    server.answers = [_ok(extra=f"X-Amz-Meta-Signature: ab\r\n{more}")]
     answer = getter.get("b", "k", etag=None)
     assert answer is not None
     assert answer["Metadata"] == {"signature": "ab"}
     assert answer["VersionId"] == "v7"
+    assert answer["SSEKMSKeyId"] == key
     assert answer["ETag"] == '"e"'
     assert answer["LastModified"].isoformat() == "2026-05-04T10:15:02+00:00"
 

@@ -87,6 +87,7 @@ class SimObject:
         self.ref = ref
         self.last_modified = modified
         self.metadata = {}
+        self.kms_key_arn = ""
         self._data = data
 
     def read(self):

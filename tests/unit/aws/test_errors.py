@@ -103,6 +103,7 @@ def test_a_denied_key_is_told_from_a_denied_object() -> None:
     )
     error = translate(_answer("AccessDenied", message, 403), GET)
     assert _fate(error) == ("Fatal", "kms_denied", "kms")
+    assert error.resource == key
     assert key in error.hint
     assert ROLE in error.hint
 

@@ -91,6 +91,13 @@ def test_an_object_is_asked_for_under_its_etag_version_and_owner() -> None:
     ]
     assert opened.ref == ObjectRef("b", "k", etag="e", version_id="v1", size=len(BODY))
     assert opened.last_modified == 1777852800.0
+    assert opened.kms_key_arn == ""
+
+
+def test_the_kms_key_that_decrypted_an_object_is_known_from_the_answer() -> None:
+    arn = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
+    fake = FakeS3(lambda operation, request: _answer(SSEKMSKeyId=arn))
+    assert _store(fake).open(REF).kms_key_arn == arn
 
 
 def test_a_foreign_bucket_is_refused_without_a_call() -> None:

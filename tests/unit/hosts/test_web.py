@@ -423,7 +423,7 @@ def test_the_gauges_tell_states_and_breakers_apart(thrive: Input) -> None:
     assert present == {("thrive", "blocked"), ("immuta", "not_started")}
     assert len(states) == 2 * len(STATES)
     breakers = {one.labels["breaker"]: one.value for one in found["audit_s3_breaker_open"].samples}
-    closed = dict.fromkeys(("source", "objects", "store", "deletes", "disk", "quarantine"), 0)
+    closed = dict.fromkeys(("source", "objects", "keys", "store", "deletes", "disk", "quarantine"), 0)
     assert breakers == {**closed, "hec": 1}
     assert found["audit_s3_held_bytes"].samples[0].value == 77
 
