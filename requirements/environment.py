@@ -159,6 +159,7 @@ def lock() -> None:
     _compile(main, "test", extras=("demo", "test"))
     for name in ("demo", "faults", "lint", "runtime"):
         _compile(main, name, extras=() if name == "runtime" else (name,), within="test")
+    _compile(main, "s3-encryption", extras=("s3-encryption",))  # apart: it pins an older cryptography
     _compile(_compiler(OLD_PYTHON), "py39", extras=("test",))
 
 

@@ -10,6 +10,7 @@ from typing import Iterator
 import pytest
 
 from collector.testing.local_aws import LocalAws
+from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 
 def _demand(module: str) -> None:
@@ -32,6 +33,15 @@ def moto() -> Iterator[LocalAws]:
     _demand("moto")
     with LocalAws.moto() as aws:
         yield aws
+
+
+@pytest.fixture(scope="session")
+def s3_encryption_client() -> S3EncryptionClient:
+    """The official client, in an environment of its own that the first test to ask for it makes."""
+    try:
+        return S3EncryptionClient(make_environment())
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("amazon-s3-encryption-client-python cannot be installed")
 
 
 @pytest.fixture(params=["ministack", "moto"])

@@ -13,7 +13,6 @@ https://github.com/awslabs/aws-encryption-sdk-specification (s3-encryption/data-
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from typing import Dict, Mapping
@@ -188,10 +187,15 @@ class _Metadata:
         return found
 
     def _bytes(self, name: str) -> bytes:
+        """Bytes have one spelling, so that no change of the metadata goes unnoticed."""
+        text = self[name]
         try:
-            return base64.b64decode(self[name], validate=True)
-        except (ValueError, binascii.Error) as error:
+            found = base64.b64decode(text, validate=True)
+        except ValueError as error:
             raise self.bad(f"{name} is not base64") from error
+        if base64.b64encode(found).decode() != text:
+            raise self.bad(f"{name} is not base64 as it is written")
+        return found
 
     def bad(self, what: str) -> Poison:
         return self.tampered(f"The envelope cannot be read: {what}", code="bad_encryption_metadata")

@@ -17,10 +17,13 @@ import collector
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "packaging" / "systemd" / "audit-s3.service"
 #: Which extras each lock serves.
-SERVED = [("demo", "demo"), ("test", "test"), ("test", "demo"), ("lint", "lint"), ("py39", "test")]
+SERVED = [
+    ("demo", "demo"), ("test", "test"), ("test", "demo"), ("lint", "lint"), ("py39", "test"),
+    ("s3-encryption", "s3-encryption"),
+]  # fmt: skip
 #: Need Python 3.10: the older legs use those of the main environment.
 EMULATORS = {"ministack", "moto"}
-LOCKS = ("demo", "lint", "py39", "runtime", "test")
+LOCKS = ("demo", "lint", "py39", "runtime", "s3-encryption", "test")
 
 
 def setup_cfg() -> configparser.ConfigParser:

@@ -17,6 +17,9 @@ ROLE = "arn:aws:iam::111111111111:role/audit-access"
 GET = Call("s3:GetObject", "s3://b/k", "arn:aws:s3:::b/*", scope="object", role=ROLE)
 RECEIVE = Call("sqs:ReceiveMessage", "https://q", "arn:aws:sqs:eu-west-1:111111111111:q", scope="queue")
 
+KEY = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
+DECRYPT = Call("kms:Decrypt", "s3://b/k", KEY, scope="kms", role=ROLE)
+
 
 def _answer(code: str, message: str = "", status: int = 400, operation: str = "Op", **headers: str) -> Any:
     meta = {"HTTPStatusCode": status, "HTTPHeaders": headers}
@@ -67,6 +70,16 @@ def _fate(error: CollectorError) -> tuple[str, str, str]:
         ("SignatureDoesNotMatch", 403, GET, ("Fatal", "credentials_invalid", "role")),
         ("RequestTimeTooSkewed", 403, GET, ("Fatal", "clock_skew", "role")),
         ("PermanentRedirect", 301, GET, ("Fatal", "wrong_region", "object")),
+        ("InvalidCiphertextException", 400, DECRYPT, ("Poison", "data_key_refused", "")),
+        ("IncorrectKeyException", 400, DECRYPT, ("Poison", "foreign_kms_key", "")),
+        ("AccessDeniedException", 400, DECRYPT, ("Fatal", "kms_denied", "kms")),
+        ("NotFoundException", 400, DECRYPT, ("Fatal", "kms_key_unusable", "kms")),
+        ("DisabledException", 400, DECRYPT, ("Fatal", "kms_key_unusable", "kms")),
+        ("KMSInvalidStateException", 400, DECRYPT, ("Fatal", "kms_key_unusable", "kms")),
+        ("ThrottlingException", 400, DECRYPT, ("Retry", "throttled", "")),
+        ("KMSInternalException", 500, DECRYPT, ("Retry", "aws_unavailable", "")),
+        ("DependencyTimeoutException", 503, DECRYPT, ("Retry", "aws_unavailable", "")),
+        ("404", 404, DECRYPT, ("Retry", "aws_unexpected", "")),
     ],
 )
 def test_every_code_has_one_fate(code: str, status: int, call: Call, fate: tuple[str, str, str]) -> None:
@@ -106,6 +119,12 @@ def test_a_denied_key_is_told_from_a_denied_object() -> None:
     assert error.resource == key
     assert key in error.hint
     assert ROLE in error.hint
+
+
+def test_a_key_that_is_denied_to_us_but_not_to_s3_shows_it_in_the_hint() -> None:
+    hint = translate(_answer("AccessDeniedException", "not authorized", 400), DECRYPT).hint
+    assert "kms:ViaService" in hint and ROLE in hint
+    assert "ViaService" not in translate(_answer("AccessDenied", "kms:Decrypt", 403), GET).hint
 
 
 def test_a_refused_assume_role_is_the_roles_whatever_call_needed_it() -> None:

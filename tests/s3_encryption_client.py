@@ -1,0 +1,90 @@
+"""The official amazon-s3-encryption-client-python, which pins an older cryptography: run in `.venv-s3-encryption`.
+
+    official = S3EncryptionClient(make_environment())
+    official.put("v3", provider, {"key": body})
+
+This file is also the program that runs over there, with a JSON order on stdin.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make_environment() -> str:
+    """The interpreter that has the client; made once, whoever asks first. Raises CalledProcessError."""
+    import fcntl
+
+    with (ROOT / "requirements" / "s3-encryption.lock").open() as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        make = [sys.executable, "requirements/environment.py", ".venv-s3-encryption", "s3-encryption"]
+        subprocess.run(make, cwd=str(ROOT), check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return str(ROOT / ".venv-s3-encryption" / "bin" / "python")
+
+
+class S3EncryptionClient:
+    """Writes as the official client does, into a local AWS."""
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+
+    def put(
+        self, form: str, provider: Any, bodies: Mapping[str, bytes], *, context: Mapping[str, str] = {}
+    ) -> None:
+        """Encrypt with the provider's key in format `form` ("v2", "v3"); large bodies go up in parts."""
+        order = {"form": form, "endpoint": provider.aws.endpoint_url, "region": provider.aws.region,
+                 "bucket": provider.bucket, "kms_key_arn": provider.kms_key_arn, "context": dict(context),
+                 "account": provider.kms_key_arn.split(":")[4], "files": {}}  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            for number, (key, body) in enumerate(bodies.items()):
+                path = Path(folder) / str(number)
+                path.write_bytes(body)
+                order["files"][key] = str(path)
+            done = subprocess.run([self._python, __file__], input=json.dumps(order).encode(), check=False,
+                                  capture_output=True, timeout=120)  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()[-4000:]
+
+
+def _main(order: Dict[str, Any]) -> None:
+    import boto3
+    from botocore.config import Config
+    from s3_encryption import S3EncryptionClient as Official
+    from s3_encryption import S3EncryptionClientConfig
+    from s3_encryption.materials.kms_keyring import KmsKeyring
+    from s3_encryption.materials.materials import AlgorithmSuite, CommitmentPolicy
+
+    def client(service: str) -> Any:
+        made = boto3.client(
+            service, region_name=order["region"], endpoint_url=order["endpoint"], config=Config(proxies={}),
+            aws_access_key_id=order["account"], aws_secret_access_key="test",
+        )  # fmt: skip
+        made.meta.events.register("before-sign", name_account)
+        return made
+
+    def name_account(request: Any, **_: Any) -> None:
+        request.headers["x-moto-account-id"] = order["account"]
+
+    older = {"encryption_algorithm": AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
+             "commitment_policy": CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT}  # fmt: skip
+    keyring = KmsKeyring(client("kms"), order["kms_key_arn"])
+    config = S3EncryptionClientConfig(keyring=keyring, **(older if order["form"] == "v2" else {}))
+    official = Official(client("s3"), config)
+    for key, path in order["files"].items():
+        with open(path, "rb") as file:
+            if Path(path).stat().st_size > 5 * 1024 * 1024:
+                official.upload_fileobj(file, order["bucket"], key, EncryptionContext=order["context"])
+            else:
+                official.put_object(
+                    Bucket=order["bucket"], Key=key, Body=file.read(), EncryptionContext=order["context"]
+                )
+
+
+if __name__ == "__main__":
+    _main(json.load(sys.stdin))
