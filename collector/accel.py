@@ -1,5 +1,7 @@
 """The one door to msgspec and isal: twice to five times faster, and the same bytes without them.
 
+And to zstd, which Python has from 3.14 on and backports.zstd (the same code, PEP 784) before.
+
 Every function here has a pure-Python twin, in this module (`zlib`) or in its caller (`decode` walks
 records with the standard library). The environment variable AUDIT_S3_ACCELERATORS=off closes the
 door. `active()` names what is in use, for `check` and the start-up line.
@@ -10,11 +12,12 @@ from __future__ import annotations
 import os
 import zlib
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, List, Optional, Protocol, Sequence, Tuple, Type
 
 __all__ = [
-    "INFLATE_ERRORS", "Inflater", "JsonWindows", "active", "crc32", "gzip_compress", "inflater",
-    "json_windows",
+    "Decompressor", "INFLATE_ERRORS", "Inflater", "JsonWindows", "ZSTD_ERRORS", "active", "crc32",
+    "gzip_compress", "inflater", "json_windows", "zstd_decompressor",
 ]  # fmt: skip
 
 _wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
@@ -31,8 +34,21 @@ if _wanted:
     except ImportError:
         _msgspec = None
 
+_zstd: Any = None
+for _place in ("compression.zstd", "backports.zstd"):
+    if _zstd is None:
+        try:
+            _zstd = import_module(_place)
+        except ImportError:
+            _zstd = None
+
 #: What a corrupt stream raises, whichever library reads it.
 INFLATE_ERRORS: Tuple[Type[Exception], ...] = (zlib.error,) if _isal is None else (zlib.error, _isal.error)
+
+#: What a corrupt zstd frame raises.
+ZSTD_ERRORS: Tuple[Type[Exception], ...] = () if _zstd is None else (_zstd.ZstdError,)
+#: 2 to the power of this is the largest window that is read: RFC 8878 recommends 8 MiB to all decoders.
+_ZSTD_WINDOW_LOG = 23
 
 #: 16 + 15: gzip header and trailer, the largest window.
 _GZIP = 31
@@ -55,6 +71,21 @@ class Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
 
 
+class Decompressor(Protocol):
+    """One stream or frame, as `bz2.BZ2Decompressor` reads it: bounded output, input kept inside."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
+
+
 def active() -> Tuple[str, ...]:
     """The accelerators in use, by name."""
     return tuple(name for name, module in (("isal", _isal), ("msgspec", _msgspec)) if module is not None)
@@ -67,6 +98,15 @@ def inflater(*, accelerated: bool = True) -> Inflater:
     """
     library: Any = _isal if accelerated and _isal is not None else zlib
     found: Inflater = library.decompressobj(_DEFLATE)
+    return found
+
+
+def zstd_decompressor() -> Optional[Decompressor]:
+    """A reader of one zstd frame, or None where neither Python nor the extra brings one."""
+    if _zstd is None:
+        return None
+    limit = {_zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+    found: Decompressor = _zstd.ZstdDecompressor(options=limit)
     return found
 
 

@@ -1,92 +1,51 @@
-"""Stored bytes to text: layers of compression are taken off until none is left.
+"""Compressed bytes to plain ones: one layer, member by member, checked to its trailer.
 
-At most three layers, under one budget of output bytes, so that a small object cannot become an endless
-one. gzip is read member by member, because several producers (ALB, CloudWatch through Firehose) write
-many. Output comes in pieces of 256 KiB whatever the input: constant memory is also the faster way.
+gzip is read by its members, because several producers (ALB, CloudWatch through Firehose) write many; so
+are bzip2, xz and zstd, whose frames (RFC 8878) may be glued as well. Output comes in pieces of 256 KiB
+whatever the input: constant memory is also the faster way. A stream that asks for more memory than its
+genuine writers do (a zstd window over 8 MiB, an xz dictionary over 64 MiB) is refused, not tried.
 """
 
 from __future__ import annotations
 
 import bz2
 import lzma
-from typing import Dict, Iterable, Iterator, Protocol, Tuple, Type
+from typing import Callable, Dict, Iterator, Protocol, Tuple, Type
 
 from collector import accel
-from collector.decode.sniff import HEAD_BYTES, container_of
+from collector.decode.budget import Budget
+from collector.decode.sniff import is_skippable_frame
 from collector.decode.tape import Tape
 from collector.errors import CollectorError, Poison
 
-__all__ = ["Budget", "unwrap"]
+__all__ = ["COMPRESSIONS", "inflate", "inflate_member", "member_of"]
 
 _IN_BYTES = 64 * 1024
 _OUT_BYTES = 256 * 1024
-_MAX_LAYERS = 3
-_NOT_YET = ("zip", "tar", "zstd", "parquet", "avro", "snappy")
+#: `xz -9` needs 65 MiB to be read; a crafted header could ask for gigabytes.
+_XZ_MEMORY_BYTES = 80 * 1024**2
+
+_MAGICS: Dict[str, bytes] = {
+    "gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd",
+}  # fmt: skip
+#: What `inflate` reads.
+COMPRESSIONS = frozenset(_MAGICS)
 
 
-class Budget:
-    """How much one object may become: 10 GiB in all, and 200 times its size beyond 64 MiB."""
+def inflate(tape: Tape, name: str, *, budget: Budget, accelerated: bool = True) -> Iterator[bytes]:
+    """All members of one layer, then what the bytes after the last one are worth.
 
-    max_bytes = 10 * 1024**3
-    max_ratio = 200
-    free_bytes = 64 * 1024**2
-
-    def __init__(self) -> None:
-        self.stored = 0
-        self.spent = 0
-
-    def spend(self, count: int) -> None:
-        """Count output of any layer. Poison "bomb" when it is too much."""
-        self.spent += count
-        if self.spent > self.max_bytes or (
-            self.spent > self.free_bytes and self.spent > self.max_ratio * self.stored
-        ):
-            raise Poison(
-                f"{self.stored} stored bytes grew to more than {self.spent} bytes",
-                code="bomb",
-                hint="look at the object; if it is genuine, ask its producer for smaller ones",
-            )
-
-
-def unwrap(
-    chunks: Iterable[bytes], *, budget: Budget, accelerated: bool = True, layers: int = _MAX_LAYERS
-) -> Iterator[bytes]:
-    """The text inside `chunks`.
-
-    Poison "truncated_gzip" (believed at the third sighting: it may be the connection),
-    "corrupt_gzip" (at the second), "trailing_junk" (after everything before it), "bomb",
-    "nested_too_deep", "unsupported_container"; for bz2 and xz "truncated_bzip2" and so on.
+    Poison "truncated_gzip" (believed at the third sighting: it may be the connection), "corrupt_gzip"
+    (at the second), "trailing_junk" (after everything before it), "bomb", "unsupported_container"; for
+    the others "truncated_zstd" and so on.
     """
-    tape = Tape(chunks)
-    name = container_of(tape.look(HEAD_BYTES))
-    if name == "text":
-        yield from _pieces(tape)
-        return
-    if name in _NOT_YET:
-        raise Poison(
-            f"the object is a {name} container, which cannot be read here",
-            code="unsupported_container",
-            hint="its events stay in S3; retry it from quarantine with a version that reads it",
-        )
-    if layers == 0:
-        raise Poison(f"compressed more than {_MAX_LAYERS} times", code="nested_too_deep")
-    outermost = layers == _MAX_LAYERS
-    inner = _members(tape, name, budget if outermost else _Uncounted(budget), accelerated)
-    yield from unwrap(inner, budget=budget, accelerated=accelerated, layers=layers - 1)
+    more = True
+    while more:
+        yield from inflate_member(tape, member_of(name, accelerated=accelerated), name, budget=budget)
+        more = _another(tape, name)
 
 
-class _Uncounted(Budget):
-    """An inner layer: it spends the same budget, but its input is not what is stored in S3."""
-
-    def __init__(self, shared: Budget) -> None:
-        self.stored = 0
-        self._shared = shared
-
-    def spend(self, count: int) -> None:
-        self._shared.spend(count)
-
-
-class _Member(Protocol):
+class Member(Protocol):
     """One member. `pull` gives at most 256 KiB; `waiting` says that more may come without input."""
 
     eof: bool
@@ -100,14 +59,36 @@ class _Member(Protocol):
     def finish(self, tape: Tape) -> None: ...
 
 
-class _Gzip:
-    """RFC 1952: a header, deflate, and a trailer with CRC-32 and length."""
+class _Deflate:
+    """RFC 1951, without anything around it: an entry of a zip."""
 
     def __init__(self, accelerated: bool) -> None:
         self._inflater = accel.inflater(accelerated=accelerated)
-        self._crc = self._length = 0
         self.eof = self.waiting = False
         self.left = b""
+
+    def start(self, tape: Tape) -> None:
+        """Nothing: there is no header."""
+
+    def pull(self, piece: bytes) -> bytes:
+        inflater = self._inflater
+        out = inflater.decompress(piece, _OUT_BYTES)
+        self.eof = inflater.eof
+        self.left = inflater.unused_data if self.eof else inflater.unconsumed_tail
+        # A full piece may leave output behind even when all input was taken.
+        self.waiting = not self.eof and (bool(self.left) or len(out) == _OUT_BYTES)
+        return out
+
+    def finish(self, tape: Tape) -> None:
+        """Nothing: there is no trailer."""
+
+
+class _Gzip(_Deflate):
+    """RFC 1952: a header, deflate, and a trailer with CRC-32 and length."""
+
+    def __init__(self, accelerated: bool) -> None:
+        super().__init__(accelerated)
+        self._crc = self._length = 0
 
     def start(self, tape: Tape) -> None:
         fixed = _exactly(tape, 10, "gzip")
@@ -117,20 +98,15 @@ class _Gzip:
         if flags & 0x04:
             _exactly(tape, int.from_bytes(_exactly(tape, 2, "gzip"), "little"), "gzip")
         for flag in (0x08, 0x10):
-            while flags & flag and _exactly(tape, 1, "gzip") != b"\0":
-                pass
+            if flags & flag:
+                _skip_text(tape)
         if flags & 0x02:
             _exactly(tape, 2, "gzip")
 
     def pull(self, piece: bytes) -> bytes:
-        inflater = self._inflater
-        out = inflater.decompress(piece, _OUT_BYTES)
+        out = super().pull(piece)
         self._crc = accel.crc32(out, self._crc)
         self._length += len(out)
-        self.eof = inflater.eof
-        self.left = inflater.unused_data if self.eof else inflater.unconsumed_tail
-        # A full piece may leave output behind even when all input was taken.
-        self.waiting = not self.eof and (bool(self.left) or len(out) == _OUT_BYTES)
         return out
 
     def finish(self, tape: Tape) -> None:
@@ -140,11 +116,11 @@ class _Gzip:
             raise _corrupt("gzip", "its checksum or length is wrong")
 
 
-class _Stdlib:
-    """bz2 and xz: they keep their unread input, and check their own trailers."""
+class _Bounded:
+    """bz2, xz and zstd: they keep their unread input, and check their own trailers."""
 
-    def __init__(self, name: str) -> None:
-        self._inner = bz2.BZ2Decompressor() if name == "bzip2" else lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    def __init__(self, inner: accel.Decompressor) -> None:
+        self._inner = inner
         self.eof = self.waiting = False
         self.left = b""
 
@@ -162,20 +138,36 @@ class _Stdlib:
         """Nothing: the library has checked the trailer."""
 
 
-_MAGICS: Dict[str, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
-_ERRORS: Tuple[Type[Exception], ...] = (*accel.INFLATE_ERRORS, OSError, EOFError, lzma.LZMAError)
+_ERRORS: Tuple[Type[Exception], ...] = (
+    *accel.INFLATE_ERRORS, *accel.ZSTD_ERRORS, OSError, EOFError, lzma.LZMAError,
+)  # fmt: skip
 
 
-def _members(tape: Tape, name: str, budget: Budget, accelerated: bool) -> Iterator[bytes]:
-    """All members of one layer, then what the bytes after the last one are worth."""
-    more = True
-    while more:
-        member: _Member = _Gzip(accelerated) if name == "gzip" else _Stdlib(name)
-        yield from _member(tape, member, name, budget)
-        more = _another(tape, name)
+def member_of(name: str, *, accelerated: bool = True) -> Member:
+    """What reads one member. Beside COMPRESSIONS also "deflate", which no magic announces."""
+    makers: Dict[str, Callable[[], Member]] = {
+        "gzip": lambda: _Gzip(accelerated),
+        "deflate": lambda: _Deflate(accelerated),
+        "bzip2": lambda: _Bounded(bz2.BZ2Decompressor()),
+        "xz": lambda: _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)),
+        "zstd": lambda: _Bounded(_zstd()),
+    }
+    return makers[name]()
 
 
-def _member(tape: Tape, member: _Member, name: str, budget: Budget) -> Iterator[bytes]:
+def _zstd() -> accel.Decompressor:
+    found = accel.zstd_decompressor()
+    if found is None:
+        raise Poison(
+            "the object is compressed with zstd, which this Python cannot read alone",
+            code="unsupported_container",
+            hint="pip install 'audit-s3-collector[zstd]', then retry it from quarantine",
+        )
+    return found
+
+
+def inflate_member(tape: Tape, member: Member, name: str, *, budget: Budget) -> Iterator[bytes]:
+    """One member, counted; `name` is what its errors are called by."""
     member.start(tape)
     while not member.eof:
         piece = b"" if member.waiting and not tape.held else _next_piece(tape)
@@ -184,7 +176,7 @@ def _member(tape: Tape, member: _Member, name: str, budget: Budget) -> Iterator[
         try:
             out = member.pull(piece)
         except _ERRORS as error:
-            raise _corrupt(name, str(error)) from error
+            raise _refused(name, str(error)) from error
         budget.stored += len(piece) - len(member.left)
         tape.held = member.left + tape.held
         budget.spend(len(out))
@@ -197,6 +189,18 @@ def _exactly(tape: Tape, count: int, name: str) -> bytes:
     if len(tape.look(count)) < count:
         raise _truncated(tape, name)
     return tape.take(count)
+
+
+def _skip_text(tape: Tape) -> None:
+    """A file's name or a comment, of any length, up to its zero byte."""
+    while True:
+        held = tape.look(1)
+        if not held:
+            raise _truncated(tape, "gzip")
+        end = held.find(b"\0")
+        tape.drop(end + 1 if end >= 0 else len(held))
+        if end >= 0:
+            return
 
 
 def _truncated(tape: Tape, name: str) -> CollectorError:
@@ -214,6 +218,16 @@ def _corrupt(name: str, why: str) -> Poison:
     )  # fmt: skip
 
 
+def _refused(name: str, why: str) -> Poison:
+    """The libraries have one exception for damage and for streams that want too much memory."""
+    if "memory" not in why.lower():
+        return _corrupt(name, why)
+    return Poison(
+        f"the {name} stream can be read only with a lot of memory: {why}", code="unsupported_container",
+        hint="ask its producer for a window of at most 8 MiB (zstd -19 or less, without --long; xz -9)",
+    )  # fmt: skip
+
+
 def _another(tape: Tape, name: str) -> bool:
     """Whether a member follows. Zero padding is skipped; anything else is Poison "trailing_junk"."""
     while True:
@@ -221,7 +235,8 @@ def _another(tape: Tape, name: str) -> bool:
         if tape.held or tape.ended:
             break
     magic = _MAGICS[name]
-    if tape.look(len(magic)).startswith(magic):
+    head = tape.look(max(4, len(magic)))
+    if head.startswith(magic) or (name == "zstd" and is_skippable_frame(head)):
         return True
     if tape.held:
         raise Poison(
@@ -237,8 +252,3 @@ def _next_piece(tape: Tape) -> bytes:
     tape.look(1)
     return tape.take(_IN_BYTES)
 
-
-def _pieces(tape: Tape) -> Iterator[bytes]:
-    while not tape.ended or tape.held:
-        yield tape.take(len(tape.look(1)))
-    tape.raise_damage()

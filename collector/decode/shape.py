@@ -16,7 +16,10 @@ from collector.decode.scan import WRONG, skip_space
 from collector.decode.tape import WINDOW_BYTES, Tape
 from collector.decode.values import JsonReader, Seen
 
-__all__ = ["splitter"]
+__all__ = ["ROWS", "splitter"]
+
+#: A container beside those of Format: each line is one event, and JSON, as the rows of a table come.
+ROWS = "rows"
 
 
 def splitter(tape: Tape, reader: JsonReader, container: str) -> Union[Lines, Records]:
@@ -25,6 +28,8 @@ def splitter(tape: Tape, reader: JsonReader, container: str) -> Union[Lines, Rec
         return Lines(tape, reader, expect_json=False)
     if container == "json":
         return Records(tape, reader)
+    if container == ROWS:
+        return Lines(tape, reader, expect_json=True)
     held = tape.look(WINDOW_BYTES)
     start = skip_space(held, 0)
     first = held[start : start + 1]

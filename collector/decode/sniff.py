@@ -6,7 +6,7 @@ without a suffix, Security Lake's `.gz.parquet` that is Parquet), so none of the
 
 from __future__ import annotations
 
-__all__ = ["HEAD_BYTES", "container_of"]
+__all__ = ["HEAD_BYTES", "container_of", "is_skippable_frame"]
 
 #: tar's magic is the farthest: five bytes at 257.
 HEAD_BYTES = 262
@@ -19,9 +19,16 @@ _MAGIC = (
     (b"PK\x05\x06", "zip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"PAR1", "parquet"),
+    (b"PARE", "parquet_encrypted"),
     (b"Obj\x01", "avro"),
     (b"\xff\x06\x00\x00sNaPpY", "snappy"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!\x1a\x07", "rar"),
+    (b"\x1f\x9d", "compress"),
 )
+#: A zstd file may begin with a frame to be skipped (pzstd's do): sixteen magics, alike but for four bits.
+_SKIPPABLE = b"\x2a\x4d\x18"
 
 
 def container_of(head: bytes) -> str:
@@ -29,6 +36,13 @@ def container_of(head: bytes) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
+    if is_skippable_frame(head):
+        return "zstd"
     if head[257:262] == b"ustar":
         return "tar"
     return "text"
+
+
+def is_skippable_frame(head: bytes) -> bool:
+    """Whether a zstd frame without content begins here (RFC 8878, 3.1.2)."""
+    return head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50

@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, Optional
 
 from collector.errors import CollectorError
 
-__all__ = ["Tape", "WINDOW_BYTES"]
+__all__ = ["Tape", "WINDOW_BYTES", "rest_of"]
 
 #: Large enough to make per-window costs vanish, small enough to stay in the processor's cache.
 WINDOW_BYTES = 256 * 1024
@@ -84,3 +84,10 @@ def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
         else:
             for start in range(0, len(chunk), WINDOW_BYTES):
                 yield bytes(chunk[start : start + WINDOW_BYTES])
+
+
+def rest_of(tape: Tape) -> Iterator[bytes]:
+    """Everything from the cursor on, as it comes; at last the source's own error, if it had one."""
+    while not tape.ended or tape.held:
+        yield tape.take(len(tape.look(1)))
+    tape.raise_damage()

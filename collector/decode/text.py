@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from typing import Iterable, Iterator, Tuple
 
-from collector.decode.tape import Tape
+from collector.decode.tape import Tape, rest_of
 
 __all__ = ["to_utf8"]
 
@@ -29,7 +29,7 @@ def to_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
     tape = Tape(chunks)
     mark, encoding = _announced(tape.look(_MARK_BYTES))
     tape.drop(len(mark))
-    text = _rest(tape)
+    text = rest_of(tape)
     return _transcoded(text, encoding) if encoding else text
 
 
@@ -38,12 +38,6 @@ def _announced(head: bytes) -> Tuple[bytes, str]:
         if head.startswith(mark):
             return mark, encoding
     return b"", ""
-
-
-def _rest(tape: Tape) -> Iterator[bytes]:
-    while not tape.ended or tape.held:
-        yield tape.take(len(tape.look(1)))
-    tape.raise_damage()
 
 
 def _transcoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

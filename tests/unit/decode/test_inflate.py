@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
-from typing import Iterator, List, Tuple
+from typing import Iterable, Iterator, List, Tuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.decode.inflate import Budget, unwrap
+from collector.decode.budget import Budget
+from collector.decode.layers import texts
 from collector.errors import Poison
 
 BOTH = pytest.mark.parametrize("accelerated", [True, False])
+
+
+def plain(chunks: Iterable[bytes], *, accelerated: bool = True) -> Iterator[bytes]:
+    """All texts inside, one after the other."""
+    for text in texts(chunks, budget=Budget(), accelerated=accelerated):
+        yield from text.chunks
 
 
 def unwrapped(stored: bytes, *, step: int = 65536, accelerated: bool = True) -> Tuple[bytes, str, int]:
@@ -20,7 +27,7 @@ def unwrapped(stored: bytes, *, step: int = 65536, accelerated: bool = True) -> 
     found: List[bytes] = []
     chunks = (stored[start : start + step] for start in range(0, len(stored), step))
     try:
-        for piece in unwrap(chunks, budget=Budget(), accelerated=accelerated):
+        for piece in plain(chunks, accelerated=accelerated):
             found.append(piece)
     except Poison as error:
         return b"".join(found), error.code, error.sightings
@@ -71,7 +78,7 @@ def endless() -> Iterator[bytes]:
 def test_a_bomb_is_stopped_early(accelerated: bool) -> None:
     size = 0
     with pytest.raises(Poison) as caught:
-        for piece in unwrap(endless(), budget=Budget(), accelerated=accelerated):
+        for piece in plain(endless(), accelerated=accelerated):
             size += len(piece)
     assert caught.value.code == "bomb"
     assert size <= 65 << 20
@@ -89,6 +96,6 @@ def test_the_first_piece_does_not_wait_for_the_last() -> None:
         yield gzip.compress(b"first\n") + b"\x1f\x8b"
         raise AssertionError("read too far ahead")
 
-    pieces = unwrap(source(), budget=Budget())
+    pieces = plain(source())
     with pytest.raises(AssertionError):
         list(pieces)
