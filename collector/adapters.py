@@ -10,10 +10,12 @@ import random
 import time
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote, urlsplit
 
 from collector.aws.client_side import ClientSide
+from collector.aws.cloudtrail_digests import DigestVerifier
+from collector.aws.cloudtrail_keys import PublicKeys
 from collector.aws.kms import DataKeys
 from collector.aws.policy import session_policy
 from collector.aws.s3 import S3Store
@@ -23,7 +25,8 @@ from collector.aws.sns_certificates import https_fetch, no_fetch
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
 from collector.config.settings import Settings
-from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
+from collector.decode.content import content
+from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
 __all__ = ["Adapters", "SystemClock", "checkpoint_path"]
@@ -75,6 +78,25 @@ class Adapters:
     def store(self) -> CheckpointStore:
         """The checkpoint store, opened when first asked for: a look at a set-up writes none."""
         return _store(self._input, self._checkpoint_dir, self.clock, self._session)
+
+    @cached_property
+    def digests(self) -> Optional[Digests]:
+        """What verifies CloudTrail's digests, if this input does; it looks up hashes in the store."""
+        if self.objects is None or not self._input.verifies_digests:
+            return None
+        keys = PublicKeys(self._cloudtrail_clients, clock=self.clock)
+        return DigestVerifier(
+            self.objects, self.store.hashes, keys, content=content,
+            max_event_bytes=self._input.settings.max_event_bytes,
+        )  # fmt: skip
+
+    def _cloudtrail_clients(self, region: str) -> Sequence[Tuple[Any, str]]:
+        """Keys are a region's, not an account's: where the role may not ask, the customer's own keys may."""
+        role = self._session.role
+        clients = [(self._session.client("cloudtrail", region=region), role)]
+        if role:
+            clients.append((self._session.client("cloudtrail", region=region, assumed=False), ""))
+        return clients
 
     @cached_property
     def verify(self) -> Callable[[Mapping[str, Any]], None]:
@@ -156,6 +178,7 @@ def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:
         policy = session_policy(
             queue_arn=configured.queue.arn if configured.queue else "", buckets=settings.bucket,
             prefix=settings.prefix, kms_key_arns=settings.kms_key_arn, read_only=read_only,
+            verifies_digests=configured.verifies_digests,
         )  # fmt: skip
     return Access(
         region=settings.region,

@@ -14,8 +14,8 @@ from typing import Iterator, Mapping, Optional, Sequence, Tuple, Union
 from collector.errors import Poison
 
 __all__ = [
-    "Batch", "Block", "CONTAINERS", "Event", "Format", "Message", "Notification", "ObjectRef", "Origin",
-    "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
+    "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Message", "Notification", "ObjectRef",
+    "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
     "object_identity", "payload_identity",
 ]  # fmt: skip
 
@@ -102,8 +102,10 @@ class Notification:
     problems: Tuple[Poison, ...] = ()
 
 
+#: The decoder of CloudTrail's digest files, which are verified and become one event with a verdict.
+DIGEST = "cloudtrail-digest"
 #: How a text may be said to be cut into events: what `decoder=` in a route and Format.container take.
-CONTAINERS = ("auto", "json", "lines")
+CONTAINERS = ("auto", "json", "lines", DIGEST)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ nothing else on purpose. Unless it says otherwise, a method may be called from s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Mapping, Optional, Protocol, Sequence, Union
+from typing import Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union
 
 from collector.errors import CollectorError
-from collector.model import Batch, Message, ObjectRef, Payload, Receipt
+from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
 
 __all__ = [
-    "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "DropReceipts", "FINAL",
-    "Finish", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue", "Release",
+    "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
+    "FINAL", "Finish", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue", "Release",
     "SaveReceipt", "Sink", "Spool", "Unspool",
 ]  # fmt: skip
 
@@ -112,6 +112,17 @@ class ObjectStore(Protocol):
 
     def check(self) -> None:
         """Raise what stands in the way of reading, without reading an object."""
+
+
+class Digests(Protocol):
+    """Judges CloudTrail's digest files."""
+
+    def judge(self, opened: OpenObject, seen: Callable[[bytes], None]) -> Iterator[Block]:
+        """One block with the one event that says what was found; its note is the result in a word.
+
+        `seen` is told the content of the digest itself. Empty blocks before it are signs of life. Raises
+        Poison for what is no digest, Retry and Fatal as ObjectStore and CheckpointStore do.
+        """
 
 
 class Sink(Protocol):

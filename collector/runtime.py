@@ -42,6 +42,7 @@ from collector.model import Block, Message, Notification, ObjectRef
 from collector.notifications import parse
 from collector.notifications.body import Fetch
 from collector.notifications.pointers import follow
+from collector.ports import Digests
 from collector.schedule import Timetable
 
 __all__ = ["Runner", "run"]
@@ -149,7 +150,10 @@ class Runner:
         settings = configured.settings
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
-            _plan(configured, once=once, verify=adapters.verify, fetch=follow(adapters.objects)),
+            _plan(
+                configured, once=once, verify=adapters.verify, fetch=follow(adapters.objects),
+                digests=adapters.digests,
+            ),
             queue=adapters.queue, objects=adapters.objects,
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
@@ -336,15 +340,19 @@ class Runner:
 
 
 def _plan(
-    configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None], fetch: Fetch
-) -> Plan:
+    configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None], fetch: Fetch,
+    digests: Optional[Digests],
+) -> Plan:  # fmt: skip
     """The pure half of an input: how to read, cut, route and bound; and whose messages are opened."""
     settings, provider = configured.settings, configured.provider
     queue_name = configured.queue.name if configured.queue else ""
     bodies = configured.bodies
 
-    def decode_now(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
-        return decode(chunks, format=configured.format_of(route), now=SystemClock().now())
+    def decode_now(
+        chunks: Iterable[bytes], route: Route, inflated: Optional[Callable[[bytes], None]] = None
+    ) -> Iterator[Block]:
+        form = configured.format_of(route)
+        return decode(chunks, format=form, now=SystemClock().now(), inflated=inflated)
 
     def payload_url(message: Message) -> str:
         return f"sqs://{queue_name}/{message.message_id}"
@@ -354,6 +362,7 @@ def _plan(
         parse=partial(parse, bodies_are_audits=bodies, fetch=fetch),
         parse_received=partial(parse, bodies_are_audits=bodies, fetch=fetch, verify=verify),
         decode=decode_now,
+        digests=digests,
         labels=Labels(
             sourcetype=settings.sourcetype, index=settings.index,
             host=settings.host or provider.host_of(queue_name), source=settings.source,

@@ -74,7 +74,8 @@ def denied(answer: Answer, call: Call) -> CollectorError:
     if answer.kms or names_key or call.action == "kms:Decrypt":
         return key_denied(answer, call)
     service = call.action.partition(":")[0]
-    code = {"sts": "role_denied", "sqs": "queue_denied"}.get(service, "object_denied")
+    codes = {"sts": "role_denied", "sqs": "queue_denied", "cloudtrail": "keys_denied"}
+    code = codes.get(service, "object_denied")
     if call.action == "s3:ListBucket":
         code = "list_denied"
     return Fatal(

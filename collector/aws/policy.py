@@ -32,6 +32,7 @@ def session_policy(
     prefix: str,
     kms_key_arns: Sequence[str],
     read_only: bool = False,
+    verifies_digests: bool = False,
 ) -> str:
     """The policy as JSON text; "" where it would be too long to send, and the role stands as it is.
 
@@ -45,6 +46,8 @@ def session_policy(
         statements.append(_allow(_READ_OBJECT, objects))
         statements.append(_allow(_LIST, [f"arn:{partition}:s3:::{bucket}" for bucket in buckets]))
         statements.append(_allow(["kms:Decrypt"], list(kms_key_arns) or ["*"]))
+    if verifies_digests:
+        statements.append(_allow(["cloudtrail:ListPublicKeys"], ["*"]))  # it knows no resources
     text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
     return text if len(text) <= _LIMIT else ""
 

@@ -10,7 +10,7 @@ from collector.config.addresses import QueueAddress
 from collector.config.providers import PROVIDERS, Provider
 from collector.config.routes import Route, parse_rules, route_for
 from collector.config.settings import Settings
-from collector.model import Format
+from collector.model import DIGEST, Format
 
 __all__ = ["Input"]
 
@@ -51,6 +51,12 @@ class Input:
     def bodies(self) -> bool:
         """Whether a message's body may itself be audits: by the provider, or because there is no bucket."""
         return self.provider.bodies or not self.settings.bucket
+
+    @property
+    def verifies_digests(self) -> bool:
+        """Whether CloudTrail's digests are verified, which takes the hash of every object."""
+        digest = self.route(f"{self.settings.prefix}AWSLogs/0/CloudTrail-Digest/us-east-1/0.json.gz")
+        return digest.decoder == DIGEST or any(rule.decoder == DIGEST for rule in self.settings.routes)
 
     def route(self, key: str) -> Route:
         """What becomes of the object `key`."""

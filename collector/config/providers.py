@@ -79,8 +79,7 @@ _ALL = (
         "AWS CloudTrail, as Okera consumes it",
         settings={"sourcetype": "aws:cloudtrail"},
         format=Format(time_fields=("eventTime",)),
-        # Digests vouch for log files and are no audits themselves.
-        markers=("*/CloudTrail-Digest/*",),
+        routes="*/CloudTrail-Digest/* sourcetype=aws:cloudtrail:digest decoder=cloudtrail-digest",
         hands_over=("role_arn", "bucket", "queue_url", "queue_region", "bucket_region", "kms_key_arn"),
         note="CloudTrail's own SNS messages are understood, and queue and bucket may differ in region.",
     ),

@@ -26,7 +26,7 @@ from collector.engine.station import Station
 from collector.engine.unproven import SOON_SECONDS
 from collector.errors import Poison, Retry
 from collector.model import Message, Notification
-from collector.ports import CheckpointStore, Clock, ObjectStore, Queue, Sink
+from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 
 __all__ = ["Engine", "Plan"]
 
@@ -55,6 +55,8 @@ class Plan:
     #: What a message that has just been received means: as `parse`, and whether its sender is who it
     #: says. Retry: not known yet.
     parse_received: Optional[Parse] = None
+    #: What judges the objects that a route gives to it; then the content of every object is hashed.
+    digests: Optional[Digests] = None
     labels: Labels = field(default_factory=Labels)
     route: Callable[[str], Route] = _everywhere
     payload_url: Callable[[Message], str] = _by_id
@@ -87,7 +89,7 @@ class Engine:
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
         )  # fmt: skip
         self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
-        self.reader = Reader(objects, plan.decode, plan.labels)
+        self.reader = Reader(objects, plan.decode, plan.labels, plan.digests)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
         self.settler = Settler(queue, store, chores or {})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterator, List, Optional, Set, Tuple
 
 from collector.config.routes import Route
+from collector.engine.content import Content
 from collector.engine.keys import Lock
 from collector.engine.progress import Progress
 from collector.errors import CollectorError
@@ -26,10 +27,14 @@ LONGEST_LEASE_SECONDS = 11.5 * 3600
 
 @dataclass
 class Reading:
-    """An object being read: its open response and the slices that come of it. One thread at a time."""
+    """An object being read: its open response and the slices that come of it. One thread at a time.
+
+    `content` hashes what is read, where the input verifies digests.
+    """
 
     opened: Optional[OpenObject]
     slices: Iterator[Slice]
+    content: Optional[Content] = None
 
 
 @dataclass(eq=False)
@@ -72,6 +77,7 @@ class Item:
     sending: int = 0
     receipts: Set[str] = field(default_factory=set)
     unparsed: int = 0
+    sha256: str = ""
 
     @property
     def key(self) -> Tuple[str, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Protocol, Tuple, Union
 
 from collector.config.routes import Route
 from collector.engine import admission
+from collector.engine.content import Content
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
 from collector.engine.keys import UNTOLD
@@ -20,15 +21,24 @@ from collector.engine.ledger import Ledger
 from collector.engine.slicer import cut
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Poison
-from collector.model import SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
+from collector.model import DIGEST, SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
 from collector.notifications import host_of
-from collector.ports import ObjectStore, OpenObject
+from collector.ports import Digests, ObjectStore, OpenObject
 
 __all__ = ["Reader"]
 
 log = logging.getLogger("collector.engine")
 
-Decode = Callable[[Iterable[bytes], Route], Iterator[Block]]
+#: What is counted under which result of a digest.
+_DIGESTS = {name: f"digests_{name}" for name in ("valid", "invalid", "gap", "unsigned")}
+
+
+class Decode(Protocol):
+    """Stored bytes to blocks, as a route says; `inflated` is told what is inside the outermost gzip."""
+
+    def __call__(
+        self, chunks: Iterable[bytes], route: Route, inflated: Optional[Callable[[bytes], None]] = None
+    ) -> Iterator[Block]: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Piece:
     ended: bool = False
     failure: Optional[CollectorError] = None
     ref: Optional[ObjectRef] = None
+    sha256: str = ""
     #: Of an object that this read opened.
     kms_key_arn: Optional[str] = None
 
@@ -68,10 +79,17 @@ class Reader:
 
     name = "reader"
 
-    def __init__(self, objects: Optional[ObjectStore], decode: Decode, labels: Labels) -> None:
+    def __init__(
+        self,
+        objects: Optional[ObjectStore],
+        decode: Decode,
+        labels: Labels,
+        digests: Optional[Digests] = None,
+    ) -> None:
         self._objects = objects
         self._decode = decode
         self._labels = labels
+        self._digests = digests
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -124,7 +142,10 @@ class Reader:
                 piece = next(reading.slices, None)
                 if piece is None:
                     _close(reading)
-                    return Piece(None, tuple(slices), ended=True)
+                    sha256 = reading.content.sha256 if reading.content else ""
+                    return Piece(None, tuple(slices), ended=True, sha256=sha256)
+                if not piece.blocks:
+                    break  # a sign of life: others have their turn
                 slices.append(piece)
                 size += piece.size_bytes
         except CollectorError as error:
@@ -144,8 +165,16 @@ class Reader:
                 where=item.url, hint="If the bucket is your provider's, add it to the bucket setting",
             )  # fmt: skip
         opened = self._objects.open(item.ref)
-        blocks = self._decode(_chunks(opened), item.route)
-        return Reading(opened, _Slices(self, item, opened, blocks))
+        content = Content() if self._digests is not None else None
+        blocks = self._blocks(opened, item.route, content)
+        return Reading(opened, _Slices(self, item, opened, blocks), content)
+
+    def _blocks(self, opened: OpenObject, route: Route, content: Optional[Content]) -> Iterator[Block]:
+        if self._digests is None or content is None:
+            return self._decode(_chunks(opened), route)
+        if route.decoder == DIGEST:
+            return self._digests.judge(opened, content.add)
+        return self._decode(_chunks(opened), route, content.add)
 
     def _payload_blocks(self, payload: Payload, route: Route) -> Iterator[Block]:
         if payload.whole:
@@ -171,6 +200,10 @@ class Reader:
         ledger.reading -= 1
         item.busy_since = None
         piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
+        if piece.reading is None or piece.ref is not None:
+            ledger.tell("receiver")  # there is room for another one
+        if ledger.handing_back:
+            ledger.tell("settler")
         item.reading = piece.reading
         if piece.kms_key_arn is not None:
             self._record_opened(ledger, item, piece.kms_key_arn)
@@ -185,7 +218,7 @@ class Reader:
         if piece.failure is not None:
             failed(ledger, item, piece.failure)
         elif piece.ended:
-            self._record_end(ledger, item)
+            self._record_end(ledger, item, piece.sha256)
         else:
             ledger.make_readable(item)
         ledger.tell("settler", *ledger.senders())
@@ -210,8 +243,9 @@ class Reader:
             item.state = "final"
             ledger.drop_reading(item)
 
-    def _record_end(self, ledger: Ledger, item: Item) -> None:
+    def _record_end(self, ledger: Ledger, item: Item, sha256: str) -> None:
         item.total = item.cut_end
+        item.sha256 = sha256
         item.state = "sent"
         ledger.alike.succeeded()
         if ledger.objects.close():
@@ -229,6 +263,8 @@ class Reader:
                 if piece.end > item.committed:
                     item.boundaries.append(piece.end)
                 item.unparsed += sum(block.times.count(None) for block in piece.blocks)
+                if item.route.decoder == DIGEST and piece.blocks[0].note in _DIGESTS:
+                    ledger.counters[_DIGESTS[piece.blocks[0].note]] += 1
             for output in ledger.outputs.values():
                 gaps = item.outputs[output.name].missing(piece.first, piece.end)
                 outgoing = [Outgoing(item, _narrowed(piece, low, high), now) for low, high in gaps]

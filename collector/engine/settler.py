@@ -323,6 +323,7 @@ def _change(item: Item) -> Optional[Change]:
         not_before = 0.0
         return Release(item.oid, item.epoch, item.attempts, item.first_failed, not_before, reason)
     if item.state == "over":
-        return Finish(item.oid, item.epoch, item.verdict, item.total or item.prefix, item.reason)
+        events = item.total or item.prefix
+        return Finish(item.oid, item.epoch, item.verdict, events, item.reason, item.sha256)
     point = item.commit_point()
     return Advance(item.oid, item.epoch, point) if point > item.committed else None

@@ -17,7 +17,8 @@ __all__ = ["cut"]
 def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
     """Every event of `blocks`, in order, in slices of at most 256 KiB or 1,000 events.
 
-    One event larger than 256 KiB stands alone. Damage in the object (Poison) comes after the slice that
+    One event larger than 256 KiB stands alone. An empty block is a sign of life from work that takes long,
+    and becomes an empty slice. Damage in the object (Poison) comes after the slice that
     holds the last events before it; any other error comes at once, as what it cut short is cut again.
     """
     first, count, size = 0, 0, 0
@@ -32,6 +33,9 @@ def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
             if parts:
                 yield Slice(origin, first, parts[-1].end, tuple(parts), size)
             raise
+        if not block.bodies:
+            yield Slice(origin, first, first, (), 0)
+            continue
         start = 0
         for index, body in enumerate(block.bodies):
             if count and (count >= SLICE_MAX_EVENTS or size + len(body) > SLICE_MAX_BYTES):

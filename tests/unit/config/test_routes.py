@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from collector.config.inputs import Input
+from collector.config.load import from_stanza
 from collector.config.providers import COMMON_MARKERS, PROVIDERS
 from collector.config.routes import Route, Rule, is_marker, parse_rules, route_for
 from collector.config.settings import Settings
 from collector.config.table import Invalid
+from collector.model import DIGEST
 
 RULES = "*/CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop; * index=rest"
 
@@ -62,8 +65,6 @@ def test_names_that_only_resemble_markers_are_audits(key: str) -> None:
 def test_each_provider_filters_its_own_markers() -> None:
     assert is_marker("exports/.immuta.export.log", PROVIDERS["immuta"].all_markers)
     assert not is_marker("exports/.immuta.export.log", PROVIDERS["thrive"].all_markers)
-    digest = "AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz"
-    assert is_marker(digest, PROVIDERS["cloudtrail"].all_markers)
 
 
 def test_rules_are_read_in_order_and_written_back_as_they_were() -> None:
@@ -95,3 +96,31 @@ def test_a_presets_rules_come_after_the_operators() -> None:
     mine, theirs = parse_rules("a/* sourcetype=mine"), parse_rules("* sourcetype=theirs")
     assert route_for(Settings(routes=mine), "a/b", presets=theirs).sourcetype == "mine"
     assert route_for(Settings(routes=mine), "b", presets=theirs).sourcetype == "theirs"
+
+
+DIGEST_KEY = "AWSLogs/1/CloudTrail-Digest/eu-west-1/2026/05/04/x.json.gz"
+
+
+def cloudtrail(**settings: str) -> Input:
+    given = {"queue_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/q", "bucket": "trail"}
+    return from_stanza("trail", {"provider": "cloudtrail", **given, **settings})
+
+
+def test_the_cloudtrail_preset_sends_digests_to_be_verified_and_logs_as_ever() -> None:
+    trail = cloudtrail(index="aws")
+    assert trail.route(DIGEST_KEY) == Route("aws:cloudtrail:digest", "aws", DIGEST)
+    assert trail.route("AWSLogs/1/CloudTrail/eu-west-1/x.json.gz") == Route("aws:cloudtrail", "aws")
+    assert trail.verifies_digests
+
+
+def test_an_operator_may_still_drop_digests_and_then_nothing_is_hashed() -> None:
+    trail = cloudtrail(routes="*-Digest/* drop")
+    assert trail.route(DIGEST_KEY).drop
+    assert not trail.verifies_digests
+    assert not cloudtrail(include="*/CloudTrail/*").verifies_digests
+
+
+def test_a_rule_of_the_operators_verifies_digests_of_any_provider() -> None:
+    trail = cloudtrail(provider="custom", routes="d/* decoder=cloudtrail-digest")
+    assert trail.verifies_digests
+    assert not cloudtrail(provider="custom").verifies_digests
