@@ -25,10 +25,10 @@ from collector.config.layers import (
 )
 from collector.config.problems import Problems
 from collector.config.secret import MASK, ReadText, read_text
-from collector.config.settings import SETTINGS
+from collector.config.settings import SETTINGS, Settings
 from collector.config.stanzas import SCHEME, Stanza, check_keys, check_name, stanzas_of
 
-__all__ = ["from_stanza", "load"]
+__all__ = ["bare_settings", "from_stanza", "load"]
 
 #: What splunkd puts into every stanza of inputs.conf by itself.
 _SPLUNK_OWN = re.compile(r"_.*|evt_.*|python\..*|run_only_one|passAuth")
@@ -45,7 +45,8 @@ def load(
     """The enabled inputs, in the file's order, each valid and complete. Raises ConfigError.
 
     `config_path` beats AUDIT_S3_CONFIG. `flags` are by setting name; None means not given. `only` takes
-    one input of the file and judges no other. `read` fetches the file's text (OSError where it cannot).
+    one input of the file and judges no other. `read` fetches the file's text (OSError where it cannot); a
+    text that is one JSON object is Okera's own form (see `okera`).
     """
     environ = os.environ if environ is None else environ
     path = config_path or environ.get(f"{ENVIRONMENT_PREFIX}CONFIG", "")
@@ -55,11 +56,24 @@ def load(
     if only is not None:
         stanzas = _pick(only, stanzas, path, problems)
     drafts = [Draft(stanza, above, environ=environ, problems=problems) for stanza in stanzas]
+    _complete(stanzas, drafts, problems)
     _agree(drafts, problems)
     inputs = [draft.finish(() if number else warnings) for number, draft in enumerate(drafts)]
     _distinct_queues(inputs, problems)
     problems.raise_any()
     return [found for found in inputs if found is not None]
+
+
+def bare_settings(
+    flags: Optional[Mapping[str, object]] = None, environ: Optional[Mapping[str, str]] = None
+) -> Settings:
+    """What flags and environment say by themselves, for whoever has to fetch the file. Raises ConfigError."""
+    environ = os.environ if environ is None else environ
+    problems = Problems()
+    above = [environment_layer(environ, problems), flag_layer(flags or {}, problems)]
+    draft = Draft(Stanza("default", "environment and flags", {}), above, environ=environ, problems=problems)
+    problems.raise_any()
+    return Settings(**draft.values)
 
 
 def from_stanza(
@@ -112,6 +126,13 @@ def _pick(only: str, stanzas: List[Stanza], path: str, problems: Problems) -> Li
             hint=f"there is {names}" if names else "",
         )
     return found
+
+
+def _complete(stanzas: List[Stanza], drafts: List[Draft], problems: Problems) -> None:
+    for stanza, draft in zip(stanzas, drafts):
+        for name, hint in stanza.needs.items():
+            if name not in draft.given:
+                problems.add(f"{name} is not set", where=stanza.where, hint=hint)
 
 
 def _agree(drafts: List[Draft], problems: Problems) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple
+from typing import List, Mapping, NamedTuple
 
 from collector.config import conf as grammar
 from collector.config.layers import ENVIRONMENT_PREFIX, Given, Layer, did_you_mean
+from collector.config.okera import NO_BUCKET, is_okera, okera_layer
 from collector.config.problems import Problems
 from collector.config.secret import ReadText
 from collector.config.settings import SETTINGS, SPLUNK_KEYS
@@ -22,20 +23,27 @@ _DISABLED = Setting("disabled", "true or false", False, kind="tuning", group="",
 
 
 class Stanza(NamedTuple):
-    """One input as the file has it: its name, where it is, and its own layer over the defaults'."""
+    """One input as the file has it: its name, where it is, and its own layer over the defaults'.
+
+    `needs` are settings that the file leaves to flags or environment, each with what to do about it.
+    """
 
     name: str
     where: str
     layer: Layer
+    needs: Mapping[str, str] = {}
 
 
 def stanzas_of(path: str, read: ReadText, *, problems: Problems, warnings: List[str]) -> List[Stanza]:
     """The enabled inputs of the file, each over [audit_s3]; without any, one that is named "default"."""
     if not path:
         return [Stanza("default", "environment and flags", {})]
-    found = grammar.parse(_text_of(path, read, problems))
+    text = _text_of(path, read, problems)
+    if is_okera(text):
+        return [Stanza("default", path, okera_layer(text, path, problems), {"bucket": NO_BUCKET})]
+    found = grammar.parse(text)
     for line in found.malformed:
-        problems.add(line.what, where=f"{path}:{line.line}", hint=line.hint)
+        problems.add(line.what, where=f"{path}:{line.line}", hint=line.hint, code="config_malformed")
     defaults = _file_layer(found, SCHEME, path, problems)
     stanzas = []
     for header, number in found.lines.items():
@@ -64,9 +72,11 @@ def _text_of(path: str, read: ReadText, problems: Problems) -> str:
     except OSError as error:
         what = f"the configuration file cannot be read: {error.strerror or error}"
         hint = f"name a readable file with --config or {ENVIRONMENT_PREFIX}CONFIG"
+        code = "config_denied" if isinstance(error, PermissionError) else "config_missing"
     except UnicodeDecodeError as error:
         what, hint = f"the configuration file is not UTF-8 text (byte {error.start})", "save it as UTF-8"
-    problems.add(what, where=path, hint=hint)
+        code = "config_malformed"
+    problems.add(what, where=path, hint=hint, code=code)
     problems.raise_any()
     return ""
 

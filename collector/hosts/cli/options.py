@@ -19,7 +19,9 @@ def configured(command: F) -> F:
     """--config and --input."""
     for option in (
         click.option("--input", "input_name", metavar="NAME", help="Only this input of the file."),
-        click.option("--config", "-c", "config_path", metavar="FILE", help="The configuration file."),
+        click.option(
+            "--config", "-c", "config_path", metavar="FILE", help="The configuration: a file, or s3://BUCKET/KEY."
+        ),
     ):
         command = option(command)
     return command
@@ -38,11 +40,15 @@ def setting_flags(command: F) -> F:
 def load_inputs(config_path: str, input_name: str, given: Dict[str, Any]) -> List[Input]:
     """The inputs to work on; logging is set up by their settings, and their warnings are logged.
 
-    Raises ConfigError with everything that is wrong.
+    The file may lie in S3 (s3://bucket/key). Raises ConfigError with everything that is wrong.
     """
     import logging
 
-    inputs = load(config_path=config_path or None, flags=given, only=input_name or None)
+    from collector.hosts.config_object import reader
+
+    inputs = load(
+        config_path=config_path or None, flags=given, only=input_name or None, read=reader(given)
+    )
     first = inputs[0].settings
     install(level=first.log_level, form=first.log_format, secrets=secrets_of(inputs))
     for found in inputs:

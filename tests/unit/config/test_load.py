@@ -85,7 +85,7 @@ def test_a_mistake_in_the_defaults_is_reported_once(load_text: LoadText) -> None
 
 def test_the_error_is_fatal_for_the_configuration_with_one_line_for_each_problem(load_text: LoadText) -> None:
     with pytest.raises(Fatal) as caught:
-        load_text("[audit_s3://a]\nworkers = 0\nx\n")
+        load_text("[audit_s3://a]\nworkers = 0\nx = 1\n")
     assert (caught.value.scope, caught.value.code) == ("config", "config_invalid")
     assert len(str(caught.value).splitlines()) == 1 + 3
 
