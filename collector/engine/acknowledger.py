@@ -78,6 +78,8 @@ class Acknowledger:
         if isinstance(result, CollectorError):
             self._record_failure(ledger, work, result)
             return
+        if ledger.handing_back:
+            ledger.tell("settler")  # what waited for its receipt may go back now
         now = ledger.clock.monotonic()
         if work.output.opened_by_ack and work.output.breaker.close():
             work.output.opened_by_ack = False

@@ -95,6 +95,7 @@ class Ledger:
         self.empty_polls = 0
         self.polls = 0
         self.polls_end = 0.0
+        self.newest_seen = 0.0
         self.counters: Counter[str] = Counter()
         self.last_error: Optional[CollectorError] = None
         self._news: Set[str] = set()
@@ -158,9 +159,10 @@ class Ledger:
 
     def unqueue(self, output: Output, outgoing: Outgoing) -> None:
         """The bytes of one slice are let go: accepted, under a receipt, or given up."""
+        was_full = self.held_bytes >= self.limits.held_bytes
         self.held_bytes -= outgoing.piece.size_bytes
         outgoing.item.queued -= 1
-        self.tell("reader")
+        self.tell("reader", *(["receiver"] if was_full else ()))
 
     def upstream_is_idle(self) -> bool:
         """Nothing more will join a batch soon, so waiting for it is pointless."""
@@ -282,7 +284,7 @@ class Ledger:
         """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
         if self.stopping or self.handing_back or self.store.is_open or self.troubled():
             return False
-        if self.disk_low is not None or self.deletes.is_open or self.is_quarantine_full():
+        if self.disk_low is not None or self.is_quarantine_full():
             return False
         if self.keys.stops(now=self.clock.monotonic()):
             return False
@@ -314,7 +316,7 @@ class Ledger:
 
     def troubled(self) -> List[Breaker]:
         """The breakers that only an attempt with real work can close."""
-        breakers = [self.objects, *(output.breaker for output in self.outputs.values())]
+        breakers = [self.objects, self.deletes, *(output.breaker for output in self.outputs.values())]
         return [breaker for breaker in breakers if breaker.is_open]
 
     def is_refused(self) -> bool:

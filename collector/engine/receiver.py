@@ -159,6 +159,8 @@ class Receiver:
     def record(self, ledger: Ledger, work: Union[Receive, ClaimItems, LookAgain], result: Any) -> None:
         if isinstance(work, ClaimItems):
             self._record_claims(ledger, work, result)
+            if ledger.handing_back:
+                ledger.tell("settler")
             return
         if isinstance(work, LookAgain):
             self._record_second_look(ledger, work, result)

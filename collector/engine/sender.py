@@ -58,15 +58,15 @@ class Sender:
                 return Save(unsaved, unsaved.unsaved)
         lane = self._free_lane(ledger, output)
         if lane is None or ledger.stopping:
-            return Wait(ledger.store.probe_at() or None)
+            return _or_when_stored(ledger, None)
         if now < output.pause_until:
-            return Wait(output.pause_until)
+            return _or_when_stored(ledger, output.pause_until)
         outgoing, wait = self._gather(ledger, output, now)
         if not outgoing:
-            return wait
+            return _or_when_stored(ledger, wait.until)
         if not output.breaker.passes(now=now):
             output.again.appendleft(list(outgoing))
-            return Wait(output.breaker.probe_at())
+            return _or_when_stored(ledger, output.breaker.probe_at())
         lane.busy = True
         for one in outgoing:
             one.item.sending += 1
@@ -167,7 +167,7 @@ class Sender:
         ledger.store_works()
         work.lane.unsaved = None
         work.tracked.asking = False
-        ledger.tell("acknowledger")
+        ledger.tell("acknowledger", "settler")
 
     def _record_failure(self, ledger: Ledger, output: Output, work: Send, error: CollectorError) -> None:
         """Nothing is known to have been taken: the same batch again, after a wait."""
@@ -234,6 +234,13 @@ class Sender:
             ),
             kept,
         )  # fmt: skip
+
+
+def _or_when_stored(ledger: Ledger, until: Optional[float]) -> Wait:
+    """Until then, or until the store may be tried again: a receipt may wait for it."""
+    now = ledger.clock.monotonic()
+    times = [at for at in (until, ledger.store.probe_at()) if at is not None and at > now]
+    return Wait(min(times, default=None))
 
 
 def _accept(ledger: Ledger, output: Output, one: Outgoing) -> None:

@@ -110,9 +110,11 @@ class Settler:
                 break
             change = _change(item)
             del ledger.dirty[item]
-            if change is not None:
-                item.committing = True
-                taken.append((item, change))
+            if change is None:
+                ledger.tell(*ledger.senders())  # a lane may have waited for it
+                continue
+            item.committing = True
+            taken.append((item, change))
         return taken
 
     def _take_settle(self, ledger: Ledger, now: float) -> Tuple[Optional[Settle], Optional[float]]:
@@ -166,6 +168,8 @@ class Settler:
                 self._let_go(ledger, delivery, item)
             ledger.settle_if_over(delivery)
         ledger.handing_back = left
+        if not left:
+            ledger.tell("receiver")
 
     def _let_go(self, ledger: Ledger, delivery: Delivery, item: Item) -> None:
         others = [one for one in item.deliveries if one.disposition != "return" and one is not delivery]

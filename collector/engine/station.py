@@ -74,11 +74,11 @@ class Driver(Generic[W]):
         while not stopped.is_set():
             with own:
                 work = self.station.take(self._ledger)
+                self._wake()
                 if isinstance(work, Wait):
                     own.wait(self._sleep_seconds(work))
                     continue
                 own.notify()
-                self._wake()
             result = perform_safely(self.station, work)
             with own:
                 self.station.record(self._ledger, work, result)

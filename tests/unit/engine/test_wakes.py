@@ -1,0 +1,86 @@
+"""Who made work for another station says so: its threads would find it seconds later only.
+
+The simulation holds the whole engine to it; here is where it went wrong once.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from collector.engine.station import Driver, Wait
+from collector.errors import Retry
+from collector.testing.twins import ManualClock, MemorySink
+
+
+class Listened(threading.Condition):
+    """A condition that remembers who was woken by it."""
+
+    woken = 0
+
+    def notify(self, n=1):
+        self.woken += 1
+        super().notify(n)
+
+
+def acknowledging(make_bench):
+    """An output of two lanes, so that one is free while another waits."""
+    clock = ManualClock()
+    return make_bench(clock=clock, sinks=[MemorySink(clock, ack=True, lanes=2)])
+
+
+def test_a_thread_that_found_nothing_to_do_still_passes_on_what_it_learnt(bench):
+    lock, stopped = threading.RLock(), threading.Event()
+    conditions = {name: Listened(lock) for name in ("settler", "receiver")}
+
+    class Learner:
+        name = "settler"
+
+        def take(self, ledger):
+            ledger.tell("receiver")
+            stopped.set()
+            return Wait(ledger.clock.monotonic())
+
+    bench.ledger.take_news()
+    Driver(Learner(), bench.ledger, conditions).run(stopped)
+    assert conditions["receiver"].woken == 1
+
+
+def test_a_read_that_ends_makes_room_for_a_receive(make_bench):
+    bench = make_bench(workers=1, batch_linger_seconds=30.0)
+    bench.publish("a", "one")
+    bench.drive(without=("reader",))
+    bench.ledger.take_news()
+    bench.turn("reader")
+    assert "receiver" in bench.ledger.take_news()
+
+
+def test_a_full_window_that_empties_makes_room_for_a_receive(make_bench):
+    bench = make_bench(held_bytes=3)
+    bench.publish("a", "one")
+    bench.drive(without=("sender:memory",))
+    assert not bench.ledger.may_receive()
+    bench.ledger.take_news()
+    bench.turn("sender:memory")
+    assert "receiver" in bench.ledger.take_news()
+
+
+def test_a_sender_whose_receipt_waits_for_the_store_looks_again_when_the_store_may_be_tried(make_bench):
+    bench = acknowledging(make_bench)
+    bench.publish("a", "one")
+    bench.drive(without=("sender:memory", "keeper"))
+    bench.turn("sender:memory")
+    bench.store.error = Retry("busy", code="store_busy")
+    bench.turn("sender:memory")
+    assert bench.turn("sender:memory") == Wait(bench.ledger.store.probe_at())
+
+
+def test_a_receipt_that_is_saved_during_a_shutdown_lets_the_settler_go_on(make_bench):
+    bench = acknowledging(make_bench)
+    bench.publish("a", "one")
+    bench.drive(without=("sender:memory",))
+    bench.turn("sender:memory")
+    bench.engine.stop()
+    bench.drive(without=("sender:memory",))
+    bench.ledger.take_news()
+    bench.turn("sender:memory")
+    assert "settler" in bench.ledger.take_news()
