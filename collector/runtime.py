@@ -158,7 +158,6 @@ class Runner:
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
         )  # fmt: skip
-        self._retention_seconds = settings.retention_days * 86400.0
 
     # -- the beginning --------------------------------------------------------------------------
 
@@ -248,7 +247,7 @@ class Runner:
             self._wake()
 
     def _prune(self) -> int:
-        before = self._adapters.clock.now() - self._retention_seconds - PRUNE_AFTER_SECONDS
+        before = self.engine.oldest_kept(after_seconds=PRUNE_AFTER_SECONDS)
         pruned = self._adapters.store.prune(object_time_before=before)
         if pruned:
             log.info("Forgot objects that are no longer kept. rows=%d", pruned)

@@ -106,8 +106,7 @@ def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -
 
 
 def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
-    message = delivery.message
-    seen = ref.event_time or (message.sent_at if message else None) or ledger.clock.now()
+    seen = _seen(ledger, delivery, ref.event_time)
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
     if ref.etag:
         item.oid = object_identity(ledger.input_name, ref)
@@ -116,11 +115,18 @@ def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
 
 def _admit_payload(ledger: Ledger, delivery: Delivery, payload: Payload) -> None:
     message = delivery.message
-    seen = (message.sent_at if message else None) or ledger.clock.now()
+    seen = _seen(ledger, delivery, None)
     url = ledger.payload_url(message) if message else "sqs://"
     item = Item(None, payload, Route(), seen, url=payload.origin or url)
     item.oid = payload_identity(ledger.input_name, payload)
     join(ledger, delivery, item)
+
+
+def _seen(ledger: Ledger, delivery: Delivery, event_time: Optional[float]) -> float:
+    """The time of an object as AWS tells it, else our own. AWS's is a second opinion on our clock."""
+    told = event_time or (delivery.message.sent_at if delivery.message else None)
+    ledger.newest_seen = max(ledger.newest_seen, told or 0.0)
+    return told or ledger.clock.now()
 
 
 def join(ledger: Ledger, delivery: Delivery, item: Item) -> None:

@@ -131,6 +131,15 @@ class Engine:
         if since < until:
             self.reconciler.want(self.ledger, Window(since, until))
 
+    def oldest_kept(self, *, after_seconds: float) -> float:
+        """Rows of objects older than this may go: retention, and `after_seconds` more, are over.
+
+        Never judged by our own clock alone: one that is weeks ahead would forget what was delivered, and
+        the next reconcile would send it all again. Before AWS has told a time, nothing goes.
+        """
+        now = min(self.ledger.clock.now(), self.ledger.newest_seen)
+        return now - self.plan.limits.retention_seconds - after_seconds
+
     def do(self, chore: str) -> None:
         """Have a settler thread run a chore when it has nothing better to do."""
         if chore not in self.ledger.chores:

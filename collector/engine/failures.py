@@ -27,6 +27,8 @@ LAST_ATTEMPT = 10
 LAST_ATTEMPT_SECONDS = 3600.0
 #: One denied object is retried this long before it is quarantined as forbidden (rule 8).
 FORBIDDEN_SECONDS = 24 * 3600.0
+#: And asked for this often: a wall clock that jumps does not make a day.
+FORBIDDEN_ATTEMPTS = 24
 DENIED_FIRST_SECONDS = 60.0
 DENIED_LONGEST_SECONDS = 3600.0
 LONGEST_WAIT_SECONDS = 600.0
@@ -101,7 +103,7 @@ def _is_exhausted(ledger: Ledger, item: Item, *, denied: bool) -> bool:
         return False
     lasted = ledger.clock.now() - item.first_failed
     if denied:
-        return lasted >= FORBIDDEN_SECONDS
+        return item.attempts + 1 >= FORBIDDEN_ATTEMPTS and lasted >= FORBIDDEN_SECONDS
     return item.attempts + 1 >= LAST_ATTEMPT and lasted >= LAST_ATTEMPT_SECONDS
 
 

@@ -221,6 +221,16 @@ def test_a_denied_object_backs_off_and_after_a_day_ends_as_forbidden(bench):
     assert bench.queue.depth == 0
 
 
+def test_a_wall_clock_that_jumps_makes_no_denied_object_forbidden(bench):
+    ref = bench.publish("a", "one")
+    bench.bucket.refuse("a", DENIED)
+    bench.run(600)
+    bench.clock.set_back(-40 * 86400.0)
+    bench.run(3600)
+    assert bench.quarantined() == []
+    assert bench.state(ref) == "open"
+
+
 def test_a_denial_that_is_put_right_in_time_is_read(bench):
     ref = bench.publish("a", "one")
     bench.bucket.refuse("a", DENIED)
@@ -242,6 +252,19 @@ def test_a_delete_that_fails_is_tried_again_while_the_lease_lasts(bench):
     assert bench.queue.depth == 0
     assert bench.queue.receives == [1]
     assert bench.delivered() == ["one"]
+
+
+def test_a_denied_delete_whose_lease_lapsed_does_not_stop_receiving_for_good(bench):
+    bench.queue.delete_error = Fatal("not allowed", code="delete_denied", scope="queue")
+    bench.publish("a", "one")
+    bench.run(20)
+    assert bench.ledger.deletes.is_open
+    bench.clock.advance(400)
+    bench.queue.delete_error = None
+    bench.publish("b", "two")
+    bench.run(200)
+    assert bench.queue.depth == 0
+    assert bench.delivered() == ["one", "two"]
 
 
 # -- rule 13: where an input begins -------------------------------------------------------------------
@@ -283,6 +306,19 @@ def test_a_reconcile_brings_to_its_end_what_was_begun_and_has_no_message_and_no_
     second.engine.reconcile()
     second.run(300)
     assert second.state(ref) == "gone"
+
+
+def test_what_was_delivered_is_not_forgotten_when_only_our_own_clock_says_that_it_is_old(bench):
+    bench.publish("a", "one")
+    bench.run(60)
+    told = bench.clock.now()
+    bench.clock.set_back(-40 * 86400.0)
+    assert bench.engine.oldest_kept(after_seconds=7 * 86400.0) <= told - 37 * 86400
+    bench.clock.set_back(40 * 86400.0)
+    bench.clock.advance(60 * 86400.0)
+    bench.publish("b", "two")
+    bench.run(60)
+    assert bench.engine.oldest_kept(after_seconds=7 * 86400.0) > told
 
 
 def test_a_reconcile_sends_nothing_that_is_done_or_in_work(make_bench):
