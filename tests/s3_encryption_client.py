@@ -1,4 +1,4 @@
-"""The official amazon-s3-encryption-client-python, which pins an older cryptography: run in `.venv-s3-encryption`.
+"""The official amazon-s3-encryption-client-python, run apart because it pins an older cryptography.
 
     official = S3EncryptionClient(make_environment())
     official.put("v3", provider, {"key": body})
@@ -30,7 +30,7 @@ def make_environment() -> str:
 
 
 class S3EncryptionClient:
-    """Writes as the official client does, into a local AWS."""
+    """The official client, at work on a provider's bucket in a local AWS."""
 
     def __init__(self, python: str) -> None:
         self._python = python
@@ -39,20 +39,42 @@ class S3EncryptionClient:
         self, form: str, provider: Any, bodies: Mapping[str, bytes], *, context: Mapping[str, str] = {}
     ) -> None:
         """Encrypt with the provider's key in format `form` ("v2", "v3"); large bodies go up in parts."""
-        order = {"form": form, "endpoint": provider.aws.endpoint_url, "region": provider.aws.region,
-                 "bucket": provider.bucket, "kms_key_arn": provider.kms_key_arn, "context": dict(context),
-                 "account": provider.kms_key_arn.split(":")[4], "files": {}}  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            for number, (key, body) in enumerate(bodies.items()):
-                path = Path(folder) / str(number)
-                path.write_bytes(body)
-                order["files"][key] = str(path)
-            done = subprocess.run([self._python, __file__], input=json.dumps(order).encode(), check=False,
-                                  capture_output=True, timeout=120)  # fmt: skip
+            files = {key: str(Path(folder) / str(number)) for number, key in enumerate(bodies)}
+            for key, path in files.items():
+                Path(path).write_bytes(bodies[key])
+            self._run(provider, {"do": "put", "form": form, "context": dict(context), "files": files})
+
+    def get(self, provider: Any, *keys: str) -> Dict[str, bytes]:
+        """What it reads of these objects, of every format that it knows."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = {key: str(Path(folder) / str(number)) for number, key in enumerate(keys)}
+            self._run(provider, {"do": "get", "form": "v3", "files": files})
+            return {key: Path(path).read_bytes() for key, path in files.items()}
+
+    def _run(self, provider: Any, order: Dict[str, Any]) -> None:
+        place = {"endpoint": provider.aws.endpoint_url, "region": provider.aws.region,
+                 "bucket": provider.bucket, "kms_key_arn": provider.kms_key_arn,
+                 "account": provider.kms_key_arn.split(":")[4]}  # fmt: skip
+        done = subprocess.run([self._python, __file__], input=json.dumps({**place, **order}).encode(),
+                              check=False, capture_output=True, timeout=120)  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()[-4000:]
 
 
 def _main(order: Dict[str, Any]) -> None:
+    official, bucket = _official(order), order["bucket"]
+    for key, path in order["files"].items():
+        if order["do"] == "get":
+            Path(path).write_bytes(official.get_object(Bucket=bucket, Key=key)["Body"].read())
+        elif Path(path).stat().st_size > 5 * 1024 * 1024:
+            with open(path, "rb") as file:
+                official.upload_fileobj(file, bucket, key, EncryptionContext=order["context"])
+        else:
+            body = Path(path).read_bytes()
+            official.put_object(Bucket=bucket, Key=key, Body=body, EncryptionContext=order["context"])
+
+
+def _official(order: Dict[str, Any]) -> Any:
     import boto3
     from botocore.config import Config
     from s3_encryption import S3EncryptionClient as Official
@@ -71,19 +93,16 @@ def _main(order: Dict[str, Any]) -> None:
     def name_account(request: Any, **_: Any) -> None:
         request.headers["x-moto-account-id"] = order["account"]
 
-    older = {"encryption_algorithm": AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
-             "commitment_policy": CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT}  # fmt: skip
-    keyring = KmsKeyring(client("kms"), order["kms_key_arn"])
-    config = S3EncryptionClientConfig(keyring=keyring, **(older if order["form"] == "v2" else {}))
-    official = Official(client("s3"), config)
-    for key, path in order["files"].items():
-        with open(path, "rb") as file:
-            if Path(path).stat().st_size > 5 * 1024 * 1024:
-                official.upload_fileobj(file, order["bucket"], key, EncryptionContext=order["context"])
-            else:
-                official.put_object(
-                    Bucket=order["bucket"], Key=key, Body=file.read(), EncryptionContext=order["context"]
-                )
+    forms = {
+        "v2": {"encryption_algorithm": AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
+               "commitment_policy": CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT},
+        "v3": {"commitment_policy": CommitmentPolicy.REQUIRE_ENCRYPT_ALLOW_DECRYPT},
+    }  # fmt: skip
+    keyring = KmsKeyring(client("kms"), order["kms_key_arn"], enable_legacy_wrapping_algorithms=True)
+    config = S3EncryptionClientConfig(
+        keyring=keyring, enable_legacy_unauthenticated_modes=True, **forms[order["form"]]
+    )
+    return Official(client("s3"), config)
 
 
 if __name__ == "__main__":
