@@ -113,9 +113,9 @@ class Collected:
         return {event.get(name, "") for event in self.events}
 
 
-def _collect(make: Make, provider: Provider, *, preset: str, runs: int = 1) -> Collected:
+def _collect(make: Make, provider: Provider, *, preset: str, runs: int = 1, acks: bool = False) -> Collected:
     """What some runs of the collector bring, which leave nothing in the queue."""
-    with FakeHec(acks=True) as hec:
+    with FakeHec(acks=acks) as hec:
         ours = make({**provider.handover(), "provider": preset, "hec_url": hec.url, "hec_token": hec.token})
         for _ in range(runs):
             ours.once()
@@ -133,7 +133,7 @@ def test_every_line_of_the_log_arrives_once_byte_for_byte_with_its_time_and_host
     provider = _deploy(aws, tmp_path, queue=queue)
     began = _log(aws, *LINES, IGNORED)
     wait_for(lambda: provider.queue_depth() == len(LINES))
-    found = _collect(collector, provider, preset="privacera-pgaudit")
+    found = _collect(collector, provider, preset="privacera-pgaudit", acks=True)
     assert Counter(found.bodies) == Counter(LINES)
     assert [found.times[line] for line in LINES] == [began + number for number in range(len(LINES))]
     assert (found.all("host"), found.all("source")) == ({"orders"}, {f"{GROUP}:orders.0"})
@@ -184,6 +184,22 @@ def test_a_control_message_and_an_ignored_user_leave_the_queue_empty(aws: LocalA
     assert _call(aws, {"awslogs": {"data": packed}}) == {"sent": 0, "ignored": 0}
     assert _call(aws, _subscription(IGNORED)) == {"sent": 0, "ignored": 1}
     assert provider.queue_depth() == 0
+
+
+def test_with_the_queues_url_the_right_to_send_is_enough(aws: LocalAws, tmp_path: Path) -> None:
+    provider = _deploy(aws, tmp_path)
+    rights = (tmp_path / "rights.json").read_text()
+    for more in (', "sqs:GetQueueUrl"', ', "sqs:GetQueueAttributes"'):
+        assert more in rights
+        rights = rights.replace(more, "")
+    aws.client("iam").put_role_policy(
+        RoleName="pgaudit-forwarder", PolicyName="forward", PolicyDocument=rights
+    )
+    aws.client("lambda").update_function_configuration(
+        FunctionName="pgaudit-forwarder",
+        Environment={"Variables": {"SQS_QUEUE_URL": provider.queue_url, "REGION": aws.region}},
+    )
+    assert _call(aws, _subscription(*LINES, IGNORED)) == {"sent": len(LINES) + 1, "ignored": 0}
 
 
 def test_a_function_that_may_not_send_fails_so_that_it_is_called_again(aws: LocalAws, tmp_path: Path) -> None:
@@ -258,7 +274,7 @@ def test_a_spool_that_drains_late_and_repeats_itself_adds_only_what_is_new(
     provider = Provider(aws, "policysync", bucket=False, fifo=fifo)
     bodies = [FORMS["array"]([_audit(10 * number + each) for each in range(3)]) for number in range(8)]
     old = FORMS["lines"]([_audit(90, evtTime="2026-01-01 00:00:00"), _audit(91, evtTime=1767225600000)])
-    with FakeHec(acks=True) as hec:
+    with FakeHec() as hec:
         ours = collector({**provider.handover(), "provider": "privacera-policysync",
                           "hec_url": hec.url, "hec_token": hec.token})  # fmt: skip
         for sent in (bodies[4:], [*reversed(bodies), old, *bodies[:3]]):

@@ -194,6 +194,14 @@ def test_a_body_over_the_queues_limit_is_packed_not_cut() -> None:
     assert parse(sqs.bodies[0]).payloads[0].body == message.encode()
 
 
+def test_a_queue_whose_limit_may_not_be_asked_for_is_taken_for_an_old_one() -> None:
+    class Denied(Sqs):
+        def get_queue_attributes(self, **_: Any) -> Dict[str, Any]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetQueueAttributes")
+
+    assert forwarder._message_bytes(Denied(), STANDARD) == 256 * 1024
+
+
 def test_what_is_no_log_event_goes_as_the_json_it_came_as() -> None:
     subscription = {**data(), "logEvents": [{"note": "new"}, "text", {"id": 7, "message": ["?"]}]}
     sqs = Sqs()
