@@ -16,7 +16,7 @@ from collector.errors import Poison
 __all__ = [
     "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Message", "Notification", "ObjectRef",
     "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
-    "object_identity", "payload_identity",
+    "object_identity", "payload_identity", "provisional_identity",
 ]  # fmt: skip
 
 #: A Slice holds at most this many event bytes; a larger single event stands alone. A constant, not a
@@ -273,6 +273,15 @@ def object_identity(input_name: str, ref: ObjectRef) -> str:
     if ref.etag is None:
         raise ValueError(f"{ref.url} has no etag yet")
     return _digest(input_name, ref.bucket, ref.key, ref.etag.strip('"'))
+
+
+def provisional_identity(input_name: str, ref: ObjectRef, object_time: float) -> str:
+    """Stands in for the identity of a ref without etag as long as it cannot be opened.
+
+    It is the notification's rather than the object's: another one for the same key is not the same.
+    """
+    said = (ref.bucket, ref.key, ref.version_id or "", f"{object_time:.3f}")
+    return _digest(input_name, "etag unknown", *said)
 
 
 def payload_identity(input_name: str, payload: Payload) -> str:

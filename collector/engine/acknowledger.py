@@ -122,10 +122,17 @@ class Acknowledger:
         )  # fmt: skip
         self._sinks[output.name].abandon(tracked.receipt)
         for item, first, end in _items(ledger, tracked):
-            item.outputs[output.name].give_up(first, end)
             item.receipts.discard(tracked.id)
+            if tracked.resumed:
+                # Splunk says true only once, perhaps to another collector, which has written it down then.
+                item.doubtful.append((output.name, tracked.id, first, end))
+            else:
+                item.outputs[output.name].give_up(first, end)
             ledger.look_again(item)
-        ledger.forget_receipt(output, tracked)
+        if tracked.resumed:
+            output.untrack(tracked)
+        else:
+            ledger.forget_receipt(output, tracked)
         ledger.tell(f"sender:{output.name}")
 
     def _record_failure(self, ledger: Ledger, work: Ask, error: CollectorError) -> None:

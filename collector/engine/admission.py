@@ -23,10 +23,11 @@ from collector.model import (
     Receipt,
     object_identity,
     payload_identity,
+    provisional_identity,
 )  # fmt: skip
-from collector.ports import Claim
+from collector.ports import Claim, DropReceipts
 
-__all__ = ["admit", "claimed", "hold", "identify", "join"]
+__all__ = ["admit", "claimed", "hold", "identify", "join", "stand_in"]
 
 log = logging.getLogger("collector.engine")
 
@@ -110,6 +111,8 @@ def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
     if ref.etag:
         item.oid = object_identity(ledger.input_name, ref)
+    elif delivery.origin == "listing" or (message is not None and message.receive_count > 1):
+        _stand_in(ledger, item)  # an earlier receive may have left a row
     join(ledger, delivery, item)
 
 
@@ -147,15 +150,36 @@ def join(ledger: Ledger, delivery: Delivery, item: Item) -> None:
 def identify(ledger: Ledger, item: Item, ref: ObjectRef) -> Optional[Item]:
     """An item read without etag has learnt it; returns the item to go on with, None if joined."""
     del ledger.items[item.key]
+    if item.row is not None:
+        item.stand_ins.append(item.row)
+    item.row, item.outputs, item.provisional = None, {}, False
+    item.attempts, item.first_failed, item.due = 0, 0.0, 0.0
     item.ref = replace(ref, raw_key=None)
     item.oid = object_identity(ledger.input_name, ref)
+    return _claim_or_join(ledger, item)
+
+
+def stand_in(ledger: Ledger, item: Item) -> None:
+    """An object of unknown etag was denied: it gets a row, so that this outlives the lease (rule 8)."""
+    del ledger.items[item.key]
+    _stand_in(ledger, item)
+    if _claim_or_join(ledger, item) is None:
+        item.state = "final"
+
+
+def _stand_in(ledger: Ledger, item: Item) -> None:
+    assert item.ref is not None
+    item.oid = provisional_identity(ledger.input_name, item.ref, item.object_time)
+    item.provisional = True
+
+
+def _claim_or_join(ledger: Ledger, item: Item) -> Optional[Item]:
     known = ledger.items.get(item.key)
     if known is None:
         ledger.items[item.key] = item
-        item.state = "new"
-        ledger.unclaimed.append(item)
-        ledger.tell("receiver")
+        ledger.claim_later(item)
         return item
+    known.stand_ins += item.stand_ins
     for delivery in item.deliveries:
         delivery.items.discard(item)
         join(ledger, delivery, known)
@@ -164,8 +188,12 @@ def identify(ledger: Ledger, item: Item, ref: ObjectRef) -> Optional[Item]:
 
 def claimed(ledger: Ledger, item: Item, claim: Claim) -> None:
     """The store's answer: done before, held elsewhere, or ours from an offset on."""
+    if item.outputs:
+        _told(ledger, item, claim)
+        return
     item.row = claim.row
     if claim.verdict == "final":
+        item.verdict = claim.row.state
         ledger.counters["known"] += 1
         ledger.drop_reading(item)
         ledger.detach(item)
@@ -179,7 +207,8 @@ def claimed(ledger: Ledger, item: Item, claim: Claim) -> None:
 def _begin(ledger: Ledger, item: Item, claim: Claim) -> None:
     row = claim.row
     item.committed = row.offset
-    item.attempts, item.first_failed = row.attempts, row.first_failed
+    item.attempts += row.attempts
+    item.first_failed = row.first_failed or item.first_failed
     item.outputs = {name: Progress(row.offset) for name in ledger.outputs}
     if item.route.drop:
         ledger.decide(item, "filtered", item.route.reason)
@@ -190,9 +219,10 @@ def _begin(ledger: Ledger, item: Item, claim: Claim) -> None:
         return
     for receipt in claim.receipts:
         _resume_receipt(ledger, item, receipt)
-    wait = row.not_before - ledger.clock.now()
-    if wait > 0:
-        ledger.wait(item, ledger.clock.monotonic() + wait)
+    now = ledger.clock.monotonic()
+    due = max(item.due, now + row.not_before - ledger.clock.now())
+    if due > now:
+        ledger.wait(item, due)
     elif item.receipts:
         item.state = "asking"
     else:
@@ -208,12 +238,45 @@ def _resume_receipt(ledger: Ledger, item: Item, receipt: Receipt) -> None:
     if tracked is None and receipt.ack_id is not None:
         tracked = output.track(receipt, now=ledger.clock.monotonic())
         tracked.give_up_at = ledger.clock.monotonic() + ledger.limits.ack_resume_seconds
+        tracked.resumed = True
     for span in receipt.spans:
         if span.oid != item.oid:
             continue
-        if tracked is None or tracked.confirmed:
+        if tracked is None or tracked.confirmed or receipt.ack_id is None:
             item.outputs[output.name].accept(span.first, span.end)
         else:
             item.outputs[output.name].pend(span.first, span.end)
             item.receipts.add(tracked.id)
     ledger.tell("acknowledger")
+
+
+def _told(ledger: Ledger, item: Item, claim: Claim) -> None:
+    """The store's answer on receipts that were never confirmed to us: another collector may have heard it."""
+    if claim.verdict != "yours":
+        ledger.fenced(item)
+        return
+    item.row = claim.row
+    confirmed = {receipt.id for receipt in claim.receipts if receipt.ack_id is None}
+    doubtful, item.doubtful = item.doubtful, []
+    for name, receipt_id, first, end in doubtful:
+        if receipt_id in confirmed:
+            item.outputs[name].accept(first, end)
+            ledger.counters["events"] += end - first
+        else:
+            item.outputs[name].give_up(first, end)
+    for receipt in claim.receipts:
+        if receipt.ack_id is not None and _is_nobodys(ledger, receipt):
+            ledger.change(DropReceipts([receipt.id]))
+    item.state = "asking"
+    ledger.look_again(item)
+
+
+def _is_nobodys(ledger: Ledger, receipt: Receipt) -> bool:
+    """Everything it speaks of is in our hands, and nothing of that waits for it."""
+    items = [ledger.items.get((span.oid,)) for span in receipt.spans]
+    return all(
+        item is not None
+        and receipt.id not in item.receipts
+        and all(receipt.id != doubt[1] for doubt in item.doubtful)
+        for item in items
+    )

@@ -71,6 +71,8 @@ def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
         end(ledger, item, "forbidden" if denied else "exhausted", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS if denied else LONGEST_WAIT_SECONDS)
+    if denied:
+        _remember(ledger, item)
 
 
 def _key_refused(ledger: Ledger, item: Item, error: Fatal) -> None:
@@ -87,6 +89,13 @@ def _key_refused(ledger: Ledger, item: Item, error: Fatal) -> None:
         end(ledger, item, "forbidden", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
+    _remember(ledger, item)
+
+
+def _remember(ledger: Ledger, item: Item) -> None:
+    """A denial that is this object's own counts over many leases: it needs a row, even without an etag."""
+    if item.first_failed and item.ref is not None and not item.oid:
+        admission.stand_in(ledger, item)
 
 
 def _try_another_probe(ledger: Ledger, item: Item) -> None:

@@ -44,7 +44,9 @@ class Item:
     `state`: "new" (to be claimed), "claiming", "held" (by another process), "ready" (to be read),
     "reading", "sent" (read to its verified end, waiting for the outputs), "waiting" (backing off),
     "asking" (open receipts of an earlier run), "over" (its final row is being written), "final". `lock` is
-    the (bucket, KMS key) that it was last refused under.
+    the (bucket, KMS key) that it was last refused under. `doubtful` are ranges (output, receipt id, first,
+    end) that an earlier run sent and that were never confirmed to us. While it is `provisional`, `oid`
+    stands in for an identity whose etag is not known yet; `stand_ins` are the rows it had under such names.
     """
 
     ref: Optional[ObjectRef]
@@ -76,6 +78,9 @@ class Item:
     queued: int = 0
     sending: int = 0
     receipts: Set[str] = field(default_factory=set)
+    doubtful: List[Tuple[str, str, int, int]] = field(default_factory=list)
+    provisional: bool = False
+    stand_ins: List[Checkpoint] = field(default_factory=list)
     unparsed: int = 0
     sha256: str = ""
 
@@ -91,6 +96,11 @@ class Item:
     def is_restored(self) -> bool:
         """Whether this is about an object that came back from an archive."""
         return self.ref is not None and self.ref.restored
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether it is claimed under the identity that its events have."""
+        return bool(self.outputs) and not self.provisional
 
     @property
     def epoch(self) -> int:
@@ -168,7 +178,8 @@ class Outgoing:
 class Tracked:
     """A receipt that is asked about, with the spans that are not committed yet (oid, first, end).
 
-    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again. `shared`
+    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again. `resumed`:
+    an earlier run sent it, and others may ask about it too. `shared`
     says that its row speaks for objects that are not in our hands: it stays when we need it no more.
     """
 
@@ -180,5 +191,6 @@ class Tracked:
     asking: bool = False
     confirmed: bool = False
     shared: bool = False
+    resumed: bool = False
     give_up_at: float = 0.0
     size_bytes: int = 0

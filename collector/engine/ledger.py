@@ -25,7 +25,7 @@ from collector.errors import CollectorError, Fatal
 from collector.model import (
     Message,
 )  # fmt: skip
-from collector.ports import Change, Clock, DropReceipts, Quarantined, SaveReceipt
+from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
 
 __all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
 
@@ -134,12 +134,16 @@ class Ledger:
             if item.due != due or item.state not in ("held", "waiting"):
                 continue
             if item.state == "held":
-                item.state = "new"
-                self.unclaimed.append(item)
-                self.tell("receiver")
+                self.claim_later(item)
             else:
                 self.make_readable(item)
         return self._waiting[0][0] if self._waiting else None
+
+    def claim_later(self, item: Item) -> None:
+        """Have the store asked for an item's row."""
+        item.state = "new"
+        self.unclaimed.append(item)
+        self.tell("receiver")
 
     def drop_reading(self, item: Item) -> None:
         """Close an item's stream, if no thread is inside it."""
@@ -176,8 +180,11 @@ class Ledger:
             return
         if item.verdict or item.is_accepted_whole():
             self._look_at_end(item)
-        elif item.state in ("sent", "asking") and not (item.receipts or item.queued) and item.wants_reading():
-            self.make_readable(item)
+        elif item.state in ("sent", "asking") and not (item.receipts or item.queued):
+            if item.doubtful:
+                self.claim_later(item)
+            elif item.wants_reading():
+                self.make_readable(item)
         if item.commit_point() > item.committed:
             self.mark_dirty(item)
 
@@ -209,6 +216,10 @@ class Ledger:
         """The item is out of our hands; deliveries that have nothing left are settled."""
         self.items.pop(item.key, None)
         item.state = "final"
+        for row in item.stand_ins:
+            over = item.verdict in FINAL
+            finish = Finish(row.oid, row.epoch, "filtered", reason="identified")
+            self.change(finish if over else Release(row.oid, row.epoch))
         self.dirty.pop(item, None)
         for delivery in item.deliveries:
             delivery.items.discard(item)
@@ -243,6 +254,7 @@ class Ledger:
         self.counters["fenced"] += 1
         self.purge(item)
         self.leave_receipts(item)
+        item.verdict = ""
         for delivery in item.deliveries:
             delivery.disposition = "keep"
         self.detach(item)

@@ -111,7 +111,7 @@ class Reader:
             return Wait(due)
         item.state, item.busy_since = "reading", now
         ledger.reading += 1
-        return Read(item, item.reading, bool(item.outputs))
+        return Read(item, item.reading, item.is_identified)
 
     def _next_to_open(self, ledger: Ledger, now: float) -> Optional[Item]:
         """The next object whose KMS key is not known to be out of reach, or is to be tried again."""

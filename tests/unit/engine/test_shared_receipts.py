@@ -1,0 +1,103 @@
+"""Splunk says true once for an ackId: of several who ask, all are to learn it (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+import pytest
+
+from collector.errors import Retry
+
+
+def _sent_by_an_earlier_run(make_bench: Callable[..., Any], names: List[str]) -> Any:
+    """One batch with all these objects is sent and its receipt saved; then the process dies."""
+    bench = make_bench()
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    for name in names:
+        bench.publish(name, f"event of {name}")
+    bench.run(5)
+    assert len(bench.table.receipts) == 1
+    bench.store.leave()
+    bench.clock.advance(320)  # its leases have lapsed
+    return bench
+
+
+def _taken_up_by_two(bench: Any) -> List[Any]:
+    """Two collectors, each with one of the two objects in hand, before either has asked anything."""
+    one = bench.restarted(owner="one", max_number_of_messages=1)
+    two = one.beside(owner="two", max_number_of_messages=1)
+    for collector in (one, two):
+        collector.turn("receiver")  # receives
+        collector.turn("receiver")  # claims
+        assert [item.state for item in collector.ledger.items.values()] == ["asking"]
+    return [one, two]
+
+
+def _run_together(collectors: List[Any], seconds: int) -> None:
+    for _ in range(seconds):
+        collectors[0].clock.advance(1.0)
+        for one in collectors:
+            one.drive()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_one_collector_heard_is_not_sent_again_by_the_other(
+    make_bench: Callable[..., Any], first: int
+) -> None:
+    bench = _sent_by_an_earlier_run(make_bench, ["a", "b"])
+    collectors = _taken_up_by_two(bench)
+    bench.sink.confirm()
+    collectors[first].drive()
+    _run_together(collectors, 100)
+    assert sorted(bench.delivered()) == ["event of a", "event of b"], "sent twice"
+    assert {row.state for row in bench.table.rows.values()} == {"done"}
+    assert bench.queue.depth == 0
+
+
+def test_what_nobody_heard_is_sent_again_by_both(make_bench: Callable[..., Any]) -> None:
+    bench = _sent_by_an_earlier_run(make_bench, ["a", "b"])
+    collectors = _taken_up_by_two(bench)
+    bench.sink.forget()
+    bench.sink.ack_after_seconds = 1.0
+    _run_together(collectors, 120)
+    assert {row.state for row in bench.table.rows.values()} == {"done"}
+    assert sorted(bench.delivered()).count("event of a") == 2
+    assert bench.queue.depth == 0
+
+
+def test_a_receipt_that_nobody_waits_for_is_dropped(make_bench: Callable[..., Any]) -> None:
+    bench = _sent_by_an_earlier_run(make_bench, ["a", "b"])
+    again = bench.restarted(owner="again")
+    again.ledger.next_id("spent")  # else its first receipt would have the name of the other's
+    bench.sink.forget()
+    bench.sink.ack_after_seconds = 1.0
+    again.run(100)
+    assert again.table.receipts == {}
+    assert again.ledger.counters["batches"] == 1, "both were sent again, in one batch"
+
+
+def test_a_store_that_is_busy_when_it_is_asked_again_costs_no_repeat(make_bench: Callable[..., Any]) -> None:
+    bench = _sent_by_an_earlier_run(make_bench, ["a", "b"])
+    one, two = _taken_up_by_two(bench)
+    bench.sink.confirm()
+    one.drive()
+    two.drive()
+    _run_together([one, two], 58)
+    two.store.error = Retry("busy", code="store_busy")
+    _run_together([one, two], 30)
+    two.store.error = None
+    _run_together([one, two], 60)
+    assert sorted(bench.delivered()) == ["event of a", "event of b"]
+
+
+def test_an_object_taken_over_meanwhile_is_left_to_who_has_it(make_bench: Callable[..., Any]) -> None:
+    bench = _sent_by_an_earlier_run(make_bench, ["a", "b"])
+    _, two = _taken_up_by_two(bench)
+    (oid,) = [item.oid for item in two.ledger.items.values()]
+    row = bench.table.rows[oid]
+    bench.table.put(type(row)(**{**row.__dict__, "owner": "three", "epoch": row.epoch + 1}))
+    bench.table.owners["three"] = bench.clock.now() + 1000.0
+    two.run(100)
+    assert not two.ledger.items
+    assert two.ledger.counters["fenced"] == 1
+    assert len(bench.delivered()) == 2
