@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence
 
 from collector.config.routes import Route
+from collector.decode.budget import Budget
 from collector.decode.containers import RECORDS_HEAD, holds_events
-from collector.decode.inflate import Budget, unwrap
+from collector.decode.layers import texts
 from collector.decode.sniff import HEAD_BYTES, container_of
 from collector.decode.times import Times
 from collector.errors import CollectorError
@@ -213,7 +214,7 @@ def _container(head: bytes) -> str:
     stored = container_of(head[:HEAD_BYTES])
     text = b""
     try:
-        text = next(unwrap(iter([head]), budget=Budget()), b"")
+        text = next((piece for each in texts([head], budget=Budget()) for piece in each.chunks), b"")
     except CollectorError:
         return stored  # nothing can be read of it: the sample's failure says why
     kind = _kind(text.lstrip(b"\xef\xbb\xbf \t\r\n"))
