@@ -111,7 +111,7 @@ def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
     if ref.etag:
         item.oid = object_identity(ledger.input_name, ref)
-    elif delivery.origin == "listing" or (message is not None and message.receive_count > 1):
+    elif delivery.origin == "listing" or (delivery.message and delivery.message.receive_count > 1):
         _stand_in(ledger, item)  # an earlier receive may have left a row
     join(ledger, delivery, item)
 
