@@ -32,7 +32,7 @@ class Provider:
     files to filter, beside COMMON_MARKERS. `routes` are rules as in the setting, tried after the
     operator's. `queue_host` finds, as its first group in the queue's name, the host that the audits are
     about. `hands_over` are the settings that the provider tells the customer. `note` is one sentence for
-    the documents.
+    the documents, `caution` one for a dry run that meets log events which do not name their log.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Provider:
     queue_host: str = ""
     hands_over: Tuple[str, ...] = ("role_arn", "bucket", "queue_url", "kms_key_arn")
     note: str = ""
+    caution: str = ""
 
     @property
     def all_markers(self) -> Tuple[str, ...]:
@@ -91,6 +92,9 @@ _ALL = (
         queue_host=r"privacera-postgres-(.+)-audits(?:\.fifo)?",
         hands_over=("queue_url", "queue_region"),
         note="Each message is one CloudWatch log event; the queue's name gives `host`.",
+        caution="These log events do not name their log group, as those from Privacera's own Lambda function: "
+        "it leaves out all logins and errors, and every statement in which an ignored user or database "
+        "stands anywhere, even in a comment. Use integrations/pgaudit_lambda in its place.",
     ),
     Provider(
         "privacera-policysync",

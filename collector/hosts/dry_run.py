@@ -134,6 +134,9 @@ def _tell(report: Report, configured: Input, *, peek: bool) -> None:
     for found in report.samples:
         for line in _of_sample(found):
             _say(line)
+    caution = configured.provider.caution
+    if caution and any(found.url.startswith("sqs://") for found in report.samples):
+        _say(f"  warning: {caution}")
     if not report.samples and not report.failures:
         _say("  There is nothing to show.")
 

@@ -222,6 +222,19 @@ def test_events_without_a_log_group_have_the_host_of_the_queues_name(aws: LocalA
     assert [found.times[line] for line in LINES] == [1795236935412 + n for n in range(len(LINES))]
 
 
+def test_a_dry_run_warns_of_the_function_that_a_comment_can_deceive_and_not_of_ours(
+    aws: LocalAws, collector: Make, tmp_path: Path
+) -> None:
+    provider = _deploy(aws, tmp_path)
+    ours = collector({**provider.handover(), "provider": "privacera-pgaudit"})
+    _call(aws, _subscription(LINES[0]))
+    shown = ours.run("--dry-run", "--peek")
+    assert (shown.returncode, b"warning" in shown.stderr) == (0, False)
+    provider.send_body(json.dumps({"id": "3", "timestamp": 1795236935412, "message": LINES[0]}))
+    shown = ours.run("--dry-run", "--peek")
+    assert (shown.returncode, b"even in a comment" in shown.stderr) == (0, True)
+
+
 # -- PolicySync -------------------------------------------------------------------------------------
 
 
