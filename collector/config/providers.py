@@ -92,7 +92,7 @@ _ALL = (
         queue_host=r"privacera-postgres-(.+)-audits(?:\.fifo)?",
         hands_over=("queue_url", "queue_region"),
         note="Each message is one CloudWatch log event; the queue's name gives `host`.",
-        caution="These log events do not name their log group, as those from Privacera's own Lambda function: "
+        caution="These events do not name their log group, as those of Privacera's own Lambda function: "
         "it leaves out all logins and errors, and every statement in which an ignored user or database "
         "stands anywhere, even in a comment. Use integrations/pgaudit_lambda in its place.",
     ),
