@@ -21,7 +21,7 @@ from collector.engine.receiver import Receive
 from collector.engine.station import Station, Wait, perform_safely
 from collector.errors import CollectorError, Poison
 from collector.model import Block, Message, Notification, ObjectRef, Payload, object_identity
-from collector.ports import Change, Checkpoint, CheckpointStore, Claim, Quarantined
+from collector.ports import Change, Checkpoint, CheckpointStore, Claim, Digests, Quarantined
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue, MemorySink
 
@@ -48,10 +48,13 @@ def parse(body: str) -> Notification:
     return Notification("test", refs, payloads, "" if refs or payloads else "a test event")
 
 
-def decode(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
+def decode(
+    chunks: Iterable[bytes], route: Route, inflated: Callable[[bytes], None] = lambda piece: None
+) -> Iterator[Block]:
     """One event a line; a line that says so is damage."""
     rest, first = b"", 0
     for chunk in chunks:
+        inflated(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         sound = lines[: lines.index(b"damage")] if b"damage" in lines else lines
         if sound:
@@ -143,6 +146,7 @@ class Bench:
         owner: str = "owner",
         fifo: bool = False,
         route: Optional[Callable[[str], Route]] = None,
+        digests: Optional[Digests] = None,
         read_bytes: int = 262144,
         max_receive_count: int = 0,
         inner_store: Optional[CheckpointStore] = None,
@@ -166,7 +170,7 @@ class Bench:
         self.store.alive(self.clock.now() + 60.0)
         plan = Plan(
             INPUT, read, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
-            route=route or (lambda key: Route()),
+            route=route or (lambda key: Route()), digests=digests,
         )  # fmt: skip
         self.engine = Engine(
             plan, queue=self.queue, objects=self.bucket, sinks=self.sinks, store=self.store,
