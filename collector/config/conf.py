@@ -106,5 +106,5 @@ def _join(value: str) -> str:
 
 def _shown(line: str) -> str:
     """What may be shown of a line that nobody understood: it may hold a secret."""
-    word = line.split(None, 1)[0]
+    word = line.split(None, 1)[0] if line else "\\"  # a backslash that goes on with nothing
     return repr(word[:24] + ("..." if len(word) > 24 else ""))

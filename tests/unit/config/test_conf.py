@@ -89,6 +89,12 @@ def test_a_malformed_line_is_not_shown_whole_for_it_may_hold_a_secret() -> None:
     assert "1111" not in bad.what
 
 
+@pytest.mark.parametrize("text", ["[a]\n\\", "[a]\n \\\n \\\n"])
+def test_a_backslash_that_goes_on_with_nothing_is_malformed(text: str) -> None:
+    (bad,) = parse(text).malformed
+    assert bad.line == 2
+
+
 def test_a_nested_header_is_just_a_stanza_with_an_odd_name() -> None:
     assert list(parse("[a]\n[[b]]\nx = 1").stanzas) == ["a", "[b]"]
 
