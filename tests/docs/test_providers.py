@@ -22,7 +22,12 @@ from collector.testing.provider import Provider
 from tests.docs.shown import ROOT, Shell, blocks, commands, configured, files, stanzas
 
 FOLDER = ROOT / "docs" / "providers"
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted(FOLDER.glob("*.md"))
+    if path.name != "README.md"
+}
 PLAYED = {audits.preset: audits for audits in (play(now=time.time()) for play in SYSTEMS)}
 
 
@@ -32,9 +37,17 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_every_page_is_of_a_provider() -> None:
-    assert set(PAGES) <= set(PROVIDERS) - {"custom"}
-    assert PAGES
+def test_every_provider_has_its_page() -> None:
+    assert set(PAGES) == set(PROVIDERS) - {"custom"}
+
+
+def test_the_index_is_one_screen_and_names_every_provider_by_its_title() -> None:
+    assert INDEX.count("\n") <= 40
+    rows = re.findall(r"^\| \[?`([\w-]+)`\S*(?: \(the default\))? \| ([^|]*) \|", INDEX, re.MULTILINE)
+    titles = {provider.name: provider.title for provider in PROVIDERS.values()}
+    assert dict(rows) == {**titles, "custom": "any bucket or queue"}
+    for target in re.findall(r"\]\(([^)#]+)", INDEX):
+        assert (FOLDER / target).exists(), target
 
 
 def test_a_page_is_short_and_its_lines_are_not_long(name: str) -> None:
