@@ -105,7 +105,10 @@ class Notification:
 #: The decoder of CloudTrail's digest files, which are verified and become one event with a verdict.
 DIGEST = "cloudtrail-digest"
 #: How a text may be said to be cut into events: what `decoder=` in a route and Format.container take.
-CONTAINERS = ("auto", "json", "lines", DIGEST)
+CONTAINERS = (
+    "auto", "json", "lines", "csv", "vpcflow", "cloudfront", "elb", "s3access", "cloudwatch", "pgaudit",
+    DIGEST,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ class Format:
 
     container: str = "auto"
     time_fields: Tuple[str, ...] = (
-        "eventTime", "event_time", "eventTimestamp", "timestamp", "@timestamp", "time", "ts",
-        "createdAt", "created_at", "occurredAt", "evtTime", "date", "updatedAt", "dateTime",
+        "eventTime", "event_time", "eventTimestamp", "event_timestamp", "timestamp", "@timestamp", "time",
+        "ts", "updatedAt", "createdAt", "created_at", "occurredAt", "evtTime", "date", "dateTime",
+        "query_timestamp", "configurationItemCaptureTime", "requestReceivedTimestamp",
     )  # fmt: skip
     zone_minutes: int = 0
     max_event_bytes: int = 5_000_000

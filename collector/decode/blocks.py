@@ -12,7 +12,7 @@ from typing import Iterable, Iterator, List, Optional
 from collector.errors import CollectorError
 from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block
 
-__all__ = ["Run", "parts", "text_boundary", "text_event", "to_blocks"]
+__all__ = ["Run", "parts", "text_boundary", "text_event", "text_runs", "to_blocks"]
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,31 @@ def text_boundary(body: bytes, limit: int) -> int:
     return limit
 
 
-def text_event(body: bytes, *, note: str = "") -> Run:
-    """One event of text. Bytes that are not UTF-8 become U+FFFD, and the note says so."""
+def text_runs(
+    bodies: List[bytes], times: List[Optional[str]], *, text: bytes, max_bytes: int
+) -> Iterator[Run]:
+    """Events of text, all at once if each is readable and small enough; `text` holds them all."""
+    if max(map(len, bodies), default=0) <= max_bytes and _is_readable(text):
+        yield Run(bodies, times, False)
+        return
+    for body, time in zip(bodies, times):
+        if len(body) > max_bytes:
+            yield from parts(body, max_bytes=max_bytes)
+        else:
+            yield text_event(body, time=time)
+
+
+def _is_readable(text: bytes) -> bool:
     try:
-        body.decode("utf-8")
+        text.decode("utf-8")
     except UnicodeDecodeError:
+        return False
+    return True
+
+
+def text_event(body: bytes, *, note: str = "", time: Optional[str] = None) -> Run:
+    """One event of text. Bytes that are not UTF-8 become U+FFFD, and the note says so."""
+    if not _is_readable(body):
         body = body.decode("utf-8", "replace").encode("utf-8")
         note = f"{note}, encoding_error" if note else "encoding_error"
-    return Run([body], [None], False, note)
+    return Run([body], [time], False, note)

@@ -1,77 +1,132 @@
-"""Lines: one event each, cut at b"\\n" only, without the newline and one carriage return before it.
+"""Texts that are read line by line: the cutting, whatever the grammar; and the grammar of plain lines.
 
-A line that is a JSON object is a JSON event wherever it stands. In a file whose first line was JSON,
-any other line is still delivered as it is, noted "parse_error". (`str.splitlines` would also cut at
-U+2028, form feeds and six others, inside strings.)
+Lines are cut at b"\\n" only, without the newline and one carriage return before it. A line that is a
+JSON object is a JSON event wherever it stands. In a file whose first line was JSON, any other line is
+still delivered as it is, noted "parse_error". (`str.splitlines` would also cut at U+2028, form feeds and
+six others, inside strings.)
 """
 
 from __future__ import annotations
 
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, List, Protocol, Tuple
 
-from collector.decode.blocks import Run, parts, text_boundary, text_event
+from collector.decode.blocks import Run, parts, text_boundary, text_event, text_runs
 from collector.decode.scan import skip_space
 from collector.decode.tape import WINDOW_BYTES, Tape
 from collector.decode.values import Gather, JsonReader
 
-__all__ = ["Lines"]
+__all__ = ["Grammar", "Lines", "Plain", "bare", "whole_lines"]
 
 _BLANKS = b" \t\r"
 
 
-class Lines:
-    """The events of a text whose events are lines, in constant memory whatever their length."""
+class Grammar(Protocol):
+    """How a text of lines is cut into events. What is an event depends on the text alone."""
 
-    def __init__(self, tape: Tape, reader: JsonReader, *, expect_json: bool) -> None:
+    #: How many bytes after an event's last one show that it is over: its newline, a carriage return, more.
+    ahead: int
+
+    def read(self, text: bytes, *, whole: bool) -> Tuple[int, Iterable[Run]]:
+        """The events that are sure to be over, and how many bytes they take (0: none is).
+
+        `whole` says that nothing follows `text`; then all of it is taken.
+        """
+
+    def first_end(self, text: bytes) -> int:
+        """The offset after the newline that ends the first event, or -1 if none is sure to."""
+
+
+class Lines:
+    """The events of a text of lines, in constant memory whatever their length."""
+
+    def __init__(self, tape: Tape, grammar: Grammar, *, max_bytes: int) -> None:
         self._tape = tape
-        self._reader = reader
-        self._expect_json = expect_json
-        self._max_bytes = reader.max_bytes
+        self._grammar = grammar
+        self._max_bytes = max_bytes
 
     def runs(self) -> Iterator[Run]:
-        """A text that is cut off (a torn source) gives no last partial line."""
+        """A text that is cut off (a torn source) gives no last partial event."""
         wanted = WINDOW_BYTES
         while True:
             held = self._tape.look(wanted)
-            cut = held.rfind(b"\n") + 1
-            if cut:
-                yield from self._window(self._tape.take(cut))
+            taken, runs = self._grammar.read(held, whole=self._tape.whole)
+            if taken:
+                yield from runs
+                self._tape.drop(taken)
                 wanted = WINDOW_BYTES
-            elif len(held) > self._max_bytes + 1:
+            elif len(held) >= self._max_bytes + self._grammar.ahead:
                 yield from self._giant()
             elif self._tape.ended:
-                if held and not self._tape.torn:
-                    yield from self._window(held)
                 return
             else:
                 wanted = 2 * len(held)
 
-    def _window(self, text: bytes) -> Iterator[Run]:
+    def _giant(self) -> Iterator[Run]:
+        """An event longer than one may be, in parts, without ever holding all of it."""
+        limit, number, ahead = self._max_bytes, 1, self._grammar.ahead
+        while True:
+            held = self._tape.look(limit + ahead)
+            end = self._grammar.first_end(held[: limit + ahead])
+            rest = held[:end] if end >= 0 else held
+            if end < 0 and len(held) < limit + ahead and self._tape.torn:
+                self._tape.drop(len(held))
+                return
+            if end >= 0 or len(held) < limit + ahead:
+                body = bare(rest)
+                if len(body) <= limit:
+                    break
+            yield text_event(self._tape.take(text_boundary(held, limit)), note=f"part {number}")
+            number += 1
+        if body:
+            yield text_event(body, note=f"part {number}")
+        self._tape.drop(len(rest))
+
+
+def bare(line: bytes) -> bytes:
+    """The line without its newline, and without one carriage return before that."""
+    line = line[:-1] if line.endswith(b"\n") else line
+    return line[:-1] if line.endswith(b"\r") else line
+
+
+def whole_lines(text: bytes) -> List[bytes]:
+    """The lines that are not blank, without their ends."""
+    lines = [line for line in text.split(b"\n") if line.strip(_BLANKS)]
+    if b"\r" in text:
+        lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+    return lines
+
+
+class Plain:
+    """One line, one event: JSON if it is an object, text otherwise."""
+
+    ahead = 2
+
+    def __init__(self, reader: JsonReader, *, expect_json: bool) -> None:
+        self._reader = reader
+        self._expect_json = expect_json
+        self._max_bytes = reader.max_bytes
+
+    def read(self, text: bytes, *, whole: bool) -> Tuple[int, Iterable[Run]]:
+        cut = len(text) if whole else text.rfind(b"\n") + 1
+        return cut, self._window(text[:cut])
+
+    def first_end(self, text: bytes) -> int:
+        return text.find(b"\n") + 1 or -1
+
+    def _window(self, text: bytes) -> Iterable[Run]:
         """Whole lines; the last may lack its newline."""
-        run = self._reader.lines(text) if self._expect_json else self._plain(text)
-        if run is not None:
-            yield run
-            return
+        if self._expect_json:
+            run = self._reader.lines(text)
+            if run is not None:
+                return [run]
+        elif not _may_hold_json(text):
+            lines = whole_lines(text)
+            return text_runs(lines, [None] * len(lines), text=text, max_bytes=self._max_bytes)
         gather = Gather()
         for line in text.split(b"\n"):
             if line.strip(_BLANKS):
-                self._line(line[:-1] if line.endswith(b"\r") else line, gather)
-        yield from gather.runs
-
-    def _plain(self, text: bytes) -> Optional[Run]:
-        """Lines of plain text at once; None if one might be JSON, or unreadable, or too long."""
-        if b"{" in text and any(line.lstrip(_BLANKS)[:1] == b"{" for line in text.split(b"\n")):
-            return None
-        try:
-            text.decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-        bodies = [line for line in text.split(b"\n") if line.strip(_BLANKS)]
-        if b"\r" in text:
-            bodies = [line[:-1] if line.endswith(b"\r") else line for line in bodies]
-        if max(map(len, bodies), default=0) > self._max_bytes:
-            return None
-        return Run(bodies, [None] * len(bodies), False)
+                self._line(bare(line), gather)
+        return gather.runs
 
     def _line(self, line: bytes, gather: Gather) -> None:
         if len(line) > self._max_bytes:
@@ -106,20 +161,7 @@ class Lines:
             gather.add(*event)
         return True
 
-    def _giant(self) -> Iterator[Run]:
-        """A line longer than an event may be, in parts, without ever holding all of it."""
-        limit, number = self._max_bytes, 1
-        while True:
-            held = self._tape.look(limit + 2)
-            end = held.find(b"\n", 0, limit + 2)
-            rest = held[:end] if end >= 0 else held
-            if end >= 0 or len(held) < limit + 2:
-                body = rest[:-1] if rest.endswith(b"\r") else rest
-                if len(body) <= limit:
-                    break
-            cut = text_boundary(held, limit)
-            yield text_event(self._tape.take(cut), note=f"part {number}")
-            number += 1
-        self._tape.drop(end + 1 if end >= 0 else len(held))
-        if body and (end >= 0 or not self._tape.torn):
-            yield text_event(body, note=f"part {number}")
+
+def _may_hold_json(text: bytes) -> bool:
+    """Whether a line of plain text might be a JSON object."""
+    return b"{" in text and any(line.lstrip(_BLANKS)[:1] == b"{" for line in text.split(b"\n"))

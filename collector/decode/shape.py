@@ -2,7 +2,8 @@
 
 A first line that is one JSON object makes lines (NDJSON); a wrapper around events, an array, objects
 that are glued or spread over several lines make a document. A log line may begin with a bracket too
-("[1234] started"), so an array must have a first element that reads like one.
+("[1234] started"), so an array must have a first element that reads like one. Any other text is lines, of
+the dialect that its first line shows.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from typing import Union
 
 from collector.decode.containers import LOOKAHEAD_BYTES, RECORDS_HEAD, holds_events, inside_offset
-from collector.decode.lines import Lines
+from collector.decode.dialects import DIALECTS, HEAD_BYTES, grammar, recognised
+from collector.decode.lines import Lines, Plain
 from collector.decode.records import Records
 from collector.decode.scan import WRONG, skip_space
 from collector.decode.tape import WINDOW_BYTES, Tape
@@ -24,12 +26,12 @@ ROWS = "rows"
 
 def splitter(tape: Tape, reader: JsonReader, container: str) -> Union[Lines, Records]:
     """What cuts this text into events; `container` is Format's. Looks at the tape, takes nothing."""
-    if container == "lines":
-        return Lines(tape, reader, expect_json=False)
     if container == "json":
         return Records(tape, reader)
     if container == ROWS:
-        return Lines(tape, reader, expect_json=True)
+        return _plain(tape, reader, expect_json=True)
+    if container in DIALECTS:
+        return _dialect(tape, reader, container)
     held = tape.look(WINDOW_BYTES)
     start = skip_space(held, 0)
     first = held[start : start + 1]
@@ -39,7 +41,17 @@ def splitter(tape: Tape, reader: JsonReader, container: str) -> Union[Lines, Rec
         return _by_first_element(tape, reader, start)
     if first == b"{":
         return _by_first_line(tape, reader, start)
-    return Lines(tape, reader, expect_json=False)
+    whole = tape.whole and len(held) <= HEAD_BYTES
+    return _dialect(tape, reader, recognised(held[:HEAD_BYTES], reader, whole=whole))
+
+
+def _dialect(tape: Tape, reader: JsonReader, name: str) -> Lines:
+    head = tape.look(HEAD_BYTES)[:HEAD_BYTES]
+    return Lines(tape, grammar(name, reader, head), max_bytes=reader.max_bytes)
+
+
+def _plain(tape: Tape, reader: JsonReader, *, expect_json: bool) -> Lines:
+    return Lines(tape, Plain(reader, expect_json=expect_json), max_bytes=reader.max_bytes)
 
 
 def _by_first_element(tape: Tape, reader: JsonReader, start: int) -> Union[Lines, Records]:
@@ -51,7 +63,7 @@ def _by_first_element(tape: Tape, reader: JsonReader, start: int) -> Union[Lines
         array = seen.end != WRONG
     else:
         array = code in (b"", b"]") or (seen.end > 0 and _goes_on(tape.held, seen.end))
-    return Records(tape, reader) if array else Lines(tape, reader, expect_json=False)
+    return Records(tape, reader) if array else _plain(tape, reader, expect_json=False)
 
 
 def _goes_on(held: bytes, position: int) -> bool:
@@ -85,7 +97,7 @@ def _by_first_line(tape: Tape, reader: JsonReader, start: int) -> Union[Lines, R
         return _by_document(tape, reader, start)
     if isinstance(seen.parsed, dict) and holds_events(seen.parsed):
         return Records(tape, reader)
-    return Lines(tape, reader, expect_json=True)
+    return _plain(tape, reader, expect_json=True)
 
 
 def _by_document(tape: Tape, reader: JsonReader, start: int) -> Union[Lines, Records]:
@@ -96,4 +108,4 @@ def _by_document(tape: Tape, reader: JsonReader, start: int) -> Union[Lines, Rec
     seen = reader.read(text, text.decode("latin-1"), 0)
     following = text[skip_space(text, seen.end) :][:1] if seen.end > 0 else b""
     document = seen.end != WRONG and following in (b"", b"{", b"[", b",")
-    return Records(tape, reader) if document else Lines(tape, reader, expect_json=True)
+    return Records(tape, reader) if document else _plain(tape, reader, expect_json=True)

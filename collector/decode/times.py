@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Dict, Optional
 
-__all__ = ["Times"]
+__all__ = ["Remembered", "Times"]
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946684800
@@ -23,6 +23,10 @@ _SECONDS = {f"{second:02d}": second for second in range(60)}
 
 _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
 _REST = re.compile(r"(?:[.,](\d+))? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+#: Apache's, which S3's access logs use. The names of months are the C locale's, whatever ours is.
+_LOGGED = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
+_NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = {name: f"{month:02d}" for month, name in enumerate(_NAMES, 1)}
 _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
@@ -45,7 +49,9 @@ class Times:
             fraction = rest[1:-1]
             if rest[:1] == "." and rest[-1:] == "Z" and fraction.isdigit() and fraction.isascii():
                 return f"{minute + second}.{fraction[:6]}"
-        return self._iso(text) if text[4:5] == "-" else self._number(text)
+        if text[4:5] == "-":
+            return self._iso(text)
+        return self._logged(text) if text[2:3] == "/" else self._number(text)
 
     def _iso(self, text: str) -> Optional[str]:
         rest = _REST.fullmatch(text, 19)
@@ -59,6 +65,14 @@ class Times:
             return None
         self._remember(text, second)
         return f"{epoch}.{fraction[:6]}" if fraction else str(epoch)
+
+    def _logged(self, text: str) -> Optional[str]:
+        """ "06/Feb/2019:00:00:38 +0000" """
+        match = _LOGGED.fullmatch(text)
+        if match is None or match.group(2) not in _MONTHS:
+            return None
+        day, month, year, clock, zone = match.groups()
+        return self._iso(f"{year}-{_MONTHS[month]}-{day} {clock}{zone}")
 
     def _remember(self, text: str, second: int) -> None:
         """The minute that holds `second` (read as UTC), if all of it is credible."""
@@ -86,6 +100,20 @@ class Times:
             return None
         whole, _, fraction = f"{value:f}".partition(".")
         return f"{whole}.{fraction[:6]}" if fraction else whole
+
+
+class Remembered(Dict[bytes, Optional[str]]):
+    """The times of raw texts, read once: thousands of rows share a second."""
+
+    def __init__(self, times: Times) -> None:
+        super().__init__()
+        self._read = times.read
+
+    def __missing__(self, raw: bytes) -> Optional[str]:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        time = self[raw] = self._read(raw.decode("latin-1"))
+        return time
 
 
 def _epoch(text: str) -> Optional[int]:

@@ -37,8 +37,8 @@ class JsonReader:
     def __init__(self, format: Format, *, now: float, accelerated: bool = True) -> None:
         self.max_bytes = format.max_event_bytes
         self.windows = accel.json_windows(tuple(format.time_fields), accelerated=accelerated)
-        self._times = Times(now=now, zone_minutes=format.zone_minutes)
-        self._fields = [name.encode("utf-8").decode("latin-1") for name in format.time_fields]
+        self.times = Times(now=now, zone_minutes=format.zone_minutes)
+        self.fields = [name.encode("utf-8").decode("latin-1") for name in format.time_fields]
         self._odd = False
         self._raw_decode = json.JSONDecoder(
             parse_int=str, parse_float=str, parse_constant=self._constant
@@ -115,16 +115,16 @@ class JsonReader:
     def _time(self, parsed: Any) -> Optional[str]:
         if not isinstance(parsed, dict):
             return None
-        for name in self._fields:
+        for name in self.fields:
             value = parsed.get(name)
             if isinstance(value, str):
-                time = self._times.read(value)
+                time = self.times.read(value)
                 if time is not None:
                     return time
         return None
 
     def _raw_times(self, rows: Iterable[Sequence[Any]]) -> List[Optional[str]]:
-        read, times = self._times.read, []
+        read, times = self.times.read, []
         for row in rows:
             time = None
             for raw in row:
