@@ -177,6 +177,15 @@ def test_a_statement_larger_than_the_queue_takes_arrives_whole(
     assert Counter(found.bodies) == Counter([large, *LINES])
 
 
+def test_the_queue_of_the_readme_keeps_messages_for_two_weeks_and_takes_the_largest(
+    aws: LocalAws, tmp_path: Path
+) -> None:
+    create, *_ = commands((FUNCTION / "README.md").read_text(encoding="utf-8"))
+    url = Shell(aws, tmp_path, config=tmp_path / "none").run(create)["QueueUrl"]
+    found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (found["MessageRetentionPeriod"], found["MaximumMessageSize"]) == (str(14 * 86400), str(2**20))
+
+
 def test_a_control_message_and_an_ignored_user_leave_the_queue_empty(aws: LocalAws, tmp_path: Path) -> None:
     provider = _deploy(aws, tmp_path)
     control = {"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "timestamp": 0, "message": "CWL"}]}
@@ -288,7 +297,7 @@ def test_a_spool_that_drains_late_and_repeats_itself_adds_only_what_is_new(
     bodies = [FORMS["array"]([_audit(10 * number + each) for each in range(3)]) for number in range(8)]
     old = FORMS["lines"]([_audit(90, evtTime="2026-01-01 00:00:00"), _audit(91, evtTime=1767225600000)])
     with FakeHec() as hec:
-        ours = collector({**provider.handover(), "provider": "privacera-policysync",
+        ours = collector({**provider.handover(), "provider": "privacera-policysync", "start_from": "now",
                           "hec_url": hec.url, "hec_token": hec.token})  # fmt: skip
         for sent in (bodies[4:], [*reversed(bodies), old, *bodies[:3]]):
             for body in sent:
