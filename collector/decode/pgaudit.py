@@ -74,7 +74,7 @@ class Line:
     certain: bool = True
 
 
-# Names are at most 63 bytes, so no more can be mistaken for one. A user may have an @, a database has none.
+# Names are at most 63 bytes, so no more can be mistaken for one. Of several @ the last one counts.
 _PREFIX = re.compile(
     r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z )?"
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:/_-]{1,32}?):"
@@ -100,7 +100,9 @@ def parse(text: str) -> Optional[Line]:
     message = text[session.end() :].replace("\n\t", "\n").rstrip("\r\n")
     return Line(
         time, local or host or "", int(port) if port else None, user, database, int(pid), level, message,
-        audit=_audit(message), certain=longest is not None and longest.end() == session.end(),
+        audit=_audit(message),
+        # An @ more may be the user's or the database's: CREATE DATABASE "x@sales" is allowed.
+        certain="@" not in user and longest is not None and longest.end() == session.end(),
     )  # fmt: skip
 
 

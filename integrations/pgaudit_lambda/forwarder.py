@@ -154,14 +154,16 @@ def _digest(text: str) -> str:
 
 # -- the prefix -------------------------------------------------------------------------------------
 
-#: The client is `host(port)`, `[local]`, or nothing for the server's own processes. A user may hold every
-#: character, a database every one but @; of several readings the first wins.
+#: The client is `host(port)`, `[local]`, or nothing for the server's own processes. Names have at most 63
+#: bytes and may hold every character; of several readings the first counts, and of several @ the last.
 _PREFIX = re.compile(
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [^ :]+:"
-    r"(?:[^\s()\[\]]*\(\d+\)|\[local\]|):"
-    r"(?P<who>(?P<user>.*?)@(?P<database>[^@\n]*?)):\[\d+\]:(?P<severity>[A-Z]+[0-9]?):\s+(?P<audit>AUDIT: )?"
+    r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z )?"
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:/_-]{1,32}?:"
+    r"(?:\[local\]|[^\s()\[\]]{1,255}\(\d+\)|):"
+    r"(?P<user>[^\n]{0,63}?)@(?P<database>[^@\n]{0,63}?):\[\d+\]:"
+    r"(?P<severity>[A-Z]+[1-5]?): +(?P<audit>AUDIT: )?"
 )
-_PREFIX_END = re.compile(r":\[\d+\]:[A-Z]+[0-9]?:\s")
+_PREFIX_END = re.compile(r":\[\d+\]:[A-Z]+[1-5]?: ")
 
 
 def line_of(message: str) -> Optional[Line]:
@@ -170,7 +172,7 @@ def line_of(message: str) -> Optional[Line]:
     if found is None:
         return None
     first_line = message.split("\n", 1)[0]
-    certain = found["who"].count("@") == 1 and len(_PREFIX_END.findall(first_line)) == 1
+    certain = "@" not in found["user"] and len(_PREFIX_END.findall(first_line)) == 1
     return Line(found["user"], found["database"], found["severity"], bool(found["audit"]), certain)
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.decode import pgaudit
 from collector.notifications import host_of, parse
 from integrations.pgaudit_lambda import forwarder
 from integrations.pgaudit_lambda.forwarder import Ignored, Queue, forward, handler, line_of
@@ -163,6 +164,32 @@ def test_names_are_parted_by_commas_and_compared_whole(monkeypatch: pytest.Monke
 def test_the_prefix_is_read_as_postgresql_writes_it(line: str, read: Any) -> None:
     found = line_of(PREFIX + line)
     assert (found and (found.user, found.database, found.severity)) == read
+
+
+#: What prefixes are made of, and what is made to look like one.
+PIECES = (
+    PREFIX, "2026-11-21T04:55:35.412Z ", "2026-11-21 04:55:35.123 UTC:", "10.0.0.9(1):", "::1(44804):",
+    "[local]:", ":", "etl", "sales", "privacera", "privacera_db", "@", ":[7]:", "LOG:  ", "ERROR: ",
+    "AUDIT: ", "[unknown]", " ", "\n", "x" * 40, "(5)", "DEBUG1:  ", "売",
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=14))
+def test_the_prefix_is_read_as_the_collector_reads_it(pieces: List[str]) -> None:
+    for text in ("".join(pieces), PREFIX + "".join(pieces), audit("".join(pieces), user="".join(pieces[:3]))):
+        ours, theirs = line_of(text), pgaudit.parse(text)
+        assert (ours is None) == (theirs is None)
+        if ours is not None and theirs is not None:
+            assert ours[:3] == (theirs.user, theirs.database, theirs.level)
+            assert ours.is_audit == theirs.message.startswith("AUDIT: ")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+def test_what_stays_behind_the_collector_would_leave_out_too(pieces: List[str]) -> None:
+    wants = pgaudit.ignoring(databases=PRIVACERA.databases, users=PRIVACERA.users)
+    assert wants is not None
+    for text in ("".join(pieces), audit("".join(pieces), user="privacera", database="".join(pieces[:2]))):
+        assert wants(text.encode()) or not PRIVACERA.leaves_out(text)
 
 
 def test_a_long_line_is_read_in_no_time() -> None:
