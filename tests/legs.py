@@ -22,6 +22,8 @@ from tests.skips import NO_SKIPS, REPORT, Tally, read
 TEST_TIMEOUT_SECONDS = 180
 PURE = ("tests/unit", "tests/golden", "tests/contract")
 OTHERS = (*PURE, "tests/splunk")
+#: Blocks of seeds need no common set-up: any worker takes the next.
+SIMULATION = "tests/simulation"
 #: Python of a leg and the lock it installs; one that is the main interpreter's is not run twice.
 OTHER_PYTHONS = ((OLD_PYTHON, "py39"), ("3.13", "test"))
 
@@ -33,6 +35,7 @@ class Leg:
     name: str
     python: str
     folders: Sequence[str] = ("tests",)
+    options: Sequence[str] = ()
     environment: Dict[str, str] = field(default_factory=dict)
 
     def run(self, options: Sequence[str]) -> Tally:
@@ -59,14 +62,16 @@ class Leg:
         workers = min(2, os.cpu_count() or 1)
         return [
             "-q", f"--timeout={TEST_TIMEOUT_SECONDS}", f"--numprocesses={workers}", "--dist=loadfile",
+            *self.options,
         ]  # fmt: skip
 
 
 def legs() -> Tuple[List[Leg], List[str]]:
     """The legs that this machine can run, and why it cannot run the others."""
     chosen = [
-        Leg("all tests, accelerators on", sys.executable),
-        Leg("accelerators off", sys.executable, PURE, {"AUDIT_S3_ACCELERATORS": "off"}),
+        Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"]),
+        Leg("a thousand simulated histories", sys.executable, (SIMULATION,), ["--dist=load"]),
+        Leg("accelerators off", sys.executable, PURE, environment={"AUDIT_S3_ACCELERATORS": "off"}),
     ]
     absent = []
     for version, lock in OTHER_PYTHONS:

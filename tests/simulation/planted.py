@@ -1,4 +1,4 @@
-"""Twelve ways to be wrong, planted into the production engine from outside: the proof of the proof.
+"""Ways to be wrong, planted into the production engine from outside: the proof of the proof.
 
 Each is a context manager; production code knows nothing of them. `tests/simulation/test_planted.py`
 demands that the simulation catches every one.
@@ -15,9 +15,13 @@ from collector.engine import reconciler as reconciler_module
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.breaker import Breaker
 from collector.engine.engine import Engine
+from collector.engine.items import Item
+from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
+from collector.engine.receiver import Receiver
 from collector.engine.sender import Sender
 from collector.model import object_identity
+from collector.ports import Spool
 from collector.testing.memory_store import MemoryCheckpointStore
 
 __all__ = ["PLANTED"]
@@ -130,11 +134,93 @@ def no_breaker():
         yield
 
 
-#: sync_normal is the twelfth: `run(synchronous="normal")` lets the disk forget at a power cut.
+@contextmanager
+def any_output_is_enough():
+    """With two outputs, what one of them has counts as accepted."""
+    wrong = property(lambda self: max((one.prefix for one in self.outputs.values()), default=0))
+    with mock.patch.object(Item, "prefix", wrong):
+        yield
+
+
+@contextmanager
+def spool_after_delete():
+    """FIFO: the message goes first, then its body is written down."""
+
+    def wrong(self, ledger, message, notification):
+        delivery = admission.hold(ledger, message)
+        if delivery is not None:
+            ledger.settle_if_over(delivery)
+            how = {"origin": "spool", "message": message}
+            ledger.change(Spool(message), lambda _: admission.admit(ledger, notification, **how))
+
+    with mock.patch.object(Receiver, "_spool", wrong):
+        yield
+
+
+@contextmanager
+def first_etag_wins():
+    """A key that is named without etag holds what it held when it was first read."""
+    known, admit, identify = {}, admission._admit_object, admission.identify
+
+    def learn(ledger, item, ref):
+        known.setdefault((id(ledger), ref.key), ref.etag)
+        return identify(ledger, item, ref)
+
+    def wrong(ledger, delivery, ref):
+        admit(ledger, delivery, replace(ref, etag=ref.etag or known.get((id(ledger), ref.key))))
+
+    with mock.patch.object(admission, "identify", learn), \
+            mock.patch.object(admission, "_admit_object", wrong):  # fmt: skip
+        yield
+
+
+@contextmanager
+def send_without_asking():
+    """The receipts of an earlier run are not asked about."""
+    with mock.patch.object(admission, "_resume_receipt", lambda ledger, item, receipt: None):
+        yield
+
+
+@contextmanager
+def lane_runs_ahead():
+    """A lane sends its next batch while the last one is not safe."""
+
+    def wrong(self, ledger, output):
+        return next((lane for lane in output.lanes if not lane.busy), None)
+
+    with mock.patch.object(Sender, "_free_lane", wrong):
+        yield
+
+
+@contextmanager
+def prune_by_own_clock():
+    """What is old is judged by the wall clock of the host."""
+
+    def wrong(self, *, after_seconds):
+        return self.ledger.clock.now() - self.plan.limits.retention_seconds - after_seconds
+
+    with mock.patch.object(Engine, "oldest_kept", wrong):
+        yield
+
+
+@contextmanager
+def nobody_is_woken():
+    """What is free again is told to nobody: it is found when somebody looks by chance."""
+    tell = Ledger.tell
+
+    def wrong(self, *stations):
+        tell(self, *(name for name in stations if name != "receiver"))
+
+    with mock.patch.object(Ledger, "tell", wrong):
+        yield
+
+
+#: And one more: a world that is `synchronous="normal"` lets the disk forget at a power cut.
 PLANTED = {
     plant.__name__: plant
     for plant in (
         delete_first, ckpt_before_ack, first_record_only, busy_is_done, dedupe_by_key, no_lease, no_fence,
-        max_ack, ackto_drop, no_reconcile, no_breaker,
+        max_ack, ackto_drop, no_reconcile, no_breaker, any_output_is_enough, spool_after_delete,
+        first_etag_wins, send_without_asking, lane_runs_ahead, prune_by_own_clock, nobody_is_woken,
     )
 }  # fmt: skip

@@ -6,9 +6,9 @@ import itertools
 import json
 from dataclasses import replace
 
-from collector.errors import Poison, Refused, Retry
+from collector.errors import CollectorError, Poison, Refused, Retry
 from collector.model import Block, Message, Notification, ObjectRef, Payload, Receipt
-from collector.ports import Advance, Finish, Page, Release
+from collector.ports import Advance, Finish, Page, Quarantined, Release, SaveReceipt
 from tests.simulation.world import BUCKET
 
 LISTED_MAX = 7
@@ -21,20 +21,22 @@ class SimQueue:
 
     def __init__(self, world):
         self.world = world
-        self.fifo = world.fifo
+        self.fifo = world.conditions.fifo
 
     def receive(self, count, *, wait_seconds, hide_seconds=None):
         world = self.world
         world.maybe_fail("receive")
-        now = world.clock.monotonic()
+        now = world.seconds
         self._bury(now)
         ready = [one for one in world.queue.values() if one.visible_at <= now]
         if self.fifo:
             blocked = any(one.visible_at > now and one.receives for one in world.queue.values())
             ready = [] if blocked else ready
-        else:
+        elif len(ready) > 1:
             world.rng.shuffle(ready)
-        received = [self._hand_out(one, now + (hide_seconds or world.visibility)) for one in ready[:count]]
+        received = [self._hand_out(one, now + hide_seconds) for one in ready[:count]]
+        if not received:
+            world.took_seconds = wait_seconds
         world.maybe_ambiguous("receive")
         return received
 
@@ -43,16 +45,16 @@ class SimQueue:
         one.handle = next(world.handles)
         one.receives += 1
         one.visible_at = visible_at
-        if world.rng.random() < world.faults.redeliver:
-            one.visible_at = world.clock.monotonic() + 1.0
+        if world.conditions.redeliver and world.rng.random() < world.conditions.redeliver:
+            one.visible_at = world.seconds + 1.0
         group = "group" if self.fifo else None
         return Message(one.message_id, one.body, str(one.handle), one.receives, one.sent_at, group)
 
     def _bury(self, now):
-        world = self.world
-        for one in list(world.queue.values()):
-            if world.max_receives and one.receives >= world.max_receives and one.visible_at <= now:
-                world.dead.append(world.queue.pop(one.message_id))
+        most = self.world.conditions.max_receives
+        for one in list(self.world.queue.values()) if most else ():
+            if one.receives >= most and one.visible_at <= now:
+                self.world.dead.append(self.world.queue.pop(one.message_id))
 
     def delete(self, messages):
         world = self.world
@@ -74,7 +76,7 @@ class SimQueue:
             if one is None or str(one.handle) != message.receipt_handle:
                 failures[message.message_id] = Poison("stale handle", code="lease_lost")
             else:
-                one.visible_at = world.clock.monotonic() + timeout_seconds
+                one.visible_at = world.seconds + timeout_seconds
         return failures
 
     def check(self):
@@ -91,7 +93,8 @@ class SimObject:
         self._data = data
 
     def read(self):
-        if self._data and self.world.rng.random() < self.world.faults.cut_body:
+        chance = self.world.conditions.cut_body
+        if chance and self._data and self.world.rng.random() < chance:
             raise Retry("connection reset", code="simulated_reset")
         chunk, self._data = self._data[:700], self._data[700:]
         return chunk
@@ -112,6 +115,9 @@ class SimBucket:
         if found is None:
             raise Poison("no such key", code="gone", sightings=3)
         etag, data, modified = found
+        denial = self.world.is_denied(ref.key)
+        if denial is not None:
+            raise denial
         if ref.etag is not None and ref.etag != etag:
             raise Poison("changed", code="superseded")
         return SimObject(self.world, replace(ref, etag=etag, size=len(data)), data, modified)
@@ -130,79 +136,62 @@ class SimBucket:
         return None
 
 
-class SimHec:
-    """Splunk HEC, with indexer acknowledgement where the world says so."""
+class SimSink:
+    """Splunk HEC towards one collector: a channel a lane, batches taken whole or refused."""
 
-    name = "hec"
     lanes = 2
     envelope_bytes = 100
 
-    def __init__(self, world, owner):
+    def __init__(self, world, indexer, owner, clock):
         self.world = world
+        self.indexer = indexer
+        self.name = indexer.name
         self.owner = owner
-        self.channels = {lane: f"{owner}-{lane}" for lane in range(self.lanes)}
+        self.clock = clock
+        self.channels = {lane: f"{owner}-{indexer.name}-{lane}" for lane in range(self.lanes)}
         self.renewals = itertools.count()
 
     def send(self, batch, *, lane):
-        world = self.world
-        world.maybe_fail("send")
+        world, indexer = self.world, self.indexer
+        world.maybe_fail(f"send {self.name}")
+        world.took_seconds = indexer.slow_seconds
         texts = [bytes(event.body).decode() for _, event in batch]
         for index, text in enumerate(texts):
             if text in world.refused:
                 raise self._refuse(texts, index)
-        channel, ack_id = self.channels[lane], None
-        if world.acks:
-            ack_id = world.ack_ids[channel]
-            world.ack_ids[channel] += 1
-            at = world.clock.monotonic() + world.rng.choice((0.5, 3.0, 20.0))
-            world.pending[channel, ack_id] = (at, texts)
-        self._take(texts)
+        indexer.take(self.owner, texts)
+        channel = self.channels[lane]
+        ack_id = indexer.promise(channel, texts)
         try:
-            world.maybe_ambiguous("send")
+            world.maybe_ambiguous(f"send {self.name}")
         except Retry:
-            world.excuse(texts)
+            indexer.excuse(texts)
             raise
-        return Receipt(self.name, batch.spans, world.clock.now(), channel=channel, ack_id=ack_id)
-
-    def _take(self, texts):
-        """Indexed at once without acknowledgement. A collector that was taken over may send once more."""
-        world = self.world
-        world.sent.update(texts)
-        if not world.acks:
-            world.indexed.update(texts)
-        for text in texts:
-            row = world.table.rows.get(world.identity_of[text])
-            if row is not None and row.owner != self.owner:
-                world.excuse([text])
+        indexer.answered(self.owner, lane, channel, ack_id)
+        return Receipt(self.name, batch.spans, self.clock.now(), channel=channel, ack_id=ack_id)
 
     def _refuse(self, texts, index):
-        accepted = 0
-        if not self.world.acks:
-            accepted = index
-            self._take(texts[:index])
+        """What comes before the bad event is taken; with acknowledgement no ackId says so."""
+        accepted = 0 if self.indexer.acks else index
+        self.indexer.take(self.owner, texts[:index])
+        if self.indexer.acks:
+            self.indexer.indexed.update(texts[:index])
+            self.indexer.excuse(texts[:index])
         told = index if self.world.rng.random() < 0.5 or accepted else None
         return Refused("bad event", code="hec_event", accepted=accepted, offender=told)
 
     def ask(self, receipts):
-        world = self.world
-        world.maybe_fail("ask")
-        answers, told = [], []
-        for receipt in receipts:
-            pending = world.pending.get((receipt.channel, receipt.ack_id))
-            answers.append(pending is not None and pending[0] <= world.clock.monotonic())
-            if answers[-1]:
-                told += world.pending.pop((receipt.channel, receipt.ack_id))[1]
-        world.indexed.update(told)
         try:
-            world.maybe_ambiguous("ask")
-        except Retry:
-            world.excuse(told)
+            self.world.maybe_fail(f"ask {self.name}")
+            answers = [self.indexer.answer(receipt) for receipt in receipts]
+            self.world.maybe_ambiguous(f"ask {self.name}")
+        except CollectorError:
+            self.indexer.denied.update((receipt.channel, receipt.ack_id) for receipt in receipts)
             raise
         return answers
 
     def abandon(self, receipt):
-        for span in receipt.spans:
-            self.world.excuse(self.world.texts_of.get(span.oid, ())[span.first : span.end])
+        self.indexer.unanswered(receipt)
         for lane, channel in self.channels.items():
             if channel == receipt.channel:
                 self.channels[lane] = f"{channel}.{next(self.renewals)}"
@@ -217,10 +206,11 @@ class SimHec:
 class SimStore:
     """The checkpoint store's twin with faults around it, and the laws of rows checked at each write."""
 
-    def __init__(self, world, inner):
+    def __init__(self, world, inner, clock):
         self.world = world
         self.inner = inner
         self.owner = inner.owner
+        self.clock = clock
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
@@ -243,15 +233,22 @@ class SimStore:
             row = None
             if isinstance(change, (Advance, Finish, Release)):
                 row = self.inner.table.rows.get(change.oid)
-            if isinstance(change, Release):
-                self.world.excuse(self.world.exposed(change.oid))
             answers += self.inner.apply([change])
             if row is not None and answers[-1]:
                 self.world.check_write(self, change, row)
-        for entry in self.inner.table.entries.values():
-            self.world.quarantined[entry.body.decode()] = entry.reason
+                if isinstance(change, Release):
+                    self.world.expose(change.oid)
+            self._note(change)
         self._commit("apply")
         return answers
+
+    def _note(self, change):
+        if isinstance(change, Quarantined):
+            self.world.quarantined[change.body.decode() or change.oid or change.url] = change.reason
+        elif isinstance(change, SaveReceipt):
+            for output in self.world.outputs:
+                if output.name == change.receipt.output:
+                    output.saved.add((change.receipt.channel, change.receipt.ack_id))
 
     def missing(self, oids):
         self.world.maybe_fail("missing")

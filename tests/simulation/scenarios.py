@@ -6,42 +6,47 @@ from unittest import mock
 
 from collector.errors import Fatal, Retry
 from tests.simulation import ports
+from tests.simulation.conditions import HOUR, Conditions
 from tests.simulation.run import Play, run
-from tests.simulation.world import Faults, World
+from tests.simulation.world import World
 
-OUTAGE_SECONDS = 6 * 3600.0
+OUTAGE_SECONDS = 6 * HOUR
 
 
 def dead_letters_of_an_outage(seed):
     """How many messages are dead (after five receives) when HEC has refused our token for six hours."""
     began = []
-    send = ports.SimHec.send
+    send = ports.SimSink.send
 
     def refuse(self, batch, *, lane):
-        began.append(self.world.clock.monotonic())
+        began.append(self.world.seconds)
         if began[-1] < began[0] + OUTAGE_SECONDS:
             raise Fatal("invalid token", code="hec_token", scope="output")
         return send(self, batch, lane=lane)
 
-    with mock.patch.object(ports.SimHec, "send", refuse):
-        report = run(seed, faults=Faults(), max_receives=5, reconcile=True)
+    with mock.patch.object(ports.SimSink, "send", refuse):
+        report = run(seed, Conditions(objects=8, max_receives=5, steps=0))
     return report.dead
 
 
-def repeats_after_power_cuts(seed, *, synchronous):
+def problems_after_power_cuts(seed, *, synchronous):
     """What breaks a law when the power fails now and then, and nothing else does."""
-    faults = Faults(power_cut=0.002, repeat_notification=0.5)
-    return run(seed, faults=faults, fifo=seed % 2 == 0, synchronous=synchronous).problems
+    conditions = Conditions(
+        objects=8, steps=1500, gaps_seconds=(0.3, 30.0), repeat_notification=0.5, fifo=seed % 2 == 0,
+        disasters={"power_cut": 4.0}, synchronous=synchronous,
+    )  # fmt: skip
+    return run(seed, conditions).problems
 
 
 def fault_at(seed, number, kind):
     """The report of a small quiet world in which only the port call with this number goes wrong.
 
     `kind`: "fail" (nothing happened), "ambiguous" (it happened, and nobody knows) or "kill" (the process
-    is gone right after it). Returns the report, and how many port calls there were.
+    is gone right after it). Only the first is no reason for a repeat. Returns the report, and how many port
+    calls there were.
     """
     made, struck = [], []
-    fail, ambiguous, strike = World.maybe_fail, World.maybe_ambiguous, Play._strike
+    fail, ambiguous, advance = World.maybe_fail, World.maybe_ambiguous, Play._advance
 
     def count(self, what):
         made.append(what)
@@ -57,10 +62,14 @@ def fault_at(seed, number, kind):
     def kill(self):
         if len(made) >= number and kind == "kill" and not struck:
             struck.append(True)
-            self._kill(0)
-        strike(self)
+            self._kill()
+        return advance(self)
 
+    conditions = Conditions(
+        steps=0, fifo=seed % 3 == 0, acks=((True,), (False,), (True, False), (True, True))[seed % 4],
+        repeat_notification=0.5, several_refs=0.5, disasters={} if kind == "fail" else {kind: 1.0},
+    )  # fmt: skip
     with mock.patch.object(World, "maybe_fail", count), mock.patch.object(World, "maybe_ambiguous", after), \
-            mock.patch.object(Play, "_strike", kill), mock.patch("tests.simulation.run.FAULTY_STEPS", 300):
-        report = run(seed, faults=Faults(), acks=bool(seed % 2))
+            mock.patch.object(Play, "_advance", kill):  # fmt: skip
+        report = run(seed, conditions)
     return report, len(made)

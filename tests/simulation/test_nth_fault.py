@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from tests.simulation.scenarios import fault_at
 
 
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
 @pytest.mark.parametrize("kind", ["fail", "ambiguous", "kill"])
-@pytest.mark.parametrize("seed", [2, 3, 5, 6])
+@pytest.mark.parametrize("seed", range(12))
 def test_whichever_port_call_goes_wrong_nothing_is_lost_and_no_law_is_broken(seed, kind):
     _, calls = fault_at(seed, 0, "fail")
-    assert calls > 50
+    assert calls > 30
     for number in range(1, calls + 1):
         report, _ = fault_at(seed, number, kind)
         assert not report.problems, (seed, number, report.problems)

@@ -1,8 +1,7 @@
-"""The world around the engine: provider, queue, bucket, indexer and disk, on one virtual clock.
+"""The world around the engine: provider, queue, bucket, outputs and disk, in one virtual time.
 
-`Faults` decides, from the seed, what fails, what fails after it took effect, and what is lost. Laws are
-checked where they can be broken: at the delete, at the claim, at each write of a row, at the end. Each
-fault excuses the repeats that it may lead to, event by event; a repeat without an excuse breaks a law.
+Laws are checked where they can be broken: at the delete, at the claim, at each write of a row, at each
+send, at the end. What happens to a copy of an event, the outputs' `Indexer` writes down.
 """
 
 from __future__ import annotations
@@ -17,49 +16,29 @@ from dataclasses import dataclass
 from collector.errors import Fatal, Retry
 from collector.model import ObjectRef, Payload, object_identity, payload_identity
 from collector.testing.memory_store import MemoryTable
+from tests.simulation.indexer import Indexer
 
+__all__ = ["BUCKET", "INPUT", "HostClock", "World"]
+
+#: Virtual time begins at 0; this is the wall clock then.
+EPOCH = 1_800_000_000.0
 BUCKET = "b"
 INPUT = "sim"
 
 
-class VirtualClock:
-    """`skew` is what somebody did to the wall clock; monotonic time does not see it."""
+class HostClock:
+    """One host's clocks: `skew` is what was done to the wall clock, `slept` what monotonic time missed."""
 
-    def __init__(self):
-        self.seconds = 1_800_000_000.0
+    def __init__(self, world):
+        self.world = world
         self.skew = 0.0
+        self.slept = 0.0
 
     def now(self):
-        return self.seconds + self.skew
+        return EPOCH + self.world.seconds + self.skew
 
     def monotonic(self):
-        return self.seconds
-
-
-@dataclass
-class Faults:
-    """Chances of what may go wrong at one port call or one step. All zero: a quiet world."""
-
-    fail: float = 0.0
-    ambiguous: float = 0.0
-    kill: float = 0.0
-    power_cut: float = 0.0
-    restart: float = 0.0
-    pause: float = 0.0
-    clock_jump: float = 0.0
-    lose_notification: float = 0.0
-    repeat_notification: float = 0.0
-    several_refs: float = 0.0
-    overwrite: float = 0.0
-    remove: float = 0.0
-    redeliver: float = 0.0
-    forget_acks: float = 0.0
-    fatal: float = 0.0
-    cut_body: float = 0.0
-    poison_event: float = 0.0
-
-    def quiet(self):
-        return Faults(repeat_notification=self.repeat_notification, several_refs=self.several_refs)
+        return self.world.seconds - self.slept
 
 
 @dataclass
@@ -75,21 +54,13 @@ class Envelope:
 
 
 class World:
-    """What the collectors share. `texts_of` are the audits that must arrive, by identity.
+    """What the collectors share. `texts_of` are the audits that must arrive, by identity."""
 
-    `synchronous` is SQLite's word: after a power cut, a disk that is not "full" may have forgotten its
-    last commits. A message received `max_receives` times is dead.
-    """
-
-    def __init__(self, seed, faults, *, fifo=False, acks=True, synchronous="full", max_receives=0):
+    def __init__(self, seed, conditions):
         self.rng = random.Random(seed)
-        self.clock = VirtualClock()
-        self.faults = faults
-        self.fifo = fifo
-        self.acks = acks
-        self.synchronous = synchronous
-        self.max_receives = max_receives
-        self.visibility = 300
+        self.seconds = 0.0
+        self.conditions = conditions
+        self.clocks = [HostClock(self) for _ in range(conditions.hosts)]
         # the provider's side
         self.objects = {}
         self.texts_of = {}
@@ -99,11 +70,13 @@ class World:
         self.queue = {}
         self.dead = []
         self.handles = itertools.count(1)
-        # the indexer's side
-        self.indexed = Counter()
-        self.sent = Counter()
-        self.pending = {}
-        self.ack_ids = Counter()
+        self.denied = {}
+        self.tries = Counter()
+        # the outputs' side
+        self.outputs = [
+            Indexer(self, f"output{number}", acks=acks, slow_seconds=0 if number else conditions.slow_output)
+            for number, acks in enumerate(conditions.acks)
+        ]
         self.refused = set()
         # the collectors' disk
         self.table = MemoryTable()
@@ -112,10 +85,10 @@ class World:
         self.living = set()
         # the judge's side
         self.identity_of = {}
-        self.excuses = Counter()
         self.violations = []
-        self.broken_until = 0.0
+        self.troubles = {}
         self.calls = Counter()
+        self.took_seconds = 0.0
 
     # -- the provider ---------------------------------------------------------------------------
 
@@ -125,24 +98,26 @@ class World:
         if payload:
             self._write_payload(texts)
             return
-        key = f"k/{number:05d}"
-        if self.objects and self.rng.random() < self.faults.overwrite:
+        chance, key = self.conditions, f"k/{number:05d}"
+        if self.objects and self.rng.random() < chance.overwrite:
             key = self.rng.choice(sorted(self.objects))
             self._take_away(key)
         etag = f"etag{number}"
         data = ("\n".join(texts) + "\n").encode() if texts else b""
-        self.objects[key] = (etag, data, self.clock.now())
+        self.objects[key] = (etag, data, EPOCH + self.seconds)
         self._remember(object_identity(INPUT, ObjectRef(BUCKET, key, etag=etag)), (key, etag), texts)
-        self.unsent.append([key, etag, self.rng.random() < 0.5])
-        if self.rng.random() >= self.faults.several_refs:
+        if self.rng.random() < chance.denied:
+            self.denied[key] = self.seconds + self.rng.choice(chance.denied_seconds)
+        self.unsent.append([key, etag, self.rng.random() >= chance.without_etag])
+        if self.rng.random() >= chance.several_refs:
             self.notify()
-        if self.rng.random() < self.faults.remove:
+        if self.rng.random() < chance.remove:
             self._take_away(self.rng.choice(sorted(self.objects)))
 
     def notify(self):
         """Name everything that was written since, in one message."""
         refs, self.unsent = self.unsent, []
-        if refs and self.rng.random() >= self.faults.lose_notification:
+        if refs and self.rng.random() >= self.conditions.lose_notification:
             self._send(json.dumps({"refs": refs}))
 
     def write_noise(self):
@@ -151,7 +126,7 @@ class World:
     def _texts(self, number, count):
         texts = []
         for index in range(count):
-            bad = self.rng.random() < self.faults.poison_event
+            bad = self.rng.random() < self.conditions.poison_event
             name = f"{'bad' if bad else 'event'}-{number}-{index}-"
             texts.append(name + "x" * self.rng.choice((5, 300, 900)))
             if bad:
@@ -172,15 +147,16 @@ class World:
     def _take_away(self, key):
         """The provider overwrites or deletes an object: what was not read of it is nobody's to read."""
         etag = self.objects.pop(key)[0]
+        self.denied.pop(key, None)
         self.taken_away.add((key, etag))
 
     def _send(self, body):
-        copies = 2 if self.rng.random() < self.faults.repeat_notification and not self.fifo else 1
-        for _ in range(copies):
+        twice = self.rng.random() < self.conditions.repeat_notification and not self.conditions.fifo
+        for _ in range(2 if twice else 1):
             name = f"m{self.calls['notify']}"
             self.calls["notify"] += 1
-            at = self.clock.monotonic() + self.rng.choice((0, 0, 30))
-            self.queue[name] = Envelope(name, body, at, self.clock.now())
+            at = self.seconds + self.rng.choice((0, 0, 30))
+            self.queue[name] = Envelope(name, body, at, EPOCH + self.seconds)
 
     # -- laws -----------------------------------------------------------------------------------
 
@@ -188,7 +164,12 @@ class World:
         self.violations.append(what)
 
     def is_safe(self, text):
-        return self.indexed[text] > 0 or text in self.quarantined
+        """Every output has it, or it is in quarantine: by its bytes, or by reference with its object."""
+        if all(output.indexed[text] for output in self.outputs) or text in self.quarantined:
+            return True
+        identity = self.identity_of[text]
+        url = f"s3://{BUCKET}/{self.place_of[identity][0]}"
+        return identity in self.quarantined or url in self.quarantined
 
     def check_delete(self, envelope):
         """A message is deleted only when all it names is safe, and what nobody understands is kept."""
@@ -213,8 +194,8 @@ class World:
         if before is None or before.owner in ("", after.owner):
             return
         if before.owner in self.living:
-            self.excuse(self.exposed(after.oid))
-        if self.table.owners.get(before.owner, 0.0) + 10.0 >= self.clock.now():
+            self.expose(after.oid)
+        if self.table.owners.get(before.owner, 0.0) + 10.0 >= store.clock.now():
             self.violate(f"{after.url} taken from {before.owner}, who is alive")
 
     def check_write(self, store, change, row):
@@ -222,49 +203,36 @@ class World:
         if row.epoch != change.epoch or row.owner != store.owner:
             self.violate(f"{row.url} written by {store.owner}, epoch {change.epoch}, not its owner's")
 
-    # -- excuses --------------------------------------------------------------------------------
-
-    def excuse(self, texts):
-        """These events may arrive once more, and no law is broken."""
-        self.excuses.update(texts)
-
-    def exposed(self, oid):
-        """Events of an object that were sent, are not committed, and that no saved receipt speaks for."""
-        row = self.table.rows.get(oid)
-        texts = self.texts_of.get(oid, ())
-        if row is None or row.state != "open":
-            return []
-        covered = set()
-        for receipt_id in self.table.receipts_of.get(oid, ()):
-            receipt = self.table.receipts[receipt_id]
-            if receipt.ack_id is None or (receipt.channel, receipt.ack_id) in self.pending:
-                for span in receipt.spans:
-                    covered.update(range(span.first, span.end) if span.oid == oid else ())
-        return [
-            text for at, text in enumerate(texts)
-            if at >= row.offset and at not in covered and self.sent[text]
-        ]  # fmt: skip
+    def expose(self, oid):
+        for output in self.outputs:
+            output.expose(oid)
 
     def died(self, owner):
-        """A collector is gone without a word."""
+        """A collector is gone without a word. On its own host that is noticed at once."""
         self.living.discard(owner)
-        for row in list(self.table.rows.values()):
-            if row.owner == owner:
-                self.excuse(self.exposed(row.oid))
+        for oid in list(self.table.open):
+            if self.table.rows[oid].owner == owner:
+                self.expose(oid)
+        if self.conditions.hosts == 1:
+            self.table.owners.pop(owner, None)
 
     # -- disasters ------------------------------------------------------------------------------
 
-    def restart_indexer(self):
-        """The indexer forgets its ackIds; what it had not written yet is gone."""
-        for at, texts in self.pending.values():
-            if at <= self.clock.monotonic():
-                self.indexed.update(texts)
-                self.excuse(texts)
-        self.pending.clear()
+    def trouble(self, what, seconds, error):
+        """From now on for so many seconds, this call fails alike."""
+        self.troubles[what] = (self.seconds + seconds, error)
+
+    def is_denied(self, key):
+        """This object may not be read now: it is denied itself, or the one of two keys that it is under."""
+        self.tries[key] += 1
+        if self.denied.get(key, 0.0) > self.seconds:
+            return Fatal("access denied", code="access_denied", scope="object")
+        until, error = self.troubles.get("key", (0.0, None))
+        return error if until > self.seconds and int(key[-1]) % 2 else None
 
     def cut_power(self):
         """The disk comes back as it was last synced; with synchronous=full that is how it is."""
-        if self.synchronous != "full":
+        if self.conditions.synchronous != "full":
             self.table = self.synced
             self.quarantined = {one.body.decode(): one.reason for one in self.table.entries.values()}
             self.sync()
@@ -279,25 +247,19 @@ class World:
 
     def committed(self):
         """After each commit: a disk that is not synced at each of them is so once in a while."""
-        if self.synchronous != "full" and self.rng.random() < 0.05:
+        if self.conditions.synchronous != "full" and self.rng.random() < 0.05:
             self.sync()
-
-    def jump(self):
-        """Somebody sets the wall clock."""
-        self.clock.skew += self.rng.choice((-3600.0, -30.0, 30.0, 90.0, 3600.0))
 
     def maybe_fail(self, what):
         """Before the effect: nothing has happened."""
         self.calls[what] += 1
-        if self.rng.random() < self.faults.fail:
+        until, error = self.troubles.get(what, (0.0, None))
+        if until > self.seconds:
+            raise error
+        if self.conditions.fail and self.rng.random() < self.conditions.fail:
             raise Retry(f"{what} failed", code="simulated", after_seconds=self.rng.choice((None, 2.0)))
-        if self.rng.random() < self.faults.fatal:
-            self.broken_until = self.clock.monotonic() + self.rng.choice((10.0, 200.0, 4000.0))
-        if self.clock.monotonic() < self.broken_until and what in ("send", "open"):
-            scope = "output" if what == "send" else "object"
-            raise Fatal(f"{what} denied", code="simulated_denial", scope=scope)
 
     def maybe_ambiguous(self, what):
         """After the effect: it has happened, but nobody knows."""
-        if self.rng.random() < self.faults.ambiguous:
+        if self.conditions.ambiguous and self.rng.random() < self.conditions.ambiguous:
             raise Retry(f"{what} timed out", code="simulated_timeout")
