@@ -10,6 +10,7 @@ from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from collector.config.addresses import is_loopback, queue_address
+from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 
 __all__ = ["Contradiction", "cautions", "contradictions"]
@@ -53,12 +54,18 @@ def cautions(settings: Settings) -> Iterator[str]:
         url = urlsplit(settings.endpoint_for(service))
         if url.scheme == "http" and not is_loopback(url.hostname or ""):
             yield f"{service} is reached without TLS at {url.hostname}"
+    if settings.provider != "custom" and not settings.bucket and _has_bucket(settings.provider):
+        yield f"{settings.provider} writes to a bucket and none is set: what messages name is not fetched"
     if settings.sns_topic_arn and settings.sns_signature == "off":
         yield "sns_topic_arn has no effect while sns_signature is off"
     if settings.prefix.startswith("/"):
         yield f"prefix {settings.prefix!r} begins with a slash, as hardly any key does"
     if not settings.queue_url and not settings.reconcile_interval_seconds:
         yield "without a queue and with reconcile_interval_seconds = 0, only backfill reads anything"
+
+
+def _has_bucket(provider: str) -> bool:
+    return "bucket" in PROVIDERS[provider].hands_over
 
 
 def _credentials(settings: Settings) -> Iterator[Contradiction]:

@@ -51,7 +51,7 @@ def okera_layer(text: str, path: str, problems: Problems) -> Layer:
         else:
             layer[name] = Given(_text(value), where)
     if "sqsUrl" not in found and "queue_url" not in found:
-        problems.add("sqsUrl is missing", where=path, hint="the URL of the queue that CloudTrail's news reach")
+        problems.add("sqsUrl is missing", where=path, hint="the URL of the queue that is told of new files")
     return layer
 
 

@@ -168,6 +168,19 @@ def test_a_queue_of_all_shapes_arrives_whole_and_once(local_aws, collector):
     assert ours.once() == []
 
 
+def test_a_part_that_is_still_not_understood_stays_in_quarantine_when_it_is_retried(ministack, collector):
+    ministack.reset()
+    queue = Queue(ministack)
+    good = queue.provider.event_record(queue.object("good"))
+    queue.send({"Records": [good, {**good, "eventVersion": "3.0"}]}, kept="unknown_event_version")
+    ours = collector(queue.provider.handover())
+    assert ids(ours.once(code=1)) == queue.expected
+    again = ours.verb("quarantine", "retry", code=1)
+    assert (again.stdout, b"delivered 0 of 1" in again.stderr) == (b"", True)
+    listed = ours.verb("quarantine", "list", "--format", "json").stdout.splitlines()
+    assert [json.loads(line)["reason"] for line in listed] == queue.reasons
+
+
 def test_a_message_to_an_input_without_a_bucket_fetches_nothing(ministack, collector):
     ministack.reset()
     queue = Queue(ministack)

@@ -505,6 +505,7 @@ def test_a_queue_name_without_a_region_is_an_error(load_text: LoadText) -> None:
         ("s3_endpoint_url = http://minio.example.com:9000", "without TLS"),
         ("sns_signature = off\nsns_topic_arn = arn:aws:sns:eu-west-1:111111111111:t", "no effect"),
         ("prefix = /logs", "slash"),
+        ("provider = cloudtrail", "none is set"),
     ],
 )
 def test_what_is_allowed_but_odd_is_a_warning(text: str, words: str, load_text: LoadText) -> None:
