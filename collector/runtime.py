@@ -44,6 +44,7 @@ from collector.notifications.body import Fetch
 from collector.notifications.pointers import follow
 from collector.ports import Digests
 from collector.schedule import Timetable
+from collector.starts import Starts
 
 __all__ = ["Runner", "run"]
 
@@ -72,57 +73,78 @@ def run(
     stdout: Optional[BinaryIO] = None,
     refs: Sequence[ObjectRef] = (),
     leads: bool = True,
-    watch: Optional[Callable[[Sequence[Runner]], None]] = None,
+    watch: Optional[Callable[[Sequence[Runner], Mapping[str, CollectorError]], None]] = None,
     summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
-    0: all that was met is delivered; 1: something failed, was returned or is in quarantine. Raises Fatal
-    if no input could be started. `refs` are fetched in addition, by command. Of several processes only
-    the one that `leads` reconciles and prunes. `watch` gets the inputs that were started, `summary` each
-    input's counters at the end.
+    0: all that was met is delivered; 1: something failed, was returned or is in quarantine. An input that
+    cannot be started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
+    configuration. `refs` are fetched in addition, by command. Of several processes only the one that `leads`
+    reconciles and prunes. `watch` is told what runs, and why the rest does not, whenever that changes;
+    `summary` gets each input's counters at the end.
     """
     stream = stdout if stdout is not None else sys.stdout.buffer
-    runners = _start_all(inputs, once=once, checkpoint_dir=checkpoint_dir, stdout=stream)
+    kits = {one.name: Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream) for one in inputs}
+    starts = Starts({name: kit.start for name, kit in kits.items()}, again=not once, late=_stop_late)
     timetable = Timetable()
-    for runner in runners:
-        runner.schedule(timetable, leads=leads)
-        runner.fetch(refs)
     timetable.start()
-    if watch is not None:
-        watch(runners)
+    shown = 0
     try:
         while not stop.is_set():
-            if once and all(runner.is_finished() for runner in runners):
+            for runner in starts.go_on():
+                runner.schedule(timetable, leads=leads)
+                runner.fetch(refs)
+            if watch is not None and starts.changes != shown:
+                shown = starts.changes
+                watch(starts.running, starts.failures)
+            if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
                 break
-            stop.wait(0.05 if once else 0.5)
+            stop.wait(0.05 if once or not starts.is_decided else 0.5)
     finally:
         timetable.stop()
+        runners = starts.stop()
         _stop_all(runners)
+        for kit in kits.values():
+            kit.close()
     if summary is not None:
         summary({runner.name: runner.counters() for runner in runners})
-    clean = len(runners) == len(inputs) and all(runner.was_clean(asked=stop.is_set()) for runner in runners)
+    clean = not starts.failures and all(runner.was_clean(asked=stop.is_set()) for runner in runners)
     return 0 if clean else 1
 
 
-def _start_all(
-    inputs: Sequence[Input], *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO
-) -> List[Runner]:
-    """Start what can be started; an input that cannot be is said so, and fatal only if it is alone."""
-    runners: List[Runner] = []
-    failure: Optional[CollectorError] = None
-    for configured in inputs:
+class Kit:
+    """What one input is made of, over as many attempts to start it as that takes."""
+
+    def __init__(
+        self, configured: Input, *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO
+    ) -> None:
+        self._input = configured
+        self._once = once
+        self._checkpoint_dir = checkpoint_dir
+        self._stdout = stdout
+        self._adapters: Optional[Adapters] = None
+
+    def start(self) -> Runner:
+        """One attempt; what it has built is there for the next one."""
+        if self._adapters is None:
+            self._adapters = Adapters(
+                self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout
+            )
+        runner = Runner(self._input, self._adapters, once=self._once)
+        runner.start()
+        self._adapters = None  # the runner's, which closes them
+        return runner
+
+    def close(self) -> None:
+        """Close what attempts that failed have left open."""
+        adapters, self._adapters = self._adapters, None
+        if adapters is None:
+            return
         try:
-            adapters = Adapters(configured, checkpoint_dir=checkpoint_dir, stdout=stdout)
-            runner = Runner(configured, adapters, once=once)
-            runner.start()
-            runners.append(runner)
+            adapters.close()
         except CollectorError as error:
-            failure = error
-            log.error("An input cannot be started: %s. input=%s", error, configured.name)
-    if not runners and failure is not None:
-        raise failure
-    return runners
+            log.warning("What was opened could not be closed in order: %s. input=%s", error, self._input.name)
 
 
 def _stop_all(runners: Sequence[Runner]) -> None:
@@ -132,6 +154,11 @@ def _stop_all(runners: Sequence[Runner]) -> None:
         runner.begin_stop()
     for runner in runners:
         runner.finish_stop(deadline)
+
+
+def _stop_late(runner: Runner) -> None:
+    """It came to life while the others were being stopped."""
+    _stop_all([runner])
 
 
 class Runner:
@@ -147,7 +174,6 @@ class Runner:
         self._conditions: Dict[str, threading.Condition] = {}
         self._threads: List[threading.Thread] = []
         self._replaced = 0
-        settings = configured.settings
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
             _plan(

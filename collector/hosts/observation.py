@@ -27,7 +27,7 @@ STATES: Mapping[str, str] = {
     "retrying": "The last poll of the queue failed; it is tried again.",
     "blocked": "A breaker is open: receiving stops until the cause is put right.",
     "stopping": "It was told to stop and hands back what it has.",
-    "not_started": "It could not be started; the log says why.",
+    "not_started": "It could not be started, and is tried again.",
 }
 #: Where an object in hand can be (engine/items.py), in the order of its life.
 ITEM_STATES = ("new", "claiming", "held", "ready", "waiting", "asking", "sent", "over")
@@ -91,10 +91,12 @@ class Board:
         self.started = time.time()
         self._names = tuple(names)
         self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
-        self._runners: Optional[Mapping[str, Runner]] = None
+        self._runners: Mapping[str, Runner] = {}
+        self._failures: Mapping[str, CollectorError] = {}
 
-    def watch(self, runners: Sequence[Runner]) -> None:
-        """From now on these are what is observed; before, every input was "starting"."""
+    def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
+        """From now on these are observed, and those could not be started; the others are "starting"."""
+        self._failures = dict(failures)
         self._runners = {runner.name: runner for runner in runners}
 
     def observe(self) -> List[Observation]:
@@ -102,11 +104,11 @@ class Board:
         return [self._observe(name) for name in self._names]
 
     def _observe(self, name: str) -> Observation:
-        runners = self._runners
-        if runners is None:
-            return Observation(name, "starting")
+        runners, failure = self._runners, self._failures.get(name)
         if name not in runners:
-            return Observation(name, "not_started")
+            if failure is None:
+                return Observation(name, "starting")
+            return Observation(name, "not_started", last_error=self._problem(failure))
         return runners[name].observe(lambda engine: observe(name, engine, problem=self._problem))
 
     def _problem(self, error: CollectorError) -> Problem:

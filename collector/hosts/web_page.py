@@ -135,7 +135,7 @@ def _reasons(one: Observation) -> Iterator[Dict[str, str]]:
     for name, problem in one.open_breakers.items():
         yield {**about, "breaker": name, "reason": str(problem), "hint": problem.hint}
     if not one.open_breakers:
-        problem_now = one.last_error if one.state == "retrying" else None
+        problem_now = one.last_error if one.state in ("retrying", "not_started") else None
         reason = f"{STATES[one.state]} {problem_now}" if problem_now else STATES[one.state]
         yield {**about, "reason": reason, "hint": problem_now.hint if problem_now else ""}
 

@@ -67,7 +67,7 @@ def command(
     sys.exit(code)
 
 
-def _web(inputs: Sequence[Input], stack: ExitStack) -> Optional[Callable[[Sequence[Any]], None]]:
+def _web(inputs: Sequence[Input], stack: ExitStack) -> Optional[Callable[..., None]]:
     """Serve status page and metrics until `stack` unwinds, if `http_listen` is set; what they watch."""
     address = inputs[0].settings.http_listen
     if not address:

@@ -76,6 +76,9 @@ class Input:
         receiver.record(self.ledger, work, perform_safely(receiver, work))
 
 
+AWAY = Retry("no route to host", code="connection_failed", hint="Look at the network")
+
+
 @pytest.fixture
 def thrive() -> Input:
     """One input whose last poll was answered."""
@@ -85,8 +88,10 @@ def thrive() -> Input:
 
 
 def board_of(*inputs: Input, names: Optional[List[str]] = None, secrets: Tuple[str, ...] = ()) -> Board:
-    board = Board(names or [one.name for one in inputs], secrets=secrets)
-    board.watch(inputs)  # type: ignore[arg-type]
+    """Those of `names` that are not among the inputs could not be started."""
+    running = [one.name for one in inputs]
+    board = Board(names or running, secrets=secrets)
+    board.watch(inputs, dict.fromkeys(set(names or ()) - set(running), AWAY))  # type: ignore[arg-type]
     return board
 
 
@@ -200,7 +205,9 @@ def test_an_input_that_could_not_be_started_is_not_ready_whatever_the_others_do(
     board = board_of(thrive, names=["thrive", "immuta"])
     answer = ask(board, "/readyz")
     assert answer.status == 503
-    assert [(one["input"], one["state"]) for one in answer.json["reasons"]] == [("immuta", "not_started")]
+    (reason,) = answer.json["reasons"]
+    assert (reason["input"], reason["state"], reason["hint"]) == ("immuta", "not_started", AWAY.hint)
+    assert AWAY.what in reason["reason"]
 
 
 def test_a_stopping_input_is_not_ready(thrive: Input) -> None:
