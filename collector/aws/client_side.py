@@ -92,7 +92,7 @@ class _Plaintext:
         self._failure: Optional[Exception] = None
 
     def read(self) -> bytes:
-        """The first call reads the object to its end, the larger the longer."""
+        """The first call reads the object to its end and checks the tag: it takes the longer the larger."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -107,17 +107,15 @@ class _Plaintext:
         self._stored.close()
 
     def _decrypted(self) -> Iterator[bytes]:
-        digests: List[bytes] = []
-        kept: List[bytes] = []
-        for plaintext in self._content.plaintext(_noting(_pieces(self._stored), digests)):
-            if self._taken:
-                kept.append(plaintext)
-        self._stored.close()
         if self._taken:
-            yield from kept
-        else:
-            self._stored = self._again(self.ref)
-            yield from self._content.plaintext(self._same(digests))
+            yield from list(self._content.plaintext(_pieces(self._stored)))
+            return
+        digests: List[bytes] = []
+        for _ in self._content.plaintext(_noting(_pieces(self._stored), digests)):
+            continue
+        self._stored.close()
+        self._stored = self._again(self.ref)
+        yield from self._content.plaintext(self._same(digests))
 
     def _same(self, digests: List[bytes]) -> Iterator[bytes]:
         """The pieces once more: those that were verified, or none."""

@@ -282,6 +282,16 @@ def test_what_a_sound_client_does_not_write_is_refused_before_any_key_is_asked_f
     assert world.kms.requests == []
 
 
+@pytest.mark.parametrize("header", ["x-amz-i", "x-amz-d"])
+def test_bytes_have_one_spelling(header: str) -> None:
+    world = World()
+    ciphertext, metadata = write_v3(BODY, world.kms)
+    text = metadata[header]
+    respelled = text[:-3] + chr(ord(text[-3]) + 1) + "=="
+    assert base64.b64decode(respelled) == base64.b64decode(text)
+    assert refused(world, (ciphertext, {**metadata, header: respelled})).code == "bad_encryption_metadata"
+
+
 def test_a_commitment_to_another_key_is_refused_before_the_body_is_read() -> None:
     world = World()
     ciphertext, metadata = write_v3(BODY, world.kms)

@@ -85,9 +85,10 @@ def test_a_denied_key_hides_no_other_and_is_the_operators_when_none_fits(regions
     regions.kms.refusals[ARN] = "AccessDeniedException"
     keys = DataKeys(regions, allowed=[ARN, THIRD_ARN])
     assert keys.open(regions.envelope(THIRD_ARN), where="") == KEY
-    error = refusal(keys, regions.envelope(ARN))
-    assert isinstance(error, Fatal)
-    assert (error.code, error.scope) == ("kms_denied", "kms")
+    for allowed in ([ARN, THIRD_ARN], [THIRD_ARN, ARN]):
+        error = refusal(DataKeys(regions, allowed=allowed), regions.envelope(ARN))
+        assert isinstance(error, Fatal)
+        assert (error.code, error.scope) == ("kms_denied", "kms")
 
 
 FATES = [
