@@ -20,6 +20,7 @@ from collector.aws.kms import DataKeys
 from collector.aws.policy import session_policy
 from collector.aws.s3 import S3Store
 from collector.aws.session import Access, AwsSession
+from collector.aws.signed_get import SignedGet
 from collector.aws.sns import SnsVerifier
 from collector.aws.sns_certificates import https_fetch, no_fetch
 from collector.aws.sqs import SqsQueue, resolve_queue
@@ -137,14 +138,15 @@ class Adapters:
         client = session.client("sqs", region=address.region)
         url = address.url or resolve_queue(client, address.arn or address.name, role=session.role)
         return SqsQueue(
-            client, url, visibility_timeout_seconds=settings.visibility_timeout_seconds, role=session.role
-        )
+            client, url, visibility_timeout_seconds=settings.visibility_timeout_seconds, role=session.role,
+            lean=session.lean,
+        )  # fmt: skip
 
     def _objects(self, settings: Settings) -> Optional[ObjectStore]:
         if not settings.bucket:
             return None
 
-        signed_get = self._session.signed_get()
+        signed_get = SignedGet(self._session.lean)
 
         def client(region: str) -> Any:
             client = self._session.client("s3", region=region)

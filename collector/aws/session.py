@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Tuple
+from functools import cache, cached_property
+from typing import Any, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from collector.aws.errors import Call, error_code, translated
-from collector.aws.signed_get import SignedGet
+from collector.aws.lean import Lean
 
 __all__ = ["Access", "AwsSession"]
 
@@ -27,6 +28,14 @@ _STALE = frozenset(
     "InvalidToken TokenRefreshRequired".split()
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@cache
+def _loader(data_path: Optional[str]) -> Any:
+    """One reader of AWS's service models for all clients: it keeps what it has read."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 @dataclass(frozen=True)
@@ -112,12 +121,13 @@ class AwsSession:
         with translated(call):
             return str(client.get_caller_identity()["Arn"])
 
-    def signed_get(self) -> SignedGet:
-        """GETs signed by whom `client` acts as; it learns from the S3 clients that it is shown."""
-        assumed = bool(self.access.role)
-        return SignedGet(
-            lambda: self._credentials_for(assumed=assumed).get_frozen_credentials(),
-            ca_file=self._ca_file, is_proxied=self._is_proxied, user_agent=self.access.user_agent,
+    @cached_property
+    def lean(self) -> Lean:
+        """Requests signed by whom `client` acts as."""
+        credentials = self._credentials_for(assumed=bool(self.access.role))
+        return Lean(
+            credentials.get_frozen_credentials, ca_file=self._ca_file, is_proxied=self._is_proxied,
+            user_agent=self.access.user_agent,
         )  # fmt: skip
 
     def _ca_file(self) -> str:
@@ -195,6 +205,7 @@ class AwsSession:
         from collector.aws.credentials import FixedProvider
 
         core = botocore.session.Session(profile=self.access.profile or None)
+        core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
         core.set_config_variable("sts_regional_endpoints", "regional")
         if credentials is not None:
             resolver = CredentialResolver([FixedProvider(credentials)])

@@ -12,6 +12,8 @@ import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from collector.aws.errors import Call, translate_code, translated
+from collector.aws.lean import Lean
+from collector.aws.signed_sqs import SqsCalls
 from collector.errors import CollectorError, Fatal, Retry
 from collector.model import Message
 
@@ -21,14 +23,19 @@ _ATTRIBUTES = ["SentTimestamp", "ApproximateReceiveCount", "MessageGroupId"]
 
 
 class SqsQueue:
-    """`ports.Queue` on a boto3 SQS client. `role` is the ARN that the client acts as, for hints."""
+    """`ports.Queue` on a boto3 SQS client, asked where `lean` has no answer.
+
+    `role` is the ARN that the client acts as, for hints.
+    """
 
     def __init__(
-        self, client: Any, url: str, *, visibility_timeout_seconds: int = 300, role: str = ""
-    ) -> None:
+        self, client: Any, url: str, *, visibility_timeout_seconds: int = 300, role: str = "",
+        lean: Optional[Lean] = None,
+    ) -> None:  # fmt: skip
         self.name = url
         self.fifo = url.endswith(".fifo")
         self._client = client
+        self._calls = SqsCalls(client, lean)
         self._visibility_timeout_seconds = visibility_timeout_seconds
         self._role = role
         self._arn = _queue_arn(url, default_region=client.meta.region_name)
@@ -37,7 +44,8 @@ class SqsQueue:
         self, count: int, *, wait_seconds: int, hide_seconds: Optional[int] = None
     ) -> Sequence[Message]:
         with translated(self._call("sqs:ReceiveMessage")):
-            answer = self._client.receive_message(
+            answer = self._calls.ask(
+                "ReceiveMessage",
                 QueueUrl=self.name,
                 MaxNumberOfMessages=count,
                 WaitTimeSeconds=wait_seconds,
@@ -49,14 +57,14 @@ class SqsQueue:
     def delete(self, messages: Sequence[Message]) -> Mapping[str, CollectorError]:
         call = self._call("sqs:DeleteMessage")
         entries = _entries(messages)
-        return self._batch(self._client.delete_message_batch, messages, entries=entries, call=call)
+        return self._batch("DeleteMessageBatch", messages, entries=entries, call=call)
 
     def change_visibility(
         self, messages: Sequence[Message], *, timeout_seconds: int
     ) -> Mapping[str, CollectorError]:
         call = self._call("sqs:ChangeMessageVisibility")
         entries = _entries(messages, VisibilityTimeout=timeout_seconds)
-        return self._batch(self._client.change_message_visibility_batch, messages, entries=entries, call=call)
+        return self._batch("ChangeMessageVisibilityBatch", messages, entries=entries, call=call)
 
     def check(self) -> None:
         """GetQueueAttributes; a role that may not call it can receive all the same."""
@@ -68,13 +76,13 @@ class SqsQueue:
                 raise
 
     def _batch(
-        self, operation: Any, messages: Sequence[Message], *, entries: List[Dict[str, Any]], call: Call
+        self, operation: str, messages: Sequence[Message], *, entries: List[Dict[str, Any]], call: Call
     ) -> Mapping[str, CollectorError]:
         """The failures by message id. An entry that AWS is silent about has not succeeded."""
         if not messages:
             return {}
         with translated(call):
-            answer = operation(QueueUrl=self.name, Entries=entries)
+            answer = self._calls.ask(operation, QueueUrl=self.name, Entries=entries)
         succeeded = {entry["Id"] for entry in answer.get("Successful", ())}
         failed = {entry["Id"]: entry for entry in answer.get("Failed", ())}
         return {

@@ -66,6 +66,9 @@ class Acknowledger:
                 break
         return Ask(output, asked)
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return True
+
     def perform(self, work: Ask) -> Any:
         sink = self._sinks[work.output.name]
         open_ones = [tracked for tracked in work.asked if tracked.receipt.ack_id is not None]

@@ -94,6 +94,9 @@ class Keeper:
         )
         return not stalled
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return False
+
     def perform(self, work: Union[Extend, Alive]) -> Any:
         if isinstance(work, Alive):
             return self._store.alive(work.until)

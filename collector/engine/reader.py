@@ -121,6 +121,9 @@ class Reader:
                 return item
             ledger.wait(item, ledger.keys.probe_at(item.lock))
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return bool(ledger.continuing or ledger.readable)
+
     # -- perform --------------------------------------------------------------------------------
 
     def perform(self, work: Read) -> Piece:

@@ -135,6 +135,9 @@ class Receiver:
                 items.append(item)
         return ClaimItems(items) if items else Wait(due)
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return True
+
     def perform(self, work: Union[Receive, ClaimItems, LookAgain]) -> Any:
         if isinstance(work, ClaimItems):
             return restored.claim(self._store, work.items)

@@ -143,6 +143,9 @@ class Reconciler:
         ledger.counters["reconciles"] += 1
         self._sweep = None
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return False
+
     def perform(self, work: Union[ListPage, AskMissing, AskUnfinished]) -> Any:
         if isinstance(work, AskMissing):
             return self._store.missing([oid for oid, _ in work.refs])

@@ -109,6 +109,9 @@ class Sender:
         """
         return output.unconfirmed >= ledger.limits.acks_per_channel * len(output.lanes)
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return True
+
     # -- perform --------------------------------------------------------------------------------
 
     def perform(self, work: Union[Send, Save]) -> Any:

@@ -193,6 +193,9 @@ class Settler:
             ledger.drop_reading(item)
             ledger.detach(item)
 
+    def has_more(self, ledger: Ledger) -> bool:
+        return True
+
     # -- perform --------------------------------------------------------------------------------
 
     def perform(self, work: Union[Commit, Settle, Chore]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any, Dict, Generic, Optional, Protocol, TypeVar, Union
+from typing import Any, Dict, Generic, Optional, Protocol, Tuple, TypeVar, Union
 
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Retry
@@ -46,6 +46,9 @@ class Station(Protocol[W]):
     def record(self, ledger: Ledger, work: W, result: Any) -> None:
         """Enter the result, which is a CollectorError where `perform` raised one."""
 
+    def has_more(self, ledger: Ledger) -> bool:
+        """Whether another thread may find work now. A yes in vain costs a little; a no must be certain."""
+
 
 def perform_safely(station: Station[W], work: W) -> Any:
     """The result of `perform`, with what it raised as a value. What is not ours is a bug: Retry."""
@@ -69,20 +72,22 @@ class Driver(Generic[W]):
         self._conditions = conditions
 
     def run(self, stopped: threading.Event) -> None:
-        """The life of one thread."""
+        """The life of one thread: what it did is recorded, and the next is taken, in one hold of the lock."""
         own = self._conditions[self.station.name]
-        while not stopped.is_set():
+        done: Optional[Tuple[W, Any]] = None
+        while done is not None or not stopped.is_set():
             with own:
-                work = self.station.take(self._ledger)
+                if done is not None:
+                    self.station.record(self._ledger, *done)
+                    done = None
+                work = Wait(0.0) if stopped.is_set() else self.station.take(self._ledger)
                 self._wake()
                 if isinstance(work, Wait):
                     own.wait(self._sleep_seconds(work))
                     continue
-                own.notify()
-            result = perform_safely(self.station, work)
-            with own:
-                self.station.record(self._ledger, work, result)
-                self._wake()
+                if self.station.has_more(self._ledger):
+                    own.notify()
+            done = work, perform_safely(self.station, work)
 
     def _sleep_seconds(self, wait: Wait) -> float:
         if wait.until is None:
@@ -90,6 +95,6 @@ class Driver(Generic[W]):
         return max(0.001, min(LONGEST_SLEEP_SECONDS, wait.until - self._ledger.clock.monotonic()))
 
     def _wake(self) -> None:
-        """Wake one thread of each station that the ledger has news for; it wakes the next itself."""
+        """Wake one thread of each station that the ledger has news for; it wakes one more itself."""
         for name in self._ledger.take_news():
             self._conditions[name].notify()

@@ -17,6 +17,7 @@ from collector.ports import ObjectStore, OpenObject
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from collector.testing.twins import ManualClock, MemoryBucket
+from tests.contract.lean import lean_after
 
 
 @dataclass
@@ -39,31 +40,23 @@ def _real(aws: LocalAws, versioned: bool, *, signed: bool = False) -> Setup:
     aws.reset()
     provider = Provider(aws, "contract", delivery="none", versioned=versioned)
     s3 = provider.client("s3")
-    signed_get = _signed_get(s3) if signed else None
+    lean = lean_after(s3) if signed else None
+    signed_get = SignedGet(lean) if lean is not None else None
+    if signed_get is not None:
+        signed_get.watch(s3)
     store = S3Store(
         lambda region: s3, [provider.bucket], region=aws.region, page_size=4, signed_get=signed_get
     )
-    if signed_get is not None:
+    if lean is not None:
         provider.upload("first", b"boto3 asks for it, and shows how")
         _drain(store.open(ObjectRef(provider.bucket, "first")))
         s3.delete_object(Bucket=provider.bucket, Key="first")
-        assert signed_get.knows(provider.bucket)
+        assert lean.knows(("s3", provider.bucket))
 
     def remove(key: str) -> None:
         s3.delete_object(Bucket=provider.bucket, Key=key)
 
     return Setup(store, provider.bucket, provider.upload, remove)
-
-
-def _signed_get(client: Any) -> SignedGet:
-    """GETs as the client would send them."""
-
-    def credentials() -> Any:
-        return client._request_signer._credentials.get_frozen_credentials()
-
-    getter = SignedGet(credentials, ca_file=str, is_proxied=lambda url: False, user_agent="contract")
-    getter.watch(client)
-    return getter
 
 
 @pytest.fixture(params=["twin", "ministack", "moto", "ministack signed", "moto signed"])

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
+from collector.aws.lean import Lean
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.errors import Fatal
 from collector.model import Message
 from collector.ports import Queue
 from collector.testing.local_aws import LocalAws
 from collector.testing.twins import ManualClock, MemoryQueue
+from tests.contract.lean import lean_after
 
 VISIBILITY_SECONDS = 2
+OPERATIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch")
 
 
 @dataclass
@@ -33,22 +36,38 @@ def _twin(fifo: bool) -> Setup:
     return Setup(queue, queue.send, lambda: queue.depth, clock.advance)
 
 
-def _real(aws: LocalAws, fifo: bool) -> Setup:
+def _real(aws: LocalAws, fifo: bool, *, lean: bool = False) -> Setup:
     from collector.testing.provider import Provider
 
     aws.reset()
     provider = Provider(aws, "contract", fifo=fifo, bucket=False, max_receive_count=100)
     client = provider.client("sqs")
-    queue = SqsQueue(client, provider.queue_url, visibility_timeout_seconds=VISIBILITY_SECONDS)
+    queue = SqsQueue(
+        client, provider.queue_url, visibility_timeout_seconds=VISIBILITY_SECONDS,
+        lean=_taught(client, provider) if lean else None,
+    )  # fmt: skip
     return Setup(queue, provider.send_body, provider.queue_depth, time.sleep)
 
 
-@pytest.fixture(params=["twin", "ministack", "moto"])
+def _taught(client: Any, provider: Any) -> Lean:
+    """boto3 has made each call once."""
+    lean = lean_after(client)
+    queue = SqsQueue(client, provider.queue_url, visibility_timeout_seconds=60, lean=lean)
+    provider.send_body("first")
+    (message,) = queue.receive(1, wait_seconds=1)
+    queue.change_visibility([message], timeout_seconds=30)
+    queue.delete([message])
+    assert all(lean.knows(("sqs", operation)) for operation in OPERATIONS)
+    return lean
+
+
+@pytest.fixture(params=["twin", "ministack", "moto", "ministack lean", "moto lean"])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Setup]]:
     def build(*, fifo: bool = False) -> Setup:
         if request.param == "twin":
             return _twin(fifo)
-        return _real(request.getfixturevalue(request.param), fifo)
+        name, _, lean = request.param.partition(" ")
+        return _real(request.getfixturevalue(name), fifo, lean=bool(lean))
 
     yield build
 

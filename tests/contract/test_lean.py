@@ -1,4 +1,4 @@
-"""SignedGet against a server that answers what it is told to, byte by byte."""
+"""Lean requests against a server that answers what it is told to, byte by byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import FlexibleChecksumError
 
+from collector.aws.lean import Lean
 from collector.aws.signed_get import SignedGet
+from collector.aws.signed_sqs import SqsCalls
 
 BODY = b"one\ntwo\n" * 1000
 HEAD = 'ETag: "e"\r\nLast-Modified: Mon, 04 May 2026 10:15:02 GMT\r\n'
@@ -77,8 +79,9 @@ def server() -> Iterator[Server]:
 def getter(server: Server) -> Iterator[SignedGet]:
     """It has been shown how boto3 asks for objects of the bucket "b"."""
     credentials = ReadOnlyCredentials("AKIDEXAMPLE", "secret", None)
-    getter = SignedGet(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
-    getter._seen.request = (
+    lean = Lean(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
+    getter = SignedGet(lean)
+    lean._seen.request = (
         f"http://127.0.0.1:{server.port}/b/first",
         {
             "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest",
@@ -88,7 +91,7 @@ def getter(server: Server) -> Iterator[SignedGet]:
     )
     getter.learn("b", "first")
     yield getter
-    getter.close()
+    lean.close()
 
 
 def _read(answer: Any) -> bytes:
@@ -142,7 +145,7 @@ def test_all_but_a_plain_200_is_left_to_boto3_which_shows_the_way_anew(
 ) -> None:
     server.answers = [answer]
     assert getter.get("b", "k", etag="e") is None
-    assert not getter.knows("b")
+    assert not getter._lean.knows(("s3", "b"))
 
 
 def test_a_body_that_ends_early_is_short_and_its_connection_is_not_used_again(
@@ -185,10 +188,69 @@ def test_an_object_left_half_read_does_not_leave_its_rest_to_the_next(
 
 
 def test_behind_a_proxy_boto3_does_it() -> None:
-    getter = SignedGet(lambda: None, ca_file=str, is_proxied=lambda url: True, user_agent="test")
-    getter._seen.request = (
+    lean = Lean(lambda: None, ca_file=str, is_proxied=lambda url: True, user_agent="test")
+    lean._seen.request = (
         "https://b.s3.eu-west-1.amazonaws.com/k",
         {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest"},
     )
-    getter.learn("b", "k")
-    assert not getter.knows("b")
+    SignedGet(lean).learn("b", "k")
+    assert not lean.knows(("s3", "b"))
+
+
+@pytest.mark.parametrize("url", ["https://other.example.com/", "https://b.example.com/not-the-key"])
+def test_nothing_is_learnt_from_a_request_for_something_else(url: str) -> None:
+    lean = Lean(lambda: None, ca_file=str, is_proxied=lambda url: False, user_agent="test")
+    authorization = "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest"
+    lean._seen.request = (url, {"Authorization": authorization})
+    SignedGet(lean).learn("b", "the/key")
+    assert not lean.knows(("s3", "b"))
+
+
+class Boto3:
+    """Answers every receive with no messages, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.meta: Any = self
+        self.events: Any = self
+
+    def register(self, *_: Any, **__: Any) -> None:
+        """Nobody is shown anything."""
+
+    def receive_message(self, **_: Any) -> Any:
+        self.calls += 1
+        return {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{]",
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}",
+        None,
+    ],
+    ids=["not JSON", "400", "closed"],
+)
+def test_a_call_of_sqs_without_a_sound_answer_is_made_by_boto3(
+    server: Server, answer: Optional[bytes]
+) -> None:
+    credentials = ReadOnlyCredentials("AKIDEXAMPLE", "secret", None)
+    lean = Lean(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
+    lean._seen.request = (
+        f"http://127.0.0.1:{server.port}/",
+        {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/sqs/aws4_request, rest",
+            "X-Amz-Target": "AmazonSQS.ReceiveMessage",
+        },
+    )
+    lean.learn(("sqs", "ReceiveMessage"))
+    boto3 = Boto3()
+    calls = SqsCalls(boto3, lean)
+    sound = b'{"Messages": []}'
+    server.answers = [f"HTTP/1.1 200 OK\r\nContent-Length: {len(sound)}\r\n\r\n".encode() + sound, answer]
+    assert calls.ask("ReceiveMessage", QueueUrl="q") == {"Messages": []}
+    assert "x-amz-target: AmazonSQS.ReceiveMessage\r\n" in server.requests[0]
+    assert boto3.calls == 0
+    assert calls.ask("ReceiveMessage", QueueUrl="q") == {}
+    assert boto3.calls == 1
+    assert not lean.knows(("sqs", "ReceiveMessage"))
