@@ -107,6 +107,15 @@ def test_older_formats_made_by_hand_are_read_as_the_official_client_reads_them(
     assert {key: _read(store, provider, key) for key in written} == dict.fromkeys(written, BODY)
 
 
+def test_an_object_that_nobody_encrypted_asks_no_kms(local_aws: LocalAws) -> None:
+    provider, asked = _provider(local_aws), []
+    client_side = ClientSide(DataKeys(asked.append, allowed=[provider.kms_key_arn]))
+    store = S3Store(lambda region: provider.client("s3"), [provider.bucket], client_side=client_side)
+    provider.upload("k", BODY, Metadata={"writer": "audit", "x-amz-crypto-instr-file": ""})
+    assert _read(store, provider, "k") == BODY
+    assert asked == []
+
+
 def test_another_key_than_the_allowed_one_opens_nothing(local_aws: LocalAws) -> None:
     provider = _provider(local_aws)
     other = provider.client("kms").create_key()["KeyMetadata"]["Arn"]

@@ -78,6 +78,7 @@ def test_a_tampered_object_is_quarantined_and_none_of_it_is_delivered(
     assert done.returncode == 1
     assert _ids(done.stdout.splitlines()) == _expected(good=2)
     assert b"Security: nothing of it was released" in done.stderr
+    assert b"kms_key_arn is not set" not in done.stderr
     assert _reasons(ours) == dict.fromkeys(bodies, "ciphertext_tampered")
     assert provider.queue_depth() == 0
 
