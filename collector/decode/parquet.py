@@ -38,6 +38,8 @@ _BUFFER_BYTES = 64 * 1024
 #: How large the footer may be, against one that asks for gigabytes.
 _FOOTER_BYTES = 16 * 1024**2
 _MAGIC = b"PAR1"
+#: Magic, the footer's length, magic.
+_LEAST_BYTES = 12
 _BOOLEANS = {True: "true", False: "false"}
 _DAY_MILLISECONDS = 86_400_000
 _PLACES = {"s": 0, "ms": 3, "us": 6, "ns": 9}
@@ -90,8 +92,9 @@ def _errors(arrow: Any) -> Tuple[Type[Exception], ...]:
 
 
 def _check_end(file: IO[bytes]) -> None:
-    file.seek(-len(_MAGIC), 2)
-    if file.read() != _MAGIC:
+    size = file.seek(0, 2)
+    file.seek(max(0, size - len(_MAGIC)))
+    if size < _LEAST_BYTES or file.read() != _MAGIC:
         raise Poison(
             "the Parquet file has no footer", code="truncated_parquet", sightings=3,
             hint="the upload was cut off, or the object is still being written",

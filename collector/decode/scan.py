@@ -136,7 +136,7 @@ def key_at(text: bytes, position: int) -> Tuple[bytes, int]:
 class Skimmer:
     """Finds the end of one object, array or string in constant memory, by brackets and quotes alone."""
 
-    _MARK = re.compile(rb'[\[{}\]"]')
+    _MARK = re.compile(rb'[\[{]+|[\]}]+|"')
     _QUOTE = re.compile(rb'["\\]')
 
     def __init__(self) -> None:
@@ -163,7 +163,9 @@ class Skimmer:
                 self._quoted = not self._quoted
                 if not self._quoted and self._depth == 0:
                     return position
+            elif mark[0] in b"[{":
+                self._depth += len(mark)
+            elif len(mark) >= self._depth:
+                return match.start() + self._depth
             else:
-                self._depth += 1 if mark in b"[{" else -1
-                if self._depth == 0:
-                    return position
+                self._depth -= len(mark)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import time
+import zlib
 from typing import Iterable, Iterator, List, Tuple
 
 import pytest
@@ -99,3 +102,21 @@ def test_the_first_piece_does_not_wait_for_the_last() -> None:
     pieces = plain(source())
     with pytest.raises(AssertionError):
         list(pieces)
+
+
+def test_a_dictionary_of_gigabytes_is_refused_not_tried() -> None:
+    stored = bytearray(lzma.compress(b"a line\n", preset=0))
+    assert stored[12:16] == b"\x02\x00\x21\x01"  # the block's header: LZMA2, one byte of properties
+    stored[16] = 39  # 3 GiB
+    stored[20:24] = zlib.crc32(stored[12:20]).to_bytes(4, "little")
+    assert unwrapped(bytes(stored))[:2] == (b"", "unsupported_container")
+
+
+@BOTH
+def test_a_long_name_is_passed_over_in_one_go(accelerated: bool) -> None:
+    """A byte at a time, each with a copy of what follows, this would take minutes."""
+    head = b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 20_000_000 + b"\0"
+    stored = head + gzip.compress(b"a line\n", mtime=0)[10:]
+    started = time.process_time()
+    assert unwrapped(stored, accelerated=accelerated) == (b"a line\n", "", 0)
+    assert time.process_time() - started < 20
