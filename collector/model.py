@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from collector.errors import Poison
 
 __all__ = [
-    "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Message", "Notification", "ObjectRef",
-    "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
+    "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Ignores", "Message", "Notification",
+    "ObjectRef", "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
     "object_identity", "payload_identity", "provisional_identity",
 ]  # fmt: skip
 
@@ -129,6 +129,10 @@ class Format:
     max_event_bytes: int = 5_000_000
 
 
+#: Why an event is left out for what it says; "" if it is not.
+Ignores = Callable[[bytes], str]
+
+
 @dataclass(frozen=True)
 class Event:
     """One event seen alone: for tests and hosts. The engine moves Blocks."""
@@ -164,6 +168,17 @@ class Block:
         """The events with ordinals in [start, end)."""
         low, high = start - self.first, end - self.first
         return Block(start, self.bodies[low:high], self.times[low:high], self.is_json, self.note)
+
+    def without(self, ignores: Ignores) -> Iterator[Block]:
+        """What lies between the events that are ignored."""
+        start = self.first
+        for ordinal, body in enumerate(self.bodies, self.first):
+            if ignores(body):
+                if ordinal > start:
+                    yield self.part(start, ordinal)
+                start = ordinal + 1
+        if start < self.end:
+            yield self if start == self.first else self.part(start, self.end)
 
     def __iter__(self) -> Iterator[Event]:
         for index, body in enumerate(self.bodies):
@@ -223,8 +238,15 @@ class Slice:
             for block in self.blocks
             if block.first < end and block.end > first
         )
-        size = sum(len(body) for block in blocks for body in block.bodies)
-        return Slice(self.origin, first, end, blocks, size)
+        return Slice(self.origin, first, end, blocks, _size(blocks))
+
+    def without(self, ignores: Ignores) -> Slice:
+        """The slice of the same range without the events that are ignored.
+
+        It is filtered after it was cut, so that another filter cuts nothing elsewhere.
+        """
+        blocks = tuple(left for block in self.blocks for left in block.without(ignores))
+        return Slice(self.origin, self.first, self.end, blocks, _size(blocks))
 
     def __iter__(self) -> Iterator[Event]:
         for block in self.blocks:
@@ -267,6 +289,10 @@ class Receipt:
     ack_id: Optional[int] = None
     cookies: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+
+
+def _size(blocks: Sequence[Block]) -> int:
+    return sum(len(body) for block in blocks for body in block.bodies)
 
 
 def object_identity(input_name: str, ref: ObjectRef) -> str:

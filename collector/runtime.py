@@ -32,6 +32,7 @@ from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.config.values import start_time
 from collector.decode import decode
+from collector.decode.pgaudit import ignoring
 from collector.engine import admission
 from collector.engine.engine import Engine, Plan
 from collector.engine.ledger import Limits
@@ -394,6 +395,7 @@ def _plan(
         ),
         route=configured.route,
         payload_url=payload_url,
+        ignores=ignoring(databases=settings.ignore_databases, users=settings.ignore_users),
         buckets=frozenset(settings.bucket),
         prefix=settings.prefix,
         limits=Limits(

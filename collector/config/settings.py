@@ -105,8 +105,14 @@ class Settings:
         default_text="all", example="*.json, *.json.gz")
     exclude: Tuple[str, ...] = setting(_T, _SOURCE, "Globs of keys to leave out, comma-separated.",
         default=(), default_text="none", example="*.tmp")
+    ignore_databases: Tuple[str, ...] = setting(_T, _SOURCE,
+        "PostgreSQL databases whose log lines are left out: exact names, comma-separated.", default=(),
+        default_text="none", example="rdsadmin")
+    ignore_users: Tuple[str, ...] = setting(_T, _SOURCE,
+        "PostgreSQL users whose log lines are left out: exact names, comma-separated.", default=(),
+        default_text="none", example="rdsadmin, privacera_sync")
     routes: Tuple[Rule, ...] = setting(_T, _SOURCE,
-        "Rules by key, parted by ;: a glob, then sourcetype= and index=, or drop; the first match wins.",
+        "Rules by key, parted by ;: a glob, then sourcetype=, index=, decoder=, or drop; first match wins.",
         default=(), default_text="none",
         example="*/CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop")
 

@@ -14,11 +14,12 @@ https://github.com/pgaudit/pgaudit#format
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Callable, Collection, List, Optional, Tuple
 
-__all__ = ["Audit", "Line", "PLACEHOLDERS", "fields_of", "ignoring", "parse"]
+__all__ = ["Audit", "Line", "PLACEHOLDERS", "event_line", "fields_of", "ignoring", "parse"]
 
 #: What pgAudit and PostgreSQL write where they do not say what was there.
 PLACEHOLDERS = frozenset(
@@ -45,6 +46,11 @@ class Audit:
     parameter: str = ""
     rows: Optional[int] = None
     truncated: bool = False
+
+    def __str__(self) -> str:
+        """ "SESSION READ SELECT TABLE public.account" """
+        named = (self.type, self.class_, self.command, self.object_type, self.object_name)
+        return " ".join(word for word in named if word) + (" (cut off)" if self.truncated else "")
 
     @property
     def parameters(self) -> Tuple[str, ...]:
@@ -73,6 +79,11 @@ class Line:
     audit: Optional[Audit] = None
     certain: bool = True
 
+    def __str__(self) -> str:
+        """ "etl@sales from 10.0.0.9: SESSION READ SELECT" """
+        host = f" from {self.host}" if self.host else ""
+        return f"{self.user}@{self.database}{host}: {self.audit or self.level}"
+
 
 # Names are at most 63 bytes, so no more can be mistaken for one. Of several @ the last one counts.
 _PREFIX = re.compile(
@@ -83,8 +94,8 @@ _PREFIX = re.compile(
 _SESSION = re.compile(r"([^\n]{0,63}?)@([^@\n]{0,63}?):\[(\d+)\]:([A-Z]+[1-5]?): +")
 #: The same with the longest names that can be: if it ends elsewhere, there are two ways to read the line.
 _LONGEST = re.compile(r"([^\n]{0,63})@([^@\n]{0,63}):\[(\d+)\]:([A-Z]+[1-5]?): +")
-#: All that lies before the message, at its longest.
-_HEAD_CHARACTERS = 640
+#: All that lies before the message is shorter.
+_HEAD_BYTES = 2048
 _AUDIT = "AUDIT: "
 
 
@@ -141,18 +152,34 @@ def fields_of(record: str) -> Tuple[List[str], bool]:
         position = match.end() + 1
 
 
+def event_line(body: bytes) -> Optional[Line]:
+    """The line that an event is, or that a JSON event has as its `message`."""
+    return parse(_message(body, whole=True))
+
+
+def _message(body: bytes, *, whole: bool) -> str:
+    if body.startswith(b"{"):
+        try:
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            return ""
+        message = parsed.get("message")
+        body = message.encode("utf-8", "replace") if isinstance(message, str) else b""
+    return (body if whole else body[:_HEAD_BYTES]).decode("utf-8", "replace")
+
+
 def ignoring(*, databases: Collection[str], users: Collection[str]) -> Optional[Callable[[bytes], str]]:
     """Why an event is to be left out, "" if it is not; None if nothing is ignored.
 
-    Names are compared whole, upper and lower case apart, as PostgreSQL stores them. What cannot be read,
-    or can be read in two ways, is never left out; nor is FATAL, where the user is only who somebody claims
-    to be.
+    An event is a line, or a JSON object that has one as its `message`. Names are compared whole, upper and
+    lower case apart, as PostgreSQL stores them. What cannot be read, or can be read in two ways, is never
+    left out; nor is FATAL, where the user is only who somebody claims to be.
     """
     if not (databases or users):
         return None
 
     def reason(body: bytes) -> str:
-        line = parse(body[:_HEAD_CHARACTERS].decode("utf-8", "replace"))
+        line = parse(_message(body, whole=False))
         if line is None or not line.certain or line.level in ("FATAL", "PANIC"):
             return ""
         if line.database in databases:

@@ -121,7 +121,8 @@ def _admit_payload(ledger: Ledger, delivery: Delivery, payload: Payload) -> None
     message = delivery.message
     seen = _seen(ledger, delivery, None)
     url = ledger.payload_url(message) if message else "sqs://"
-    item = Item(None, payload, Route(), seen, url=payload.origin or url)
+    why = ledger.ignores(payload.body) if ledger.ignores and payload.whole else ""
+    item = Item(None, payload, Route(drop=bool(why), reason=why), seen, url=payload.origin or url)
     item.oid = payload_identity(ledger.input_name, payload)
     join(ledger, delivery, item)
 

@@ -25,7 +25,7 @@ from collector.engine.settler import Settler
 from collector.engine.station import Station
 from collector.engine.unproven import SOON_SECONDS
 from collector.errors import Poison, Retry
-from collector.model import Message, Notification
+from collector.model import Ignores, Message, Notification
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 
 __all__ = ["Engine", "Plan"]
@@ -60,6 +60,8 @@ class Plan:
     labels: Labels = field(default_factory=Labels)
     route: Callable[[str], Route] = _everywhere
     payload_url: Callable[[Message], str] = _by_id
+    #: Which events, and which payloads, are filtered for what they say.
+    ignores: Optional[Ignores] = None
     buckets: FrozenSet[str] = frozenset()
     prefix: str = ""
     limits: Limits = field(default_factory=Limits)
@@ -87,9 +89,10 @@ class Engine:
             input_name=plan.input_name, clock=clock, rng=rng, limits=plan.limits,
             outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
+            ignores=plan.ignores,
         )  # fmt: skip
         self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
-        self.reader = Reader(objects, plan.decode, plan.labels, plan.digests)
+        self.reader = Reader(objects, plan.decode, plan.labels, plan.digests, plan.ignores)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
         self.settler = Settler(queue, store, chores or {})

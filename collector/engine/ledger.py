@@ -22,9 +22,7 @@ from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.keys import Keys, Lock
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError, Fatal
-from collector.model import (
-    Message,
-)  # fmt: skip
+from collector.model import Ignores, Message
 from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
 
 __all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
@@ -54,6 +52,7 @@ class Ledger:
         buckets: FrozenSet[str] = frozenset(),
         route: Callable[[str], Route] = lambda key: Route(),
         payload_url: Callable[[Message], str] = lambda message: f"sqs://{message.message_id}",
+        ignores: Optional[Ignores] = None,
     ) -> None:
         self.input_name = input_name
         self.clock = clock
@@ -63,6 +62,7 @@ class Ledger:
         self.buckets = buckets
         self.route = route
         self.payload_url = payload_url
+        self.ignores = ignores
 
         self.items: Dict[Tuple[str, ...], Item] = {}
         self.deliveries: Dict[int, Delivery] = {}

@@ -21,7 +21,7 @@ from collector.engine.ledger import Ledger
 from collector.engine.slicer import cut
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Poison
-from collector.model import DIGEST, SLICE_MAX_BYTES, Block, ObjectRef, Origin, Payload, Slice
+from collector.model import DIGEST, SLICE_MAX_BYTES, Block, Ignores, ObjectRef, Origin, Payload, Slice
 from collector.notifications import host_of
 from collector.ports import Digests, ObjectStore, OpenObject
 
@@ -85,11 +85,13 @@ class Reader:
         decode: Decode,
         labels: Labels,
         digests: Optional[Digests] = None,
+        ignores: Optional[Ignores] = None,
     ) -> None:
         self._objects = objects
         self._decode = decode
         self._labels = labels
         self._digests = digests
+        self._ignores = ignores
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class Reader:
                     return Piece(None, tuple(slices), ended=True, sha256=sha256)
                 if not piece.blocks:
                     break  # a sign of life: others have their turn
-                slices.append(piece)
+                slices.append(piece.without(self._ignores) if self._ignores else piece)
                 size += piece.size_bytes
         except CollectorError as error:
             error.where = error.where or work.item.url
@@ -265,13 +267,19 @@ class Reader:
                 item.cut_end = piece.end
                 if piece.end > item.committed:
                     item.boundaries.append(piece.end)
+                    ledger.counters["filtered_events"] += piece.end - piece.first - piece.count
                 item.unparsed += sum(block.times.count(None) for block in piece.blocks)
                 if item.route.decoder == DIGEST and piece.blocks[0].note in _DIGESTS:
                     ledger.counters[_DIGESTS[piece.blocks[0].note]] += 1
             for output in ledger.outputs.values():
                 gaps = item.outputs[output.name].missing(piece.first, piece.end)
                 outgoing = [Outgoing(item, _narrowed(piece, low, high), now) for low, high in gaps]
-                ledger.queue_slices(item, outgoing, output)
+                for one in outgoing:
+                    if not one.piece.blocks:  # all of it is ignored
+                        item.outputs[output.name].accept(one.piece.first, one.piece.end)
+                ledger.queue_slices(item, [one for one in outgoing if one.piece.blocks], output)
+        if item.commit_point() > item.committed:
+            ledger.mark_dirty(item)
 
 
 def _next(waiting: Deque[Item]) -> Optional[Item]:

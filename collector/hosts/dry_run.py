@@ -18,6 +18,7 @@ from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.config.settings import Settings
 from collector.decode import decode
+from collector.decode.pgaudit import ignoring
 from collector.errors import CollectorError
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
@@ -91,6 +92,7 @@ def _view(configured: Input, adapters: Adapters) -> View:
         sourcetype=settings.sourcetype,
         index=settings.index,
         host=settings.host or configured.provider.host_of(queue_name),
+        ignores=ignoring(databases=settings.ignore_databases, users=settings.ignore_users),
     )
 
 
@@ -185,6 +187,10 @@ def _of_sample(found: Sample) -> List[str]:
         events = f"{found.events:,} events" if found.is_whole else f"{found.events:,} events and more"
         lines.append(f"    {found.container}; {size}; {events}; {_labels(found)}")
         lines.append(f"    {_clock(found)}")
+    if found.line is not None:
+        lines.append(f"    PostgreSQL's log, of {found.line}")
+    if found.ignored:
+        lines.append(f"    {found.ignored:,} events would be filtered (ignore_databases, ignore_users)")
     if found.failure is not None:
         lines.append(f"    error: {found.failure}")
     return lines

@@ -14,13 +14,18 @@ from typing import Callable, Iterable, Iterator, List, Optional, Sequence
 from collector.config.routes import Route
 from collector.decode.budget import Budget
 from collector.decode.containers import RECORDS_HEAD, holds_events
+from collector.decode.dialects import HEAD_BYTES as LINES_BYTES
+from collector.decode.dialects import recognised
 from collector.decode.layers import texts
+from collector.decode.pgaudit import Line, event_line
 from collector.decode.sniff import HEAD_BYTES, container_of
 from collector.decode.times import Times
+from collector.decode.values import JsonReader
 from collector.errors import CollectorError
 from collector.model import (
     Block,
     Format,
+    Ignores,
     Message,
     Notification,
     ObjectRef,
@@ -58,6 +63,7 @@ class View:
     sourcetype: str = ""
     index: str = ""
     host: str = ""
+    ignores: Optional[Ignores] = None
 
     def origin(self, oid: str, *, url: str, route: Route, fallback: float) -> Origin:
         """What the events of one object would share in the output."""
@@ -74,7 +80,8 @@ class Sample:
     `events` and `unparsed` (events without a time of their own) count all that was decoded; `is_whole`
     says that this was everything. `shown` are the first events, ready to be rendered. `object_time` is
     epoch seconds, `earliest` and `latest` are event times as decimal text. `time_field` is the field that
-    the times came from, "" where that is not a field.
+    the times came from, "" where that is not a field. `ignored` of the events would be filtered for what
+    they say, and are not shown. `line` is the first line of a PostgreSQL log.
     """
 
     url: str
@@ -87,6 +94,8 @@ class Sample:
     earliest: str = ""
     latest: str = ""
     time_field: str = ""
+    ignored: int = 0
+    line: Optional[Line] = None
     shown: Optional[Slice] = None
     failure: Optional[CollectorError] = None
 
@@ -165,7 +174,7 @@ def _decoded(
     found = sorted((time for time in times if time is not None), key=float)
     return Sample(
         url=url,
-        container=_container(head.first),
+        container=_container(head.first, view.format, now=now),
         stored_bytes=size,
         object_time=object_time,
         events=len(times),
@@ -174,18 +183,25 @@ def _decoded(
         earliest=found[0] if found else "",
         latest=found[-1] if found else "",
         time_field=_time_field(seen, view.format, now=now),
-        shown=_shown(seen, origin),
+        ignored=_ignored(seen, view.ignores),
+        line=next(filter(None, map(event_line, seen[0].bodies[:SHOWN_EVENTS])), None) if seen else None,
+        shown=_shown(seen, origin, view.ignores),
         failure=failure,
     )
 
 
-def _shown(blocks: Sequence[Block], origin: Origin) -> Optional[Slice]:
+def _ignored(blocks: Sequence[Block], ignores: Optional[Ignores]) -> int:
+    return sum(bool(ignores(body)) for block in blocks for body in block.bodies) if ignores else 0
+
+
+def _shown(blocks: Sequence[Block], origin: Origin, ignores: Optional[Ignores]) -> Optional[Slice]:
     end = min(blocks[-1].end, SHOWN_EVENTS) if blocks else 0
     if not end:
         return None
     parts = [block.part(block.first, min(block.end, end)) for block in blocks if block.first < end]
     size = sum(len(body) for part in parts for body in part.bodies)
-    return Slice(origin, 0, end, tuple(parts), size)
+    shown = Slice(origin, 0, end, tuple(parts), size)
+    return shown.without(ignores) if ignores else shown
 
 
 def _time_field(blocks: Sequence[Block], form: Format, *, now: float) -> str:
@@ -209,7 +225,7 @@ def _field_of(body: bytes, time: Optional[str], form: Format, times: Times) -> s
     return next((name for name, text in texts if isinstance(text, str) and times.read(text) == time), "")
 
 
-def _container(head: bytes) -> str:
+def _container(head: bytes, form: Format, *, now: float) -> str:
     """What the first bytes look like, in words: "gzip, JSON lines"."""
     stored = container_of(head[:HEAD_BYTES])
     text = b""
@@ -217,11 +233,11 @@ def _container(head: bytes) -> str:
         text = next((piece for each in texts([head], budget=Budget()) for piece in each.chunks), b"")
     except CollectorError:
         return stored  # nothing can be read of it: the sample's failure says why
-    kind = _kind(text.lstrip(b"\xef\xbb\xbf \t\r\n"))
+    kind = _kind(text.lstrip(b"\xef\xbb\xbf \t\r\n"), JsonReader(form, now=now))
     return kind if stored == "text" else f"{stored}, {kind}"
 
 
-def _kind(text: bytes) -> str:
+def _kind(text: bytes, reader: JsonReader) -> str:
     if not text:
         return "empty"
     if RECORDS_HEAD.match(text):
@@ -230,9 +246,14 @@ def _kind(text: bytes) -> str:
     try:
         parsed = json.loads(line)
     except (ValueError, RecursionError):
-        return "a JSON document" if text[:1] in (b"{", b"[") else "lines of text"
+        return "a JSON document" if text[:1] in (b"{", b"[") else _lines(text, reader)
     if isinstance(parsed, dict) and holds_events(parsed):
         return "JSON, events in a wrapper"
     if isinstance(parsed, dict):
         return "JSON lines" if len(text.strip()) > len(line.strip()) else "one JSON object"
-    return "a JSON array" if isinstance(parsed, list) else "lines of text"
+    return "a JSON array" if isinstance(parsed, list) else _lines(text, reader)
+
+
+def _lines(text: bytes, reader: JsonReader) -> str:
+    dialect = recognised(text[:LINES_BYTES], reader, whole=False)
+    return "lines of text" if dialect == "lines" else f"lines of text ({dialect})"

@@ -151,6 +151,7 @@ class Bench:
         max_receive_count: int = 0,
         inner_store: Optional[CheckpointStore] = None,
         read: Callable[[str], Notification] = parse,
+        ignores: Optional[Callable[[bytes], str]] = None,
         **limits: Any,
     ) -> None:
         self.clock = clock or ManualClock()
@@ -170,7 +171,7 @@ class Bench:
         self.store.alive(self.clock.now() + 60.0)
         plan = Plan(
             INPUT, read, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
-            route=route or (lambda key: Route()), digests=digests,
+            route=route or (lambda key: Route()), digests=digests, ignores=ignores,
         )  # fmt: skip
         self.engine = Engine(
             plan, queue=self.queue, objects=self.bucket, sinks=self.sinks, store=self.store,

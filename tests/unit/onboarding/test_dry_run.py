@@ -10,6 +10,7 @@ import pytest
 
 from collector.config.routes import Route
 from collector.decode import decode
+from collector.decode.pgaudit import ignoring
 from collector.errors import CollectorError, Fatal, Retry
 from collector.model import Format, Message
 from collector.notifications import parse
@@ -84,6 +85,19 @@ def test_ten_events_of_an_object_are_shown_and_all_are_counted(clock: ManualCloc
     assert sample.container == "gzip, JSON lines"
 
 
+def test_a_line_of_postgresql_is_taken_apart_and_what_is_ignored_is_counted(clock: ManualClock) -> None:
+    line = b"2020-05-04 10:15:02 UTC:10.0.0.9(4064):%b@sales:[167]:LOG:  "
+    line += b"AUDIT: SESSION,1,1,READ,SELECT,,,%b,\n"
+    bucket = MemoryBucket(clock)
+    bucket.put("a", line % (b"rdsadmin", b"SELECT 1") * 3 + line % (b"etl", b"SELECT 'rdsadmin@sales'") * 2)
+    view = _view(clock, ignores=ignoring(databases=(), users=("rdsadmin",)))
+    (sample,) = look(view, objects=bucket, queue=None, now=clock.now(), sample=1).samples
+    assert str(sample.line) == "rdsadmin@sales from 10.0.0.9: SESSION READ SELECT"
+    assert (sample.events, sample.ignored, sample.unparsed) == (5, 3, 0)
+    assert sample.shown is not None
+    assert [event.ordinal for event in sample.shown] == [3, 4]
+
+
 @pytest.mark.parametrize("field", ["eventTime", "createdAt"])
 def test_the_field_that_times_come_from_is_named(clock: ManualClock, field: str) -> None:
     bucket = MemoryBucket(clock)
@@ -101,6 +115,8 @@ def test_the_field_that_times_come_from_is_named(clock: ManualClock, field: str)
         (b'[\n{"a":1},\n{"a":2}]', "a JSON document"),
         (b'{"a":1}', "one JSON object"),
         (b"plain\ntext\n", "lines of text"),
+        (b"2026-05-04T10:15:02.412Z one\n", "lines of text (cloudwatch)"),
+        (b"id,eventTime\n1,2020-05-04T10:15:02Z\n", "lines of text (csv)"),
         (b"", "empty"),
     ],
 )
