@@ -184,6 +184,8 @@ class Settler:
             return
         if any(lane.unsaved is not None for output in ledger.outputs.values() for lane in output.lanes):
             return  # the row is let go of only after the receipt that another run will ask about
+        if item.committing or item.commit_point() > item.committed:
+            return  # and after what was accepted of it is durable
         _mark_unfinished(item)
         ledger.purge(item)
         if item.outputs:

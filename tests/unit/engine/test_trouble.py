@@ -349,6 +349,20 @@ def test_shutdown_hands_everything_back_and_releases_the_rows(make_bench):
     assert len(bench.table.receipts) >= 1
 
 
+def test_what_was_accepted_is_committed_before_a_row_is_let_go_of(make_bench):
+    bench = make_bench(batch_max_bytes=1)
+    ref = bench.publish("big", *(f"{number:06d}" for number in range(2500)))
+    bench.drive(without=("sender:memory",))
+    bench.turn("sender:memory")
+    bench.engine.stop()
+    bench.drive()
+    assert (bench.row(ref).owner, bench.row(ref).offset) == ("", 1000)
+    second = bench.restarted()
+    second.clock.advance(30)
+    second.run(30)
+    assert len(second.delivered()) == 2500
+
+
 def test_a_graceful_restart_repeats_nothing(make_bench):
     bench = make_bench(batch_max_bytes=1)
     bench.sink.ack, bench.sink.ack_after_seconds = True, 30.0
