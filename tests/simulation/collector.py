@@ -197,8 +197,9 @@ class Collector:
 
     def is_busy(self):
         """Something is under way that is not an empty long poll."""
-        now = self.world.seconds
-        return bool(self.taken) or any(at <= now for *_, at in self.performed)
+        return bool(self.taken) or any(
+            not isinstance(work, Receive) or result for _, (work, result), _ in self.performed
+        )
 
     # -- what is periodic -----------------------------------------------------------------------
 
