@@ -27,7 +27,7 @@ VERBS: Dict[str, str] = {
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
     "quarantine": "List, show, retry or drop what could not be delivered.",
-    "explain": "Say how a message body is understood, and what would be done with it.",
+    "explain": "Say how a message body is understood, or what a code means.",
 }
 
 

@@ -1,4 +1,4 @@
-"""`audit-s3 explain FILE`: how a message body is understood, why, and what would be done with it.
+"""`audit-s3 explain FILE|CODE`: how a message body is understood, or what an error's code means.
 
     sns: an SNS envelope (raw message delivery is off); what it wraps is read on
       not verified: ...
@@ -16,7 +16,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import click
 
@@ -28,6 +28,7 @@ from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.settings import Settings
 from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.hosts.codes import FATES, sayings_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
@@ -38,20 +39,26 @@ _GLIMPSE_CHARACTERS = 100
 
 
 @click.command("explain")
-@click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
+@click.argument("what", metavar="FILE|CODE")
 @configured
 @click.option("--bodies", is_flag=True, help="As for a provider whose messages are the audits themselves.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @setting_flags
 def command(
-    file: TextIO, config_path: str, input_name: str, bodies: bool, form: str, **given: Any
+    what: str, config_path: str, input_name: str, bodies: bool, form: str, **given: Any
 ) -> None:
     """Say how the message body in FILE (- for stdin) is understood, and what would be done with it.
 
     With a configuration it also says what is filtered and where events go. Exits 1 if the body or a part
-    of it would go to quarantine.
+    of it would go to quarantine. An error's or a quarantine's CODE is explained by the sentences that go
+    with it.
     """
-    explained = _explain(file.read(), _input(config_path, input_name, given), bodies=bodies)
+    if what != "-" and not os.path.exists(what):
+        _explain_code(what)
+        return
+    with click.open_file(what, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    explained = _explain(text, _input(config_path, input_name, given), bodies=bodies)
     if form == "json":
         print(json.dumps(vars(explained), indent=2))
     else:
@@ -121,6 +128,21 @@ def _explain(text: str, found: Optional[Input], *, bodies: bool) -> Explained:
 
 def _problem(error: CollectorError) -> Dict[str, str]:
     return {"code": error.code, "why": error.what, "hint": error.hint}
+
+
+# -- codes
+
+
+def _explain_code(code: str) -> None:
+    sayings = sayings_of(code)
+    if not sayings:
+        raise click.UsageError(f"there is no file and no code {code!r}")
+    for fate in dict.fromkeys(saying.fate for saying in sayings if saying.fate):
+        print(f"{code}: {FATES[fate]}")
+    for saying in sayings:
+        print(f"  {saying.what or '...'}")
+        for step in saying.hint.split(" / ") if saying.hint.strip(".") else ():
+            print(f"    {step}")
 
 
 # -- who sent it

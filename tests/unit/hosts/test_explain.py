@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import collector
 from collector.hosts.cli.explain import command
+from collector.hosts.codes import FATES, sayings_of
 from collector.notifications.shapes import SHAPES, layers
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "notifications"
@@ -29,10 +32,10 @@ def explain(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDIT_S3_CONFIG", raising=False)
 
-    def run(body, *flags, more="", code=0):
+    def run(body, *flags, more="", code=0, what="body"):
         Path("body").write_text(body, encoding="utf-8")
         Path("a.conf").write_text(CONFIG.format(more=more))
-        done = CliRunner().invoke(command, ["body", *flags])
+        done = CliRunner().invoke(command, [what, *flags])
         assert done.exit_code == code, done.output
         return done.output + str(done.exception or "")
 
@@ -127,3 +130,48 @@ def test_a_file_of_several_inputs_wants_to_know_which(explain):
 
 def test_a_wrong_configuration_is_no_explanation(explain):
     assert "cannot be read" in explain("x", "--config", "missing.conf", code=1)
+
+
+# -- codes
+
+SOURCES = [
+    path.read_text(encoding="utf-8")
+    for path in Path(collector.__file__).parent.rglob("*.py")
+    if path.parent.name != "testing"
+]
+
+
+def test_every_code_that_the_program_can_say_is_explained():
+    codes = {code for text in SOURCES for code in re.findall(r'code="([a-z0-9_]+)"', text)}
+    assert len(codes) > 100
+    assert [code for code in sorted(codes) if not any(one.fate for one in sayings_of(code))] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "fate", "step"),
+    [
+        ("kms_denied", "Fatal", "kms:Decrypt"),
+        ("list_denied", "Fatal", "Provider"),
+        ("queue_denied", "Fatal", "Provider"),
+        ("truncated_gzip", "Poison", "upload was cut off"),
+        ("hec_index", "Fatal", "allowed indexes"),
+        ("hec_busy", "Retry", "goes on by itself"),
+        ("sns_forged", "Poison", "aws:SourceArn"),
+        ("exhausted", "Poison", "log lines"),
+        ("config_missing", "Fatal", "--config"),
+        ("config_invalid", "Fatal", "what to write"),
+    ],
+)
+def test_a_code_comes_with_its_fate_and_the_next_step(explain, code, fate, step):
+    said = explain("", what=code)
+    assert FATES[fate] in said
+    assert step in said
+
+
+def test_neither_a_file_nor_a_code_is_a_usage_error(explain):
+    assert "no file and no code" in explain("", what="no_such_code", code=2)
+
+
+def test_a_file_wins_over_a_code_of_its_name(explain, tmp_path):
+    (tmp_path / "gone").write_text("what is this")
+    assert "quarantined as unknown_body" in explain("", what="gone", code=1)
