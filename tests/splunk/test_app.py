@@ -12,6 +12,7 @@ import pytest
 
 import collector
 from collector.config.providers import PROVIDERS
+from collector.config.routes import parse_rules
 from collector.config.settings import SETTINGS
 from collector.hosts.splunkd_rest import APP_ID, SECRETS
 
@@ -60,7 +61,8 @@ def test_a_conf_file_has_no_trailing_space_and_ends_with_a_newline(path: Path) -
 
 def test_every_sourcetype_of_a_preset_is_defined_but_those_of_other_apps() -> None:
     named = {preset.settings.get("sourcetype", "") for preset in PROVIDERS.values()}
-    emitted = named - {""}
+    routed = {rule.sourcetype for preset in PROVIDERS.values() for rule in parse_rules(preset.routes)}
+    emitted = (named | routed) - {""}
     defined = {name for name in _conf("props.conf").sections() if "::" not in name}
     assert emitted - defined == {"aws:cloudtrail"}
     assert defined - emitted == {"audit_s3", "audit_s3:log"}
