@@ -79,8 +79,8 @@ class Conditions:
         )  # fmt: skip
 
 
-def drawn(rng, **fixed):
-    """A world drawn from the generator, but for what is `fixed`. Most are small, a few are large or slow."""
+def drawn(rng):
+    """A world drawn from the generator. Most are small, a few are large or slow."""
     world = _shape(rng)
     if rng.random() < 0.05:
         world = replace(world, objects=20, events=(0, 1, 7, 40, 40), steps=3000)
@@ -89,7 +89,7 @@ def drawn(rng, **fixed):
         if rng.random() < 0.01:
             days = (20 * HOUR, 26 * HOUR)
             world = replace(world, collectors=1, hosts=1, pace=30, denied=0.5, denied_seconds=days)
-    return replace(world, **fixed)
+    return world
 
 
 def _shape(rng):

@@ -66,7 +66,7 @@ def _lost(world, oid, texts):
 
 
 def _left_open(world):
-    """Without a listing nobody comes back to what was taken away, nor to a row whose etag was never learnt."""
+    """Without a listing nobody comes back to what was taken away, nor to a row without an etag."""
     reconcile = world.conditions.reconcile
     open_rows = [row for row in world.table.rows.values() if row.state == "open"]
     return [

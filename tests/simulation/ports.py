@@ -83,13 +83,18 @@ class SimQueue:
         return None
 
 
+def kms_key_of(key):
+    """Two KMS keys, one for every other object."""
+    return f"kms-key-{int(key[-1]) % 2}"
+
+
 class SimObject:
     def __init__(self, world, ref, data, modified):
         self.world = world
         self.ref = ref
         self.last_modified = modified
         self.metadata = {}
-        self.kms_key_arn = ""
+        self.kms_key_arn = kms_key_of(ref.key)
         self._data = data
 
     def read(self):
@@ -115,7 +120,7 @@ class SimBucket:
         if found is None:
             raise Poison("no such key", code="gone", sightings=3)
         etag, data, modified = found
-        denial = self.world.is_denied(ref.key)
+        denial = self.world.denial_of(ref.key, kms_key_of(ref.key))
         if denial is not None:
             raise denial
         if ref.etag is not None and ref.etag != etag:
@@ -236,6 +241,8 @@ class SimStore:
             answers += self.inner.apply([change])
             if row is not None and answers[-1]:
                 self.world.check_write(self, change, row)
+                if isinstance(change, Finish):
+                    self.world.finished[row.url] = self.world.seconds
                 if isinstance(change, Release):
                     self.world.expose(change.oid)
             self._note(change)
@@ -244,7 +251,9 @@ class SimStore:
 
     def _note(self, change):
         if isinstance(change, Quarantined):
-            self.world.quarantined[change.body.decode() or change.oid or change.url] = change.reason
+            has_etag = change.row is not None and change.row.etag
+            reference = change.oid if has_etag else change.url
+            self.world.quarantined[change.body.decode() or reference] = change.reason
         elif isinstance(change, SaveReceipt):
             for output in self.world.outputs:
                 if output.name == change.receipt.output:

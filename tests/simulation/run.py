@@ -183,9 +183,8 @@ class Play:
         self.world.trouble(what, self._a_while(), error)
 
     def _lock_key(self):
-        """One of two KMS keys may not be used."""
-        error = Fatal("kms denied", code="simulated_kms", scope="kms")
-        self.world.trouble("key", self._a_while(), error)
+        """One of two KMS keys may not be used; AWS says which, or does not."""
+        self.world.trouble("kms-key-1", self._a_while(), kms_denial(self.rng.choice(("kms-key-1", ""))))
 
     def _disk_low(self):
         """Nothing can be written until there is room again."""
@@ -230,10 +229,16 @@ class Play:
         return not begun and all((key, one[0]) in final for key, one in self.world.objects.items())
 
 
-def run(seed, conditions=None, **fixed):
-    """Play one seed to its end and judge it: under its own conditions, those given, or some of them fixed."""
+def kms_denial(key):
+    return Fatal("kms denied", code="simulated_kms", scope="kms", resource=key)
+
+
+def run(seed, conditions=None, *, prepare=None):
+    """Play one seed to its end and judge it: in the world that it draws, or in this one, once prepared."""
     rng = random.Random(seed * 7919 + 1)
-    world = World(seed, conditions if conditions is not None else drawn(rng, **fixed))
+    world = World(seed, conditions if conditions is not None else drawn(rng))
+    if prepare is not None:
+        prepare(world)
     with mock.patch.multiple(slicer, SLICE_MAX_EVENTS=SLICE_EVENTS, SLICE_MAX_BYTES=SLICE_BYTES), \
             mock.patch.object(reader, "SLICE_MAX_BYTES", SLICE_BYTES):  # fmt: skip
         play = Play(world, rng)

@@ -7,7 +7,7 @@ from unittest import mock
 from collector.errors import Fatal, Retry
 from tests.simulation import ports
 from tests.simulation.conditions import HOUR, Conditions
-from tests.simulation.run import Play, run
+from tests.simulation.run import Play, kms_denial, run
 from tests.simulation.world import World
 
 OUTAGE_SECONDS = 6 * HOUR
@@ -27,6 +27,21 @@ def dead_letters_of_an_outage(seed):
     with mock.patch.object(ports.SimSink, "send", refuse):
         report = run(seed, Conditions(objects=8, max_receives=5, steps=0))
     return report.dead
+
+
+def finished_under_a_locked_key(seed, *, told):
+    """When objects were finished (seconds, by KMS key) if one of two keys is out of reach for six hours."""
+    finished = {"kms-key-0": [], "kms-key-1": []}
+    worlds = []
+
+    def lock(world):
+        worlds.append(world)
+        world.trouble("kms-key-1", OUTAGE_SECONDS, kms_denial("kms-key-1" if told else ""))
+
+    report = run(seed, Conditions(objects=30, payloads=0.0, steps=0, gaps_seconds=(0.3,)), prepare=lock)
+    for url, seconds in worlds[0].finished.items():
+        finished[ports.kms_key_of(url)].append(seconds)
+    return finished, report.problems
 
 
 def problems_after_power_cuts(seed, *, synchronous):

@@ -7,6 +7,7 @@ import pytest
 from tests.simulation.__main__ import commit
 from tests.simulation.conditions import Conditions
 from tests.simulation.run import run
+from tests.simulation.scenarios import OUTAGE_SECONDS, finished_under_a_locked_key
 
 #: In blocks, so that the run is spread over workers.
 BLOCKS, SEEDS_A_BLOCK = range(20), 50
@@ -39,6 +40,15 @@ def test_collectors_that_are_restarted_in_good_order_repeat_nothing():
         report = run(seed, restarts)
         assert not report.problems, (seed, report.problems)
         assert report.repeated == 0, seed
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_objects_under_one_kms_key_do_not_wait_for_another_key(told):
+    for seed in range(3):
+        finished, problems = finished_under_a_locked_key(seed, told=told)
+        assert not problems, (seed, problems)
+        assert max(finished["kms-key-0"]) < 600.0
+        assert min(at for at in finished["kms-key-1"] if at > 600.0) >= OUTAGE_SECONDS
 
 
 def test_a_seed_tells_the_same_story_every_time():

@@ -72,6 +72,7 @@ class World:
         self.handles = itertools.count(1)
         self.denied = {}
         self.tries = Counter()
+        self.finished = {}
         # the outputs' side
         self.outputs = [
             Indexer(self, f"output{number}", acks=acks, slow_seconds=0 if number else conditions.slow_output)
@@ -222,13 +223,13 @@ class World:
         """From now on for so many seconds, this call fails alike."""
         self.troubles[what] = (self.seconds + seconds, error)
 
-    def is_denied(self, key):
-        """This object may not be read now: it is denied itself, or the one of two keys that it is under."""
+    def denial_of(self, key, kms_key):
+        """Why this object may not be read now, if so: it is denied itself, or its KMS key is."""
         self.tries[key] += 1
         if self.denied.get(key, 0.0) > self.seconds:
             return Fatal("access denied", code="access_denied", scope="object")
-        until, error = self.troubles.get("key", (0.0, None))
-        return error if until > self.seconds and int(key[-1]) % 2 else None
+        until, error = self.troubles.get(kms_key, (0.0, None))
+        return error if until > self.seconds else None
 
     def cut_power(self):
         """The disk comes back as it was last synced; with synchronous=full that is how it is."""
