@@ -299,3 +299,25 @@ def test_a_checkpoint_file_that_vanishes_while_it_runs_is_said_so(ministack, col
     wait_for(lambda: provider.queue_depth() == 0)
     ours.stop(process)
     assert _ids(ours.output()) == _expected(one=2, two=2)
+
+
+def test_a_dead_letter_queue_is_drained_through_the_same_input(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none", max_receive_count=1)
+    names = ("one", "two", "three")
+    for name in names:
+        provider.upload(f"k/{name}", ndjson(name, 4))
+        provider.notify(f"k/{name}")
+    sqs = provider.client("sqs")
+    while provider.dlq_depth() < len(names):
+        sqs.receive_message(QueueUrl=provider.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    own = json.loads(provider.least_privilege())
+    dlq = json.loads(provider.least_privilege().replace("audit-queue", "audit-dlq"))
+    provider.set_rights(json.dumps({**own, "Statement": [*own["Statement"], *dlq["Statement"]]}))
+    ours = collector(provider.handover())
+    assert ours.once() == []
+    assert _ids(ours.once("--queue-url", provider.dlq_url)) == _expected(one=4, two=4, three=4)
+    assert provider.dlq_depth() == 0
+    provider.notify("k/one")
+    assert ours.once() == [], "what came by the dead letter queue is known to the ledger of this input"
+    assert provider.queue_depth() == 0

@@ -5,8 +5,8 @@
 Production code has no hooks for this: the adapters that `collector.runtime` builds are wrapped here, from
 outside. A point is `port.method`; `store.apply:Advance` is a call of apply with such a change in it. `slow`
 makes a point take seconds longer. The same launcher shortens the minutes that tests cannot wait for: leases
-(`visibility`), probes of breakers (`probe`), the life of an owner row (`alive_for`, `dead_after`), and how
-long receipts of an earlier run are asked about (`ack_resume`).
+(`visibility`), probes of breakers (`probe`), the life of an owner row (`alive_for`, `dead_after`), how long
+receipts of an earlier run are asked about (`ack_resume`), and the wait for another start (`start_again`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, List
 
-from collector import runtime
+from collector import runtime, starts
 from collector.adapters import Adapters
 from collector.engine import breaker, failures, keeper
 from collector.stores import owners
@@ -128,6 +128,7 @@ def hurry() -> None:
     if "alive_for" in SPEC:
         keeper.ALIVE_FOR_SECONDS = SPEC["alive_for"]
         keeper.ALIVE_EVERY_SECONDS = SPEC["alive_for"] / 3
+    starts.FIRST_AGAIN_SECONDS = SPEC.get("start_again", starts.FIRST_AGAIN_SECONDS)
     owners.DEAD_AFTER_SECONDS = SPEC.get("dead_after", owners.DEAD_AFTER_SECONDS)
     run = runtime.run
 

@@ -16,7 +16,10 @@ from tests.faults.scenario import Scenario, note, wait_for
 #: Six probes of two seconds: the same as six minutes of an operator's time.
 BROKEN_SECONDS = 12.0
 PROBE_SECONDS = 2.0
-MESSAGES = 30
+#: What was under way when the mistake was made has come to rest by then.
+SETTLE_SECONDS = 5.0
+MESSAGES = 24
+IN_HAND = 16
 NOTHING = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
@@ -53,24 +56,35 @@ MISTAKES = {
     "role without s3 GetObject": _deny("s3:GetObject"),
     "role without sqs ReceiveMessage": _deny("sqs:ReceiveMessage"),
 }
+#: Without any right nothing can be given back, and without ReceiveMessage what is in hand is delivered.
+HANDS_BACK = ("token revoked", "wrong index", "role without s3 GetObject")
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("output", ["hec-acks", "hec"])
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_of_others_deletes_nothing_and_ends_by_itself(ministack, folder, mistake, output):
+    """Some messages are in hand when the mistake is made, and more arrive while it lasts."""
     with Scenario(ministack, folder, output=output, max_receive_count=4) as scenario:
-        ours = scenario.collector(index="audit")
-        ours.spec = {"visibility": 30, "probe": PROBE_SECONDS}
-        process = ours.start()
+        ours = scenario.collector(index="audit", workers=IN_HAND)
+        ours.spec = {"visibility": 30, "probe": PROBE_SECONDS, "slow": {"objects.open": 2.5}}
+        process = ours.start("--summary", str(ours.folder / "summary"))
         scenario.upload("before", 20)
         wait_for(lambda: scenario.depth() == 0)
+        for number in range(MESSAGES):
+            scenario.upload(f"held{number}", 20)
+        wait_for(lambda: scenario.in_flight() >= IN_HAND)
         repair = MISTAKES[mistake](scenario)
         for number in range(MESSAGES):
             scenario.upload(f"during{number}", 20)
+        time.sleep(SETTLE_SECONDS)
+        kept = scenario.depth()
+        assert kept >= 2 * MESSAGES - IN_HAND
+        in_flight = []
         broken_until = time.monotonic() + BROKEN_SECONDS
         while time.monotonic() < broken_until:
-            assert scenario.depth() == MESSAGES, "a message was deleted or given up"
+            assert scenario.depth() == kept, "a message was deleted or given up"
+            in_flight.append(scenario.in_flight())
             time.sleep(0.5)
         receives = scenario.receives()
         repair()
@@ -78,10 +92,15 @@ def test_a_mistake_of_others_deletes_nothing_and_ends_by_itself(ministack, folde
         wait_for(lambda: scenario.depth() == 0, seconds=60)
         seconds = time.monotonic() - repaired
         ours.stop(process)
-        note(f"mistake {mistake}", output=output, receives=max(receives), recovered_after=round(seconds, 1))
+        returned = json.loads((ours.folder / "summary").read_text())["thrive"].get("returned", 0)
+        note(f"mistake {mistake}", output=output, receives=max(receives), returned=returned,
+             in_flight=min(in_flight), recovered_after=round(seconds, 1))  # fmt: skip
         assert process.returncode == 0, ours.log[-4000:]
         assert "Traceback" not in ours.log, ours.log[-4000:]
         assert "receiving stops" in ours.log or "Receiving stops" in ours.log
-        assert max(receives) <= 3
+        assert max(receives) <= 3, "one receive, and two more at most"
+        if mistake in HANDS_BACK:
+            assert returned >= IN_HAND // 2, "what was in hand was not given back"
+            assert min(in_flight) <= 1, "more than the probe was kept"
         assert not ours.verb("quarantine", "list", "--format", "json").stdout.strip()
         scenario.check(repeats=0, proof=f"mistake {mistake}")

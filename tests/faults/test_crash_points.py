@@ -96,7 +96,7 @@ def test_killed_with_a_fifo_queue_it_loses_nothing(ministack, folder, output, po
         process = ours.start()
         wait_for(lambda: scenario.depth() == 0 and not scenario.lost(), seconds=60)
         ours.stop(process)
-        scenario.check(repeats=max(25, scenario.batch_a_lane()), proof=f"crash fifo {when} {point} {nth}")
+        scenario.check(repeats=min(24, scenario.batch_a_lane()), proof=f"crash fifo {when} {point} {nth}")
 
 
 @pytest.mark.exhaustive

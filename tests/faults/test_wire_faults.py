@@ -6,12 +6,10 @@ cut, mangle or answer into the void is asked again, and the ledger knows what ha
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
 
-from collector.testing.local_aws import LocalAws
-from tests.faults.microburst import Microburst
 from tests.faults.scenario import Scenario, note, wait_for
 
 pytestmark = pytest.mark.exhaustive
@@ -72,19 +70,6 @@ FAULTS: Dict[str, List[Dict[str, Any]]] = {
         _on(*EXTEND, reset=True, probability=0.2),
     ],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def unsigned_aws() -> Iterator[LocalAws]:
-    """microburst rewrites Host, so its upstream must not check signatures."""
-    with LocalAws.ministack(auth=False) as aws:
-        yield aws
-
-
-@pytest.fixture(scope="module")
-def burst(unsigned_aws: LocalAws) -> Iterator[Microburst]:
-    with Microburst(unsigned_aws.endpoint_url) as proxy:
-        yield proxy
 
 
 @pytest.mark.parametrize("output", ["hec-acks", "hec"])
