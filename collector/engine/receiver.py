@@ -71,7 +71,9 @@ class Receiver:
     def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, LookAgain, Wait]:
         due = ledger.promote()
         if ledger.unclaimed and not ledger.stopping:
-            return self._take_claims(ledger, due)
+            claims = self._take_claims(ledger)
+            if claims is not None:
+                return claims
         again = self.unproven.take(ledger)
         if again:
             return LookAgain(again)
@@ -123,7 +125,8 @@ class Receiver:
         soon = ledger.clock.monotonic() + SOON_SECONDS
         return ledger.rests(until=soon) and self.unproven.is_quiet(until=soon)
 
-    def _take_claims(self, ledger: Ledger, due: Any) -> Union[ClaimItems, Wait]:
+    def _take_claims(self, ledger: Ledger) -> Union[ClaimItems, Wait, None]:
+        """None if what was to be claimed has become somebody else's, or is over."""
         now = ledger.clock.monotonic()
         if not ledger.store.passes(now=now):
             return Wait(ledger.store.probe_at())
@@ -133,7 +136,7 @@ class Receiver:
             if item.state == "new":
                 item.state = "claiming"
                 items.append(item)
-        return ClaimItems(items) if items else Wait(due)
+        return ClaimItems(items) if items else None
 
     def has_more(self, ledger: Ledger) -> bool:
         return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 
+from collector.engine.receiver import Receive
 from collector.engine.station import Driver, Wait
 from collector.errors import Retry
 from collector.testing.twins import ManualClock, MemorySink
@@ -84,3 +85,13 @@ def test_a_receipt_that_is_saved_during_a_shutdown_lets_the_settler_go_on(make_b
     bench.ledger.take_news()
     bench.turn("sender:memory")
     assert "settler" in bench.ledger.take_news()
+
+
+def test_what_is_no_longer_to_be_claimed_does_not_keep_a_receive_waiting(make_bench):
+    bench = make_bench()
+    bench.notify(bench.put("a", "one"))
+    bench.turn("receiver")
+    item = bench.ledger.unclaimed[0]
+    bench.ledger.detach(item)
+    bench.ledger.take_news()
+    assert isinstance(bench.stations["receiver"].take(bench.ledger), Receive)
