@@ -85,11 +85,15 @@ class Adapters:
         """What verifies CloudTrail's digests, if this input does; it looks up hashes in the store."""
         if self.objects is None or not self._input.verifies_digests:
             return None
-        keys = PublicKeys(self._cloudtrail_clients, clock=self.clock)
         return DigestVerifier(
-            self.objects, self.store.hashes, keys, content=content,
+            self.objects, self.store.hashes, self.public_keys, content=content,
             max_event_bytes=self._input.settings.max_event_bytes,
         )  # fmt: skip
+
+    @cached_property
+    def public_keys(self) -> PublicKeys:
+        """The keys that CloudTrail signs digests with."""
+        return PublicKeys(self._cloudtrail_clients, clock=self.clock)
 
     def _cloudtrail_clients(self, region: str) -> Sequence[Tuple[Any, str]]:
         """Keys are a region's, not an account's: where the role may not ask, the customer's own keys may."""

@@ -45,12 +45,13 @@ class PublicKeys:
         self._clock = clock
         self._keys: Dict[Tuple[str, str], Any] = {}
         self._failures: Dict[str, Tuple[float, CollectorError]] = {}
+        self._said: Dict[str, str] = {}
         self._lock = threading.Lock()
 
     def find(self, region: str, fingerprint: str, *, at: float) -> Optional[Any]:
         """The key that signed in `region` at the epoch second `at`; None if AWS knows no such key.
 
-        Any CollectorError: it cannot be known now; the first of each region is logged.
+        Any CollectorError: it cannot be known now. That is logged once a region, until it can.
         """
         with self._lock:
             known = self._keys.get((region, fingerprint))
@@ -60,12 +61,33 @@ class PublicKeys:
         if failure is not None and self._clock.monotonic() < until:
             raise failure
         try:
-            return self._ask(region, fingerprint, at)
+            found = self._ask(region, fingerprint, at)
         except CollectorError as error:
-            with self._lock:
-                self._failures[region] = (self._clock.monotonic() + FAILURE_SECONDS, error)
-            log.warning("Digests of %s cannot be checked for their signature: %s", region, error)
+            self._note(region, error)
             raise
+        with self._lock:
+            self._said.pop(region, None)
+        return found
+
+    def _note(self, region: str, error: CollectorError) -> None:
+        with self._lock:
+            self._failures[region] = (self._clock.monotonic() + FAILURE_SECONDS, error)
+            is_news = self._said.get(region) != error.code
+            self._said[region] = error.code
+        if is_news:
+            log.warning("Digests of %s cannot be checked for their signature: %s", region, error)
+
+    def check(self, region: str) -> None:
+        """Raise what stands in the way of asking, if it stands in everybody's."""
+        refusal: Optional[CollectorError] = None
+        for client, role in self._clients(region):
+            try:
+                self._list(client, region, role, self._clock.now())
+                return
+            except Fatal as error:
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
 
     def _ask(self, region: str, fingerprint: str, at: float) -> Optional[Any]:
         """Every identity in turn. Where one was refused, that no other knows the key means nothing."""

@@ -10,8 +10,9 @@ from typing import Any, Iterator, List
 import click
 
 from collector.adapters import Adapters
+from collector.aws.cloudtrail_keys import PublicKeys
 from collector.config import Input
-from collector.errors import Fatal
+from collector.errors import CollectorError, Fatal
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
 from collector.onboarding.preflight import Check, Finding, NotTried, preflight
 from collector.ports import ObjectStore, Queue
@@ -48,6 +49,10 @@ def _checks(found: Input) -> Iterator[Check]:
         for bucket in found.settings.bucket:
             one = partial(_read_one, adapters.objects, bucket, found.settings.prefix)
             yield "object", f"{name}: an object of {bucket} (s3:ListBucket, s3:GetObject, kms:Decrypt)", one
+    if found.verifies_digests:
+        region = found.settings.bucket_region or found.settings.region
+        ask = partial(_ask_keys, adapters.public_keys, region)
+        yield "digest_keys", f"{name}: CloudTrail's keys in {region} (cloudtrail:ListPublicKeys)", ask
     for sink in adapters.sinks:
         yield sink.name, f"{name}: the output {sink.name}", sink.check
 
@@ -55,6 +60,15 @@ def _checks(found: Input) -> Iterator[Check]:
 def _ask_queue(queue: Queue) -> str:
     queue.check()
     return NotTried("no refusal; whether messages may be received and deleted shows only when it runs")
+
+
+def _ask_keys(keys: PublicKeys, region: str) -> str:
+    """Audits do not depend on it, so a refusal is no failure."""
+    try:
+        keys.check(region)
+    except CollectorError as error:
+        return NotTried(f"digests would be unsigned: {error}")
+    return "answers"
 
 
 def _read_one(objects: ObjectStore, bucket: str, prefix: str) -> str:

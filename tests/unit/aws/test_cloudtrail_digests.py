@@ -537,6 +537,13 @@ def test_a_key_is_unknown_only_if_everybody_who_was_asked_answered() -> None:
     assert "cloudtrail:ListPublicKeys" in raised.value.hint
 
 
+def test_a_check_is_content_if_anybody_may_ask() -> None:
+    keys_of(Listing(error=denied()), Listing()).check("eu-west-1")
+    with pytest.raises(Fatal) as raised:
+        keys_of(Listing(error=denied()), Listing(error=denied())).check("eu-west-1")
+    assert raised.value.code == "keys_denied"
+
+
 def test_a_failure_is_the_answer_for_a_while_and_said_once_a_region(caplog: Any) -> None:
     clock, listing = ManualClock(), Listing(error=ConnectTimeoutError(endpoint_url="https://cloudtrail"))
     keys = keys_of(listing, clock=clock)
@@ -545,8 +552,16 @@ def test_a_failure_is_the_answer_for_a_while_and_said_once_a_region(caplog: Any)
             keys.find(region, "0" * 32, at=1.0)
         assert len(listing.asked) == len(caplog.records) == asked
     clock.advance(901)
+    with pytest.raises(Retry):
+        keys.find("eu-west-1", "0" * 32, at=1.0)
+    assert (len(listing.asked), len(caplog.records)) == (3, 2)
+    clock.advance(901)
     listing.error, listing.ders = None, [Trail(BUCKET, key=KEY).der]
     assert keys.find("eu-west-1", Trail(BUCKET, key=KEY).fingerprint, at=1.0) is not None
+    listing.error = denied()
+    with pytest.raises(Fatal):
+        keys.find("eu-west-1", "0" * 32, at=1.0)
+    assert len(caplog.records) == 3
 
 
 @pytest.mark.parametrize("der", [b"", b"not a key"])
