@@ -97,6 +97,8 @@ _LONGEST = re.compile(r"([^\n]{0,63})@([^@\n]{0,63}):\[(\d+)\]:([A-Z]+[1-5]?): +
 #: All that lies before the message is shorter.
 _HEAD_BYTES = 2048
 _AUDIT = "AUDIT: "
+#: The levels of a refused login, as of some other messages.
+_CLAIMED = ("FATAL", "PANIC", "DETAIL")
 
 
 def parse(text: str) -> Optional[Line]:
@@ -173,14 +175,14 @@ def ignoring(*, databases: Collection[str], users: Collection[str]) -> Optional[
 
     An event is a line, or a JSON object that has one as its `message`. Names are compared whole, upper and
     lower case apart, as PostgreSQL stores them. What cannot be read, or can be read in two ways, is never
-    left out; nor is FATAL, where the user is only who somebody claims to be.
+    left out; nor is FATAL with its DETAIL, where the user is only who somebody claims to be.
     """
     if not (databases or users):
         return None
 
     def reason(body: bytes) -> str:
         line = parse(_message(body, whole=False))
-        if line is None or not line.certain or line.level in ("FATAL", "PANIC"):
+        if line is None or not line.certain or line.level in _CLAIMED:
             return ""
         if line.database in databases:
             return "ignored database"
