@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -26,6 +26,7 @@ from collector.aws.sns_certificates import no_fetch
 from collector.config import Input
 from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.settings import Settings
+from collector.decode.pgaudit import event_line, ignoring
 from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
 from collector.hosts.codes import FATES, sayings_of
@@ -91,11 +92,22 @@ class Explained:
             yield f"  {found['done']}"
         for found in self.audits:
             yield f"audit {found['id']}: {found['begins']}"
+            if "pgaudit" in found:
+                yield f"  {_said_by(found['pgaudit'])}"
             yield f"  {found['done']}"
         for problem in self.quarantined:
             yield f"quarantined as {problem['code']}: {problem['why']}"
             if problem["hint"]:
                 yield f"  {problem['hint']}"
+
+
+def _said_by(line: Mapping[str, Any]) -> str:
+    """A line of PostgreSQL's log, taken apart."""
+    audit = line["audit"] or {}
+    names = ("host", "user", "database", "level")
+    more = ("class_", "command", "object_type", "object_name", "statement", "parameter", "rows")
+    told = [(name, line[name]) for name in names] + [(name.strip("_"), audit.get(name)) for name in more]
+    return "pgaudit " + " ".join(f"{name}={value!r}" for name, value in told if value not in ("", None))
 
 
 def _input(config_path: str, input_name: str, given: Mapping[str, Any]) -> Optional[Input]:
@@ -219,8 +231,17 @@ def _audit(payload: Payload, found: Optional[Input]) -> Dict[str, Any]:
     begins = payload.body.decode("utf-8", "replace")[:_GLIMPSE_CHARACTERS]
     done = "would be delivered" + (" as one event" if payload.whole else ", cut into events like an object")
     if found is not None:
+        why = _ignored(payload, found.settings)
         done += f": {_labels(sourcetype=found.settings.sourcetype, index=found.settings.index)}"
-    return {"id": payload.producer_id, "time": payload.time, "begins": begins, "done": done}
+        done = f"would be filtered: {why}" if why else done
+    said = {"id": payload.producer_id, "time": payload.time, "begins": begins, "done": done}
+    line = event_line(payload.body) if payload.whole else None
+    return {**said, "pgaudit": asdict(line)} if line else said
+
+
+def _ignored(payload: Payload, settings: Settings) -> str:
+    ignores = ignoring(databases=settings.ignore_databases, users=settings.ignore_users)
+    return ignores(payload.body) if ignores and payload.whole else ""
 
 
 def _labels(**labels: str) -> str:

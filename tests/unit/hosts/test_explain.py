@@ -132,6 +132,18 @@ def test_a_wrong_configuration_is_no_explanation(explain):
     assert "cannot be read" in explain("x", "--config", "missing.conf", code=1)
 
 
+def test_a_line_of_pgaudit_is_taken_apart_and_said_to_be_filtered_where_it_is(explain):
+    line = "2026-11-21 04:55:35 UTC:10.0.0.9(4064):etl@sales:[167]:LOG:  "
+    line += "AUDIT: SESSION,1,1,ROLE,GRANT,,,GRANT x,"
+    body = json.dumps({"id": "1" * 56, "timestamp": 1795236935412, "message": line})
+    said = explain(body, "--bodies")
+    assert "host='10.0.0.9' user='etl' database='sales' level='LOG' class='ROLE' command='GRANT'" in said
+    assert "would be delivered as one event" in said
+    flags = ("--config", "a.conf")
+    assert "would be filtered: ignored user" in explain(body, *flags, more="ignore_users = other, etl")
+    assert "would be delivered" in explain(body, *flags, more="ignore_users = et\nignore_databases = SALES")
+
+
 # -- codes
 
 SOURCES = [
