@@ -126,16 +126,10 @@ class Acknowledger:
         self._sinks[output.name].abandon(tracked.receipt)
         for item, first, end in _items(ledger, tracked):
             item.receipts.discard(tracked.id)
-            if tracked.resumed:
-                # Splunk says true only once, perhaps to another collector, which has written it down then.
-                item.doubtful.append((output.name, tracked.id, first, end))
-            else:
-                item.outputs[output.name].give_up(first, end)
+            # Splunk says true only once, perhaps to another collector, which has written it down then.
+            item.doubtful.append((output.name, tracked.id, first, end))
             ledger.look_again(item)
-        if tracked.resumed:
-            output.untrack(tracked)
-        else:
-            ledger.forget_receipt(output, tracked)
+        output.untrack(tracked)
         ledger.tell(f"sender:{output.name}")
 
     def _record_failure(self, ledger: Ledger, work: Ask, error: CollectorError) -> None:

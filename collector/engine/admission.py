@@ -240,7 +240,6 @@ def _resume_receipt(ledger: Ledger, item: Item, receipt: Receipt) -> None:
     if tracked is None and receipt.ack_id is not None:
         tracked = output.track(receipt, now=ledger.clock.monotonic())
         tracked.give_up_at = ledger.clock.monotonic() + ledger.limits.ack_resume_seconds
-        tracked.resumed = True
     for span in receipt.spans:
         if span.oid != item.oid:
             continue

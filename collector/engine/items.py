@@ -45,7 +45,7 @@ class Item:
     "reading", "sent" (read to its verified end, waiting for the outputs), "waiting" (backing off),
     "asking" (open receipts of an earlier run), "over" (its final row is being written), "final". `lock` is
     the (bucket, KMS key) that it was last refused under. `doubtful` are ranges (output, receipt id, first,
-    end) that an earlier run sent and that were never confirmed to us. While it is `provisional`, `oid`
+    end) that were sent and never confirmed to us. While it is `provisional`, `oid`
     stands in for an identity whose etag is not known yet; `stand_ins` are the rows it had under such names.
     """
 
@@ -178,8 +178,7 @@ class Outgoing:
 class Tracked:
     """A receipt that is asked about, with the spans that are not committed yet (oid, first, end).
 
-    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again. `resumed`:
-    an earlier run sent it, and others may ask about it too. `shared`
+    After `give_up_at` (monotonic) the output is taken to have forgotten it, and it is sent again. `shared`
     says that its row speaks for objects that are not in our hands: it stays when we need it no more.
     """
 
@@ -191,6 +190,5 @@ class Tracked:
     asking: bool = False
     confirmed: bool = False
     shared: bool = False
-    resumed: bool = False
     give_up_at: float = 0.0
     size_bytes: int = 0

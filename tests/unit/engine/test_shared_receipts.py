@@ -101,3 +101,24 @@ def test_an_object_taken_over_meanwhile_is_left_to_who_has_it(make_bench: Callab
     assert not two.ledger.items
     assert two.ledger.counters["fenced"] == 1
     assert len(bench.delivered()) == 2
+
+
+def test_who_sent_it_learns_that_a_collector_that_took_over_a_part_was_told(
+    make_bench: Callable[..., Any],
+) -> None:
+    bench = make_bench(ack_timeout_seconds=30.0)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    bench.publish("a", "event of a")
+    ref = bench.publish("b", "event of b")
+    bench.run(5)
+    bench.store.leave()  # its word has run out: it was paused, say
+    bench.notify(ref)
+    other = bench.beside(owner="other")
+    other.turn("receiver")
+    other.turn("receiver")
+    bench.store.alive(bench.clock.now() + 60.0)
+    bench.sink.confirm()
+    other.drive()
+    _run_together([bench, other], 100)
+    assert sorted(bench.delivered()) == ["event of a", "event of b"], "sent twice"
+    assert {row.state for row in bench.table.rows.values()} == {"done"}
