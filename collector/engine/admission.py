@@ -107,7 +107,6 @@ def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -
 
 
 def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
-    message = delivery.message
     seen = _seen(ledger, delivery, ref.event_time)
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
     if ref.etag:
