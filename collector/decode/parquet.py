@@ -88,7 +88,9 @@ def _arrow() -> Any:
 
 def _errors(arrow: Any) -> Tuple[Type[Exception], ...]:
     """What pyarrow raises on damage; a batch that does not fit into memory was never genuine."""
-    return (arrow.ArrowException, OSError, ValueError, OverflowError, KeyError, IndexError, MemoryError)
+    return (
+        arrow.ArrowException, OSError, ValueError, OverflowError, LookupError, MemoryError, RecursionError,
+    )  # fmt: skip
 
 
 def _check_end(file: IO[bytes]) -> None:
@@ -192,7 +194,7 @@ def _leaves(arrow: Any, column: Any) -> Tuple[List[Any], Callable[[Any], str]]:
     if types.is_integer(kind) or types.is_null(kind):
         return column.to_pylist(), str
     if types.is_floating(kind):
-        return column.to_pylist(), spelt_float
+        return column.cast(arrow.float64()).to_pylist(), spelt_float
     if types.is_decimal(kind):
         return column.to_pylist(), spelt_decimal
     if types.is_timestamp(kind):

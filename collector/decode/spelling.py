@@ -1,7 +1,7 @@
 """How the values of a table are spelt in JSON: one spelling for each, so that a replay gives the same bytes.
 
 A null field is left out (a table has all columns in every row), a null in a list stays null. Whole
-numbers and decimals keep all their digits, a float is the shortest text that reads back as itself, and
+numbers and decimals keep all their digits, a float is the shortest text of the same double, and
 what JSON lacks ("NaN", "Infinity", "-Infinity") is a string. Bytes are base64. An instant is ISO 8601 with
 as many decimals as its unit has, and Z if the table says that it is in UTC.
 """

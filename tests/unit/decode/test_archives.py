@@ -140,13 +140,41 @@ def test_a_bomb_is_stopped_whatever_it_is_wrapped_in(small_budget: None, bomb: b
     assert rows(bomb)[1] == "bomb"
 
 
-def test_files_of_one_archive_that_share_their_bytes_share_the_budget(small_budget: None) -> None:
-    """A directory may name one file a thousand times (a quine of a bomb); output is what counts."""
-    stored = zipped([("bomb", ZEROS[:300_000])])
+@pytest.mark.parametrize(("method", "copies"), [(zipfile.ZIP_STORED, 300), (zipfile.ZIP_DEFLATED, 100)])
+def test_files_of_one_archive_that_share_their_bytes_share_the_budget(
+    small_budget: None, method: int, copies: int
+) -> None:
+    """A directory may name one file many times; output is what counts."""
+    stored = zipped([("bomb", ZEROS[:300_000])], method=method)
     start, end = stored.index(b"PK\x01\x02"), stored.index(b"PK\x05\x06")
     entry = stored[start:end]
-    closing = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 100, 100, 100 * len(entry), start, 0)
-    assert rows(stored[:start] + entry * 100 + closing)[1] == "bomb"
+    numbers = (0, 0, copies, copies, copies * len(entry), start, 0)
+    closing = struct.pack("<4s4H2LH", b"PK\x05\x06", *numbers)
+    assert rows(stored[:start] + entry * copies + closing)[1] == "bomb"
+
+
+@pytest.mark.parametrize("type", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
+def test_the_size_of_what_has_no_content_means_nothing(type: bytes) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = type, 700
+    assert rows(info.tobuf(tarfile.USTAR_FORMAT) + tarred(FILES[:1])) == rows(FILES[0][1])
+
+
+@pytest.mark.parametrize("type", [b"D", b"V", b"M", b"N"])
+def test_what_is_no_regular_file_is_passed_over_with_its_content(type: bytes) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = type, 700
+    head = info.tobuf(tarfile.GNU_FORMAT) + b"no event\n".ljust(1024, b"\0")
+    assert rows(head + tarred(FILES[:1])) == rows(FILES[0][1])
+
+
+def test_a_pax_header_says_how_long_the_next_file_is() -> None:
+    """As it must for one of more than 8 GiB, whose own header has no room for it."""
+    content = FILES[0][1]
+    info = tarfile.TarInfo("x")
+    info.pax_headers = {"comment": "11 size=5\n", "size": str(len(content))}
+    stored = info.tobuf(tarfile.PAX_FORMAT) + content.ljust(512, b"\0") + tarred([("y", b"a line\n")])
+    assert bodies(stored) == [*bodies(content), b"a line"]
 
 
 @pytest.mark.parametrize("type", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])

@@ -11,7 +11,6 @@ import zlib
 from decimal import Decimal
 from typing import Any, Dict, List, Tuple
 
-import fastavro
 import pyarrow
 import pytest
 from hypothesis import given, settings
@@ -23,7 +22,7 @@ from collector.decode import avro, decode, parquet, spelling
 from collector.decode.budget import Budget
 from collector.errors import Poison
 from collector.model import Format
-from tests.unit.decode.boxes import avroed, parqueted, zstd
+from tests.unit.decode.boxes import avro_file, avroed, number, parqueted, zstd
 from tests.unit.decode.documents import NOW, rows
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -79,24 +78,6 @@ def test_a_changed_byte_of_an_avro_file_raises_nothing_but_ours(stored: bytes) -
         damaged = bytearray(stored)
         damaged[dice.randrange(len(damaged))] = dice.randrange(256)
         rows(bytes(damaged))  # lets everything but a CollectorError through
-
-
-def avro_file(schema: Any, block: bytes, *, count: int, codec: bytes = b"null") -> bytes:
-    """A file of one block, which need not be what it says."""
-    out = io.BytesIO()
-    fastavro.writer(out, schema, [], sync_marker=b"s" * 16)
-    head = out.getvalue().replace(b"avro.codec\x08null", b"avro.codec" + number(len(codec)) + codec)
-    return head + number(count) + number(len(block)) + block + b"s" * 16
-
-
-def number(value: int) -> bytes:
-    """Avro's zigzag long."""
-    value, out = (value << 1) ^ (value >> 63), bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def test_an_array_of_nothing_is_refused_before_it_is_billions() -> None:
@@ -184,6 +165,13 @@ def test_a_far_year_costs_no_row() -> None:
         b'{"at":%d}' % 2**62, b'{"at":"2026-05-04T10:15:02.412Z"}',
     ]  # fmt: skip
     assert code == ""
+
+
+def test_a_half_float_needs_no_library_of_its_own() -> None:
+    halves = pyarrow.array([1.5, None, float("nan")], pyarrow.float32()).cast(pyarrow.float16())
+    out = io.BytesIO()
+    parquet_writer.write_table(pyarrow.table({"n": halves}), out)
+    assert [body for body, _, _, _ in rows(out.getvalue())[0]] == [b'{"n":1.5}', b"{}", b'{"n":"NaN"}']
 
 
 def test_a_footer_that_asks_for_gigabytes_gets_none() -> None:
