@@ -5,19 +5,31 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import planted
+from tests.simulation.conditions import Conditions
 from tests.simulation.run import run
 from tests.simulation.scenarios import dead_letters_of_an_outage, problems_after_power_cuts
 
 SEEDS = range(100)
-#: These have a scenario of their own below.
+#: The one that is missing has a scenario of its own below.
 BY_SEEDS = [name for name in planted.PLANTED if name != "no_breaker"]
+#: What few seeds draw together is there in each seed for these.
+WORLDS = {
+    "first_etag_wins": Conditions(without_etag=1.0, overwrite=0.5, payloads=0.0, gaps_seconds=(30.0,)),
+    "prune_by_own_clock": Conditions(disasters={"clock_jump": 4.0}, gaps_seconds=(30.0,)),
+}
 
 
 @pytest.mark.parametrize("name", BY_SEEDS)
 def test_a_planted_bug_is_caught_within_a_hundred_seeds(name):
     with planted.PLANTED[name]():
-        caught = (seed for seed in SEEDS if run(seed).problems)
+        caught = (seed for seed in SEEDS if run(seed, WORLDS.get(name)).problems)
         assert next(caught, None) is not None
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_nothing_is_caught_in_these_worlds_without_a_planted_bug(name):
+    for seed in range(20):
+        assert not run(seed, WORLDS[name]).problems, seed
 
 
 def test_a_long_outage_of_the_output_buries_no_message():
