@@ -73,6 +73,8 @@ _ALL = (
         "thrive",
         "Thrive audit files",
         settings={"sourcetype": "thrive:audit"},
+        # "updatedAt" is rather that of the record which was audited.
+        format=_first("eventTime", "event_time", "timestamp", "@timestamp", "time", "ts", "createdAt"),
         note="The schema is not published: `audit-s3 run --dry-run` shows what was inferred.",
     ),
     Provider(

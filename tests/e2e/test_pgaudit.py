@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring, parse
 from collector.model import Format
+from collector.testing.provider import Provider
 
 #: RDS's own (it cannot be changed there), and all that pgAudit can say.
 CONF = """
@@ -189,3 +192,21 @@ def test_only_those_who_are_ignored_are(log):
     gone = [parse(body.decode()) for body, _ in _events(log) if ignores(body)]
     assert gone
     assert {line.user for line in gone} == {"robot"}, "of the other only a claim is logged"
+
+
+def test_a_collector_filters_the_messages_of_those_who_are_ignored(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "pgaudit", bucket=False)
+    prefix = "2026-11-21 04:55:35 UTC:10.0.0.9(5):"
+    lines = [
+        prefix + f"{who}@sales:[7]:LOG:  AUDIT: robot@sales" for who in ("robot", "robots", "etl", "kim")
+    ]
+    for number, line in enumerate(lines):
+        event = {"id": f"{number:056d}", "timestamp": 1795236935412, "message": line}
+        provider.send_body(json.dumps(event))
+    settings = {**provider.handover(), "provider": "privacera-pgaudit", "ignore_users": "robot, etl"}
+    one = collector(settings, name="pg")
+    assert sorted(one.once()) == sorted(line.encode() for line in (lines[1], lines[3]))
+    assert provider.queue_depth() == 0
+    (row,) = [line for line in one.verb("status").stdout.decode().split("\n") if " pg " in line]
+    assert re.findall(r"\b\d+\b", row)[:3] == ["2", "0", "2"], "done, open, filtered"
