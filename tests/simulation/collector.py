@@ -123,6 +123,8 @@ class Collector:
                 del self.until[name]
             return False
         self._check_taken(station, work)
+        if not (name in news or station.has_more(ledger)):
+            self.awake.discard(name)
         self.free[name] -= 1
         self.taken.append((station, work, self.world.seconds + self._stall_seconds()))
         return True

@@ -22,6 +22,7 @@ class Indexer:
         self.indexed = Counter()
         self.sent = Counter()
         self.excused = Counter()
+        self.late = set()
         self.pending = {}
         self.ack_ids = Counter()
         self.lanes = {}
@@ -29,12 +30,14 @@ class Indexer:
         self.denied = set()
 
     def take(self, owner, texts):
-        """These events have arrived. A collector that was taken over may send once more."""
+        """These events have arrived. A collector that was taken over may send each once more."""
         world, sent = self.world, self.sent
         rows, identity_of = world.table.rows, world.identity_of
         for text in texts:
             row = rows.get(identity_of[text])
-            if row is not None and row.owner != owner:
+            late = row is not None and row.owner != owner and (owner, text, row.epoch)
+            if late and late not in self.late:
+                self.late.add(late)
                 self.excused[text] += 1
             elif sent[text] > self.excused[text]:
                 world.violate(f"{owner} sent {text[:25]} to {self.name} again: nothing befell the last copy")

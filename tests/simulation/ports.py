@@ -30,8 +30,8 @@ class SimQueue:
         self._bury(now)
         ready = [one for one in world.queue.values() if one.visible_at <= now]
         if self.fifo:
-            blocked = any(one.visible_at > now and one.receives for one in world.queue.values())
-            ready = [] if blocked else ready
+            blocked = {one.group for one in world.queue.values() if one.visible_at > now and one.receives}
+            ready = [one for one in ready if one.group not in blocked]
         elif len(ready) > 1:
             world.rng.shuffle(ready)
         received = [self._hand_out(one, now + hide_seconds) for one in ready[:count]]
@@ -47,8 +47,9 @@ class SimQueue:
         one.visible_at = visible_at
         if world.conditions.redeliver and world.rng.random() < world.conditions.redeliver:
             one.visible_at = world.seconds + 1.0
-        group = "group" if self.fifo else None
-        return Message(one.message_id, one.body, str(one.handle), one.receives, one.sent_at, group)
+        return Message(
+            one.message_id, one.body, str(one.handle), one.receives, one.sent_at, one.group or None
+        )  # fmt: skip
 
     def _bury(self, now):
         most = self.world.conditions.max_receives

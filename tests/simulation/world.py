@@ -49,6 +49,7 @@ class Envelope:
     body: str
     visible_at: float
     sent_at: float
+    group: str = ""
     handle: int = 0
     receives: int = 0
 
@@ -157,7 +158,8 @@ class World:
             name = f"m{self.calls['notify']}"
             self.calls["notify"] += 1
             at = self.seconds + self.rng.choice((0, 0, 30))
-            self.queue[name] = Envelope(name, body, at, EPOCH + self.seconds)
+            group = self.rng.choice(("one", "other")) if self.conditions.fifo else ""
+            self.queue[name] = Envelope(name, body, at, EPOCH + self.seconds, group)
 
     # -- laws -----------------------------------------------------------------------------------
 
