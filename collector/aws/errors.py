@@ -158,6 +158,12 @@ _BY_STATUS = {
 }
 
 
+#: How resolvers word a name that they do not know; urllib3 and each libc have words of their own.
+_UNRESOLVED = (
+    "NameResolutionError", "Name or service not known", "Temporary failure in name resolution",
+    "nodename nor servname", "No address associated", "getaddrinfo failed",
+)  # fmt: skip
+
 #: How http.client words a proxy's answer to CONNECT.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -175,6 +181,8 @@ def _translate_local(error: Exception, call: Call) -> CollectorError:
         make = _LOCAL.get(kind.__name__)
         if make is not None:
             return make(what, call)
+    if any(words in reason for words in _UNRESOLVED):
+        return fates.unresolved(what, call)
     return Retry(what, code="connection_failed", where=call.where)
 
 

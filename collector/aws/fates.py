@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Mapping, Optional
 
+from collector.aws.denials import hint_of, read_denial
 from collector.errors import CollectorError, Fatal, Poison, Retry
 
 
@@ -84,25 +85,37 @@ def denied(answer: Answer, call: Call) -> CollectorError:
 
 
 def _who_moves(answer: Answer, call: Call) -> str:
-    if "session policy" in answer.message:
-        return f"You: the session_policy setting does not allow {call.action} on {call.resource}"
-    if "explicit deny" in answer.message:
-        return f"Provider: an explicit deny stands against {call.action} on {call.resource}; remove it"
-    if call.action == "sts:AssumeRole":
+    denial = read_denial(answer.message)
+    if call.action == "s3:GetObject" and denial.action == "s3:ListBucket":
+        return (
+            f"Provider: the object is not there: S3 says so by 403 to {call.identity}, who may not list the "
+            f"bucket; attach s3:ListBucket on {call.resource.rpartition('/')[0]}"
+        )
+    if call.action == "sts:AssumeRole" and not denial.kind:
         return (
             f"You: allow the collector's user sts:AssumeRole on {call.resource}, and compare external_id. "
             "Provider: the role's trust policy must name that user and that external id"
         )
-    if call.action == "s3:GetObject":
-        return (
-            f"Provider: attach s3:GetObject on {call.resource} to {call.identity} (without s3:ListBucket "
-            "a missing object looks like this too)"
-        )
-    return f"Provider: attach {call.action} on {call.resource} to {call.identity}"
+    hint = hint_of(
+        denial, action=call.action, resource=call.resource, identity=call.identity,
+        is_ours=call.action == "sts:AssumeRole" and denial.kind != "resource",
+    )  # fmt: skip
+    if call.action == "s3:GetObject" and not denial.kind:
+        hint += " (without s3:ListBucket a missing object looks like this too)"
+    return hint
 
 
 def key_denied(answer: Answer, call: Call) -> CollectorError:
-    hint = f"Provider: attach kms:Decrypt on {_key_in(answer)} to {call.identity}, in the key's policy too"
+    denial = read_denial(answer.message)
+    key = _key_in(answer)
+    if denial.kind == "session":
+        hint = f"You: the session_policy setting does not allow kms:Decrypt with {key}: add it to kms_key_arn"
+    elif denial.explicit or denial.kind not in ("", "identity", "resource"):
+        hint = hint_of(
+            denial, action="kms:Decrypt", resource=key, identity=call.identity, is_ours=False
+        )
+    else:
+        hint = f"Provider: attach kms:Decrypt on {key} to {call.identity}, in the key's policy too"
     if call.action == "kms:Decrypt":  # S3 did not call it for us
         hint += ", without a kms:ViaService condition: the object is encrypted by its writer"
     return Fatal(
@@ -229,7 +242,7 @@ def bad_signature(answer: Answer, call: Call) -> CollectorError:
 
 
 def clock_skew(answer: Answer, call: Call) -> CollectorError:
-    off = _clock_offset_seconds(answer.headers or {})
+    off = clock_offset_seconds(answer.headers or {})
     by = f" by {off:+.0f} s" if off is not None else ""
     hint = f"You: this host's clock differs from AWS's{by}; AWS allows 15 minutes, KMS 5. Synchronise it"
     return Fatal(_said(answer, call), code="clock_skew", where=call.where, hint=hint, scope="role")
@@ -239,7 +252,8 @@ def proxy_denied(answer: Answer, call: Call) -> CollectorError:
     return proxy_refused(f"{call.action} got no further than the proxy, which answers 407", call)
 
 
-def _clock_offset_seconds(headers: Mapping[str, str]) -> Optional[float]:
+def clock_offset_seconds(headers: Mapping[str, str]) -> Optional[float]:
+    """By how much this host's clock is ahead of the one that wrote these headers; None if they do not say."""
     try:
         return time.time() - parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (TypeError, ValueError):
@@ -304,6 +318,11 @@ def untrusted(what: str, call: Call) -> CollectorError:
     """A setting of ours, whichever service meets it first: no object is to pay for it."""
     hint = "You: name the CA that signed this endpoint's (or proxy's) certificate in aws_ca_file"
     return Fatal(what, code="tls_untrusted", where=call.where, hint=hint, scope="role")
+
+
+def unresolved(what: str, call: Call) -> CollectorError:
+    hint = "Network: DNS here does not know that name; compare region and endpoint settings, and the resolver"
+    return Retry(what, code="dns_failed", where=call.where, hint=hint)
 
 
 def timed_out(what: str, call: Call) -> CollectorError:

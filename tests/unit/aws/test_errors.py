@@ -103,10 +103,41 @@ def test_a_denial_names_action_resource_role_and_whose_move_it_is() -> None:
     [
         ("... because no session policy allows the s3:GetObject action", "You: the session_policy"),
         ("... with an explicit deny in a resource-based policy", "Provider: an explicit deny"),
+        ("... with an explicit deny in an identity-based policy: arn:x", "Provider: an explicit deny"),
+        ("... because no identity-based policy allows the s3:GetObject action", "Provider: attach s3:GetObject"),
+        ("... because no resource-based policy allows the s3:GetObject action", "Provider: attach s3:GetObject"),
+        ("... with an explicit deny in a service control policy", "Provider: a service control policy denies"),
+        ("... because no service control policy allows the x", "Provider: a service control policy does not"),
+        ("... with an explicit deny in a resource control policy", "Provider: a resource control policy"),
+        ("... because no permissions boundary allows the x", "Provider: a permissions boundary does not"),
+        ("... with an explicit deny in a permissions boundary", "Provider: a permissions boundary denies"),
+        ("... because no VPC endpoint policy allows the s3:GetObject action", "Network: the policy of the VPC"),
+        ("... not authorized to perform: s3:ListBucket on resource: x", "Provider: the object is not there"),
     ],
 )
 def test_the_kind_of_denial_decides_whose_move_it_is(message: str, start: str) -> None:
     assert translate(_answer("AccessDenied", message, 403), GET).hint.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("message", "start"),
+    [
+        ("... because no session policy allows the kms:Decrypt action", "You: the session_policy"),
+        ("... with an explicit deny in a service control policy", "Provider: a service control policy"),
+        ("... because no VPC endpoint policy allows the kms:Decrypt action", "Network: the policy"),
+    ],
+)
+def test_what_denied_a_key_decides_whose_move_it_is(message: str, start: str) -> None:
+    key = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
+    said = f"User: x is not authorized to perform: kms:Decrypt on resource: {key} {message}"
+    assert translate(_answer("AccessDenied", said, 403), GET).hint.startswith(start)
+
+
+def test_a_user_who_may_not_assume_the_role_is_the_customers() -> None:
+    message = "... because no identity-based policy allows the sts:AssumeRole action"
+    call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
+    error = translate(_answer("AccessDenied", message, 403), call)
+    assert error.hint.startswith(f"You: attach sts:AssumeRole on {ROLE}")
 
 
 def test_a_denied_key_is_told_from_a_denied_object() -> None:
@@ -179,6 +210,10 @@ def _tunnel(answer: str) -> boto.ProxyConnectionError:
         (boto.EndpointConnectionError(endpoint_url="https://x"), ("Retry", "connection_failed", "")),
         (boto.ConnectTimeoutError(endpoint_url="https://x"), ("Retry", "timeout", "")),
         (boto.ReadTimeoutError(endpoint_url="https://x"), ("Retry", "timeout", "")),
+        (
+            boto.EndpointConnectionError(endpoint_url="x", error="[Errno -2] Name or service not known"),
+            ("Retry", "dns_failed", ""),
+        ),
         (boto.ResponseStreamingError(error="reset"), ("Retry", "connection_failed", "")),
         (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), ("Retry", "connection_failed", "")),
         (ProtocolError("broken"), ("Retry", "connection_failed", "")),
