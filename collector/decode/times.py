@@ -91,6 +91,9 @@ class Times:
             if len(whole) > 11 or not _EARLIEST <= int(whole) <= self._latest:
                 return None
             return f"{whole}.{fraction}" if fraction else whole
+        whole, _, fraction = text.partition(".")
+        if len(whole) == 10 and text.isascii() and whole.isdigit() and fraction.isdigit():
+            return f"{whole}.{fraction[:6]}" if _EARLIEST <= int(whole) <= self._latest else None
         if not _NUMBER.fullmatch(text):
             return None
         value = Decimal(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from collector import accel
@@ -39,9 +40,16 @@ class JsonReader:
         self.windows = accel.json_windows(tuple(format.time_fields), accelerated=accelerated)
         self.times = Times(now=now, zone_minutes=format.zone_minutes)
         self.fields = [name.encode("utf-8").decode("latin-1") for name in format.time_fields]
-        self._odd = False
+        #: NaN and the infinities that were met: they are not JSON, but they are somebody's events.
+        self._odd = odd = deque[str](maxlen=1)
+
+        def constant(name: str) -> str:
+            odd.append(name)
+            return name
+
+        # Nothing here refers to the reader: one is made for each object, and must go with its last reference.
         self._raw_decode = json.JSONDecoder(
-            parse_int=str, parse_float=str, parse_constant=self._constant
+            parse_int=str, parse_float=str, parse_constant=constant
         ).raw_decode
 
     def read(self, data: bytes, text: str, start: int, *, ended: bool = False) -> Seen:
@@ -55,7 +63,7 @@ class JsonReader:
         """`read` without the referee: None if the standard library cannot say where the value ends."""
         if text[start : start + 1] not in _BRACKETS and not text.startswith('"', start):
             return None
-        self._odd = False
+        self._odd.clear()
         try:
             parsed, end = self._raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -106,11 +114,6 @@ class JsonReader:
             return None
         fields = self.windows.lines(text, len(bodies))
         return None if fields is None else Run(bodies, self._raw_times(fields), True)
-
-    def _constant(self, name: str) -> str:
-        """NaN and the infinities are not JSON, but they are somebody's events."""
-        self._odd = True
-        return name
 
     def _time(self, parsed: Any) -> Optional[str]:
         if not isinstance(parsed, dict):
