@@ -180,10 +180,15 @@ def test_a_pax_header_says_how_long_the_next_file_is() -> None:
 @pytest.mark.parametrize("type", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_a_header_may_not_be_as_large_as_it_likes(type: bytes) -> None:
     info = tarfile.TarInfo("x")
-    info.type, info.size = type, 2 * 1024 * 1024
-    stored = info.tobuf(tarfile.USTAR_FORMAT) + b"1 a=b\n".ljust(info.size, b"x") + tarred(FILES[:1])
+    info.type, info.size = type, 3 * 1024 * 1024
+    stored = info.tobuf(tarfile.USTAR_FORMAT) + b"6 a=b\n" * (info.size // 6) + tarred(FILES[:1])
     found, code = rows(stored)
     assert (len(found), code) == ((0, "corrupt_tar") if type == tarfile.XHDTYPE else (2, ""))
+
+
+@pytest.mark.parametrize("length", [1, 511, 512, 5000])
+def test_junk_behind_a_tar_is_seen_whatever_its_length(length: int) -> None:
+    assert rows(tarred(FILES[:1]) + b"x" * length) == (rows(FILES[0][1])[0], "trailing_junk")
 
 
 def test_a_negative_size_is_damage() -> None:
