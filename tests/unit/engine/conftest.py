@@ -133,7 +133,10 @@ class CountingQueue:
 
 
 class Bench:
-    """An engine and its surroundings. `limits` are those of collector.engine.outputs.Limits."""
+    """An engine and its surroundings. `limits` are those of collector.engine.outputs.Limits.
+
+    A `plan` takes the place of the one made here, and of `read`, `route`, `digests`, `ignores` and `limits`.
+    """
 
     def __init__(
         self,
@@ -152,6 +155,7 @@ class Bench:
         inner_store: Optional[CheckpointStore] = None,
         read: Callable[[str], Notification] = parse,
         ignores: Optional[Callable[[bytes], str]] = None,
+        plan: Optional[Plan] = None,
         **limits: Any,
     ) -> None:
         self.clock = clock or ManualClock()
@@ -169,7 +173,7 @@ class Bench:
             inner_store or MemoryCheckpointStore(self.table, owner=owner, clock=self.clock)
         )
         self.store.alive(self.clock.now() + 60.0)
-        plan = Plan(
+        plan = plan or Plan(
             INPUT, read, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
             route=route or (lambda key: Route()), digests=digests, ignores=ignores,
         )  # fmt: skip
