@@ -36,12 +36,12 @@ class Indexer:
         for text in texts:
             row = rows.get(identity_of[text])
             late = row is not None and row.owner != owner and (owner, text, row.epoch)
-            if late and late not in self.late:
-                self.late.add(late)
-                self.excused[text] += 1
-            elif sent[text] > self.excused[text]:
+            if sent[text] > self.excused[text] and (not late or late in self.late):
                 world.violate(f"{owner} sent {text[:25]} to {self.name} again: nothing befell the last copy")
             sent[text] += 1
+            if late:
+                self.late.add(late)
+                self.excused[text] += 1
         if not self.acks:
             self.indexed.update(texts)
 
