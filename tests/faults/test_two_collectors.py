@@ -49,7 +49,7 @@ def test_one_that_was_paused_finds_its_rows_taken_and_leaves_them(ministack, fol
         assert fenced > 0, "no stale commit was tried"
         assert not _counters(other).get("fenced", 0), "the living one was fenced"
         # A batch on its way in each lane at SIGSTOP, and one that SIGCONT lets out before the fence is met.
-        bound = 2 * scenario.batch_a_lane() + (scenario.most_asked() if output == "hec-acks" else 0)
+        bound = 2 * scenario.batch_a_lane() + (scenario.asked_a_lane() if output == "hec-acks" else 0)
         bound = min(bound, len(scenario.expected) - 1)
         scenario.check(repeats=bound, proof="paused longer than its leases")
 
@@ -82,7 +82,7 @@ def test_two_that_are_paused_in_turn_lose_nothing(ministack, folder, output):
         fenced = [_counters(one).get("fenced", 0) for one in pair]
         note("paused in turn", output=output, fenced=fenced)
         # At each pause a batch in each lane, one more that SIGCONT lets out, and an answer that came late.
-        asked = scenario.most_asked() if output == "hec-acks" else 0
+        asked = scenario.asked_a_lane() if output == "hec-acks" else 0
         bound = min(4 * (2 * scenario.batch_a_lane() + asked), len(scenario.expected) - 1)
         scenario.check(repeats=bound, proof="paused in turn")
 
