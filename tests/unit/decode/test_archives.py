@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import random
 import struct
 import tarfile
@@ -17,7 +18,7 @@ from collector.decode import decode
 from collector.decode.budget import Budget
 from collector.errors import Retry
 from collector.model import Format
-from tests.unit.decode.boxes import BODIES, FILES, File, parqueted, tarred, zipped, zstd
+from tests.unit.decode.boxes import BODIES, FILES, File, avroed, parqueted, tarred, zipped, zstd
 from tests.unit.decode.documents import NOW, rows
 
 TAR_FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -116,7 +117,7 @@ def test_a_changed_byte_of_a_zipped_file_is_always_noticed() -> None:
 
 @pytest.fixture
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget, "free_bytes", 1_000_000)
+    monkeypatch.setattr(Budget, "free_bytes", 200_000)
 
 
 ZEROS = bytes(3_000_000)
@@ -138,6 +139,27 @@ ZEROS = bytes(3_000_000)
 )
 def test_a_bomb_is_stopped_whatever_it_is_wrapped_in(small_budget: None, bomb: bytes) -> None:
     assert rows(bomb)[1] == "bomb"
+
+
+GENUINE = b"".join(b'{"id":"%s"}\n' % hashlib.sha256(bytes([n])).hexdigest().encode() for n in range(70))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        tarred([(str(number), gzip.compress(GENUINE)) for number in range(60)]),
+        zipped([(str(number), GENUINE) for number in range(60)]),
+        zipped([(str(number), zstd(GENUINE)) for number in range(60)], method=zipfile.ZIP_STORED),
+        gzip.compress(tarred([(str(number), GENUINE) for number in range(60)])),
+        parqueted([{"n": hashlib.sha256(b"%d" % n).hexdigest()} for n in range(4000)]),
+        avroed([{"n": n} for n in range(40_000)], block_bytes=1000),
+    ],
+    ids=["tar_of_gz", "zip", "zip_of_zstd", "tar_gz", "parquet", "avro"],
+)
+def test_what_is_genuine_is_no_bomb(small_budget: None, stored: bytes) -> None:
+    found, code = rows(stored)
+    assert code == ""
+    assert sum(len(body) for body, _, _, _ in found) > 250_000
 
 
 @pytest.mark.parametrize(("method", "copies"), [(zipfile.ZIP_STORED, 300), (zipfile.ZIP_DEFLATED, 100)])
