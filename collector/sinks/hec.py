@@ -31,7 +31,7 @@ from collector.sinks.envelope import ENVELOPE_BYTES, render_envelopes
 from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
 from collector.sinks.wire import Endpoint, Wire
 
-__all__ = ["REST_SECONDS", "HecSink"]
+__all__ = ["REST_SECONDS", "HecSink", "checked_token"]
 
 #: How long an endpoint that failed is left alone while another one works.
 REST_SECONDS = 30.0
@@ -265,15 +265,7 @@ class HecSink:
         return headers
 
     def _current_token(self) -> str:
-        token = (self._token if isinstance(self._token, str) else self._token()).strip()
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            # Said here because http.client would print the token with its complaint.
-            raise Fatal(
-                "hec_token is empty, or has characters that no token has", code="hec_token_invalid",
-                where="hec_token", hint="It is the token's value, a GUID, without 'Splunk' before it",
-                scope="output",
-            )  # fmt: skip
-        return token
+        return checked_token(self._token if isinstance(self._token, str) else self._token())
 
     def _channel(self, lane: int, endpoint: Endpoint) -> _Channel:
         with self._lock:
@@ -298,6 +290,19 @@ class HecSink:
     def _rest(self, endpoint: Endpoint) -> None:
         with self._lock:
             self._resting[endpoint.url] = self._clock.monotonic() + REST_SECONDS
+
+
+def checked_token(text: str) -> str:
+    """A token as it may stand in a header. Fatal "hec_token_invalid"."""
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        # Said here because http.client would print the token with its complaint.
+        raise Fatal(
+            "hec_token is empty, or has characters that no token has", code="hec_token_invalid",
+            where="hec_token", hint="It is the token's value, a GUID, without 'Splunk' before it",
+            scope="output",
+        )  # fmt: skip
+    return token
 
 
 @dataclass
