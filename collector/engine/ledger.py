@@ -419,6 +419,14 @@ class Ledger:
                 if not tracked.open_spans:
                     self.forget_receipt(output, tracked)
 
+    def is_asked_about(self, item: Item) -> bool:
+        """Whether the answer to a receipt of this item is under way."""
+        return any(
+            output.receipts[receipt_id].asking
+            for output in self.outputs.values()
+            for receipt_id in output.receipts_of.get(item.oid, ())
+        )
+
     def leave_receipts(self, item: Item) -> None:
         """The item goes on elsewhere: Splunk says true only once, so what it confirmed is written down."""
         for output in self.outputs.values():

@@ -180,8 +180,8 @@ class Settler:
             return
         if item.busy_since is not None or item.sending or item.state in ("claiming", "over"):
             return
-        if item.receipts and not ledger.stopping:
-            return
+        if item.receipts and (not ledger.stopping or ledger.is_asked_about(item)):
+            return  # an answer that is under way is given once only
         if any(lane.unsaved is not None for output in ledger.outputs.values() for lane in output.lanes):
             return  # the row is let go of only after the receipt that another run will ask about
         if item.committing or item.commit_point() > item.committed:

@@ -15,6 +15,7 @@ BY_SEEDS = [name for name in planted.PLANTED if name != "no_breaker"]
 #: What few seeds draw together is there in each seed for these.
 WORLDS = {
     "first_etag_wins": Conditions(without_etag=1.0, overwrite=0.5, payloads=0.0, gaps_seconds=(30.0,)),
+    "no_fence": Conditions(collectors=2, objects=8, gaps_seconds=(0.3, 30.0), disasters={"pause": 8.0}),
     "prune_by_own_clock": Conditions(disasters={"clock_jump": 4.0}, gaps_seconds=(30.0,)),
 }
 

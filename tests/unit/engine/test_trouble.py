@@ -363,6 +363,26 @@ def test_what_was_accepted_is_committed_before_a_row_is_let_go_of(make_bench):
     assert len(second.delivered()) == 2500
 
 
+def test_an_answer_that_is_under_way_at_shutdown_is_waited_for(make_bench):
+    bench = make_bench()
+    bench.sink.ack, bench.sink.ack_after_seconds = True, 0.0
+    ref = bench.publish("a", "one")
+    bench.drive(without=("acknowledger",))
+    bench.clock.advance(2)
+    asking = bench.stations["acknowledger"]
+    work = asking.take(bench.ledger)
+    answer = asking.perform(work)
+    bench.engine.stop()
+    bench.drive(without=("acknowledger",))
+    assert bench.row(ref).owner != ""
+    asking.record(bench.ledger, work, answer)
+    bench.drive()
+    second = bench.restarted()
+    second.clock.advance(30)
+    second.run(120)
+    assert second.delivered() == ["one"]
+
+
 def test_a_graceful_restart_repeats_nothing(make_bench):
     bench = make_bench(batch_max_bytes=1)
     bench.sink.ack, bench.sink.ack_after_seconds = True, 30.0
