@@ -341,6 +341,10 @@ class CheckpointStore(Protocol):
     def leave(self) -> None:
         """Remove our owner row: what we held is free at once."""
 
+    def lead(self, role: str, until: float) -> bool:
+        """Take or renew a role ("reconciler", "prune") that one owner has at a time, until then (epoch
+        seconds); False while another living owner has it."""
+
     def prune(self, *, object_time_before: float) -> int:
         """Delete FINAL and abandoned rows of objects older than this; returns how many."""
 

@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import (
     Any,
@@ -39,15 +40,15 @@ from collector.engine.ledger import Limits
 from collector.engine.reader import Labels
 from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
-from collector.model import Block, Message, Notification, ObjectRef
+from collector.model import Block, Message, Notification, ObjectRef, object_identity
 from collector.notifications import parse
 from collector.notifications.body import Fetch
 from collector.notifications.pointers import follow
-from collector.ports import Digests
+from collector.ports import Digests, Forget
 from collector.schedule import Timetable
 from collector.starts import Starts
 
-__all__ = ["Runner", "run"]
+__all__ = ["Errand", "Runner", "run"]
 
 log = logging.getLogger("collector")
 
@@ -57,12 +58,16 @@ T = TypeVar("T")
 STOP_SECONDS = 8.0
 #: Rows outlive their objects by this much, so that a late message still finds its own.
 PRUNE_AFTER_SECONDS = 7 * 86400.0
+PRUNE_EVERY_SECONDS = 86400.0
 PROGRESS_EVERY_SECONDS = 60.0
 #: How often disk and quarantine are looked at.
 LOOK_EVERY_SECONDS = 5.0
 #: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
 REFRESH_SHARE = 0.6
 ONCE_POLL_SECONDS = 5
+#: An errand ends when nothing has moved for this long and what is left waits for others.
+PATIENCE_SECONDS = 90.0
+MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
 
 
 def run(
@@ -72,8 +77,7 @@ def run(
     once: bool = False,
     checkpoint_dir: Optional[str] = None,
     stdout: Optional[BinaryIO] = None,
-    refs: Sequence[ObjectRef] = (),
-    leads: bool = True,
+    errand: Optional[Errand] = None,
     watch: Optional[Callable[[Sequence[Runner], Mapping[str, CollectorError]], None]] = None,
     summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
 ) -> int:
@@ -81,12 +85,14 @@ def run(
 
     0: all that was met is delivered; 1: something failed, was returned or is in quarantine. An input that
     cannot be started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
-    configuration. `refs` are fetched in addition, by command. Of several processes only the one that `leads`
-    reconciles and prunes. `watch` is told what runs, and why the rest does not, whenever that changes;
-    `summary` gets each input's counters at the end.
+    configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
+    the rest does not, whenever that changes; `summary` gets each input's counters at the end.
     """
     stream = stdout if stdout is not None else sys.stdout.buffer
-    kits = {one.name: Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream) for one in inputs}
+    kits = {
+        one.name: Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
+        for one in inputs
+    }
     starts = Starts({name: kit.start for name, kit in kits.items()}, again=not once, late=_stop_late)
     timetable = Timetable()
     timetable.start()
@@ -94,8 +100,8 @@ def run(
     try:
         while not stop.is_set():
             for runner in starts.go_on():
-                runner.schedule(timetable, leads=leads)
-                runner.fetch(refs)
+                runner.schedule(timetable)
+                runner.set_out()
             if watch is not None and starts.changes != shown:
                 shown = starts.changes
                 watch(starts.running, starts.failures)
@@ -114,14 +120,30 @@ def run(
     return 0 if clean else 1
 
 
+@dataclass(frozen=True)
+class Errand:
+    """What an operator asks of an input in place of its queue: a range, or objects by name.
+
+    `refs` of buckets that an input does not have are not for it. `again`: also where they are done. Without
+    them [since, until) is listed, epoch seconds; None is `start_from`, and now without the grace.
+    """
+
+    refs: Sequence[ObjectRef] = ()
+    again: bool = False
+    since: Optional[float] = None
+    until: Optional[float] = None
+
+
 class Kit:
     """What one input is made of, over as many attempts to start it as that takes."""
 
     def __init__(
-        self, configured: Input, *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO
-    ) -> None:
+        self, configured: Input, *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO,
+        errand: Optional[Errand] = None,
+    ) -> None:  # fmt: skip
         self._input = configured
         self._once = once
+        self._errand = errand
         self._checkpoint_dir = checkpoint_dir
         self._stdout = stdout
         self._adapters: Optional[Adapters] = None
@@ -132,7 +154,9 @@ class Kit:
             self._adapters = Adapters(
                 self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout
             )
-        runner = Runner(self._input, self._adapters, once=self._once)
+        if self._errand is not None:
+            self._adapters.queue = None
+        runner = Runner(self._input, self._adapters, once=self._once, errand=self._errand)
         runner.start()
         self._adapters = None  # the runner's, which closes them
         return runner
@@ -165,8 +189,13 @@ def _stop_late(runner: Runner) -> None:
 class Runner:
     """One input at work: its engine and the threads that drive the engine's stations."""
 
-    def __init__(self, configured: Input, adapters: Adapters, *, once: bool = False) -> None:
+    def __init__(
+        self, configured: Input, adapters: Adapters, *, once: bool = False, errand: Optional[Errand] = None
+    ) -> None:
         self.name = configured.name
+        self._errand = errand
+        self._left: List[str] = []
+        self._moved: Tuple[Any, float] = ((), 0.0)
         self._input = configured
         self._adapters = adapters
         self._once = once
@@ -232,7 +261,7 @@ class Runner:
         self._threads.append(thread)
         thread.start()
 
-    def schedule(self, timetable: Timetable, *, leads: bool = True) -> None:
+    def schedule(self, timetable: Timetable) -> None:
         """What is periodic. Each job only puts work into the ledger."""
         if self._once:
             return
@@ -242,17 +271,36 @@ class Runner:
         if self._adapters.assumes_role:
             every = settings.role_duration_seconds * REFRESH_SHARE
             timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
-        if not leads:
-            return
-        timetable.every(86400.0, lambda: self._do("prune"), first_after_seconds=60.0)
+        timetable.every(PRUNE_EVERY_SECONDS, lambda: self._do("prune"), first_after_seconds=60.0)
         if settings.reconcile_interval_seconds and settings.bucket:
             grace = float(settings.reconcile_grace_seconds)
             interval = float(settings.reconcile_interval_seconds)
             timetable.every(interval, self._reconcile, first_after_seconds=grace + 1.0)
 
-    def fetch(self, refs: Sequence[ObjectRef]) -> None:
-        """Feed in objects by command."""
-        self.admit([Notification("command", refs=(ref,)) for ref in refs])
+    def set_out(self) -> None:
+        """Begin the errand, if there is one."""
+        if self._errand is None:
+            return
+        if self._errand.refs:
+            self._fetch([ref for ref in self._errand.refs if ref.bucket in self._input.settings.bucket])
+            return
+        with self._lock:
+            self.engine.backfill(since=self._errand.since, until=self._errand.until)
+            self._wake()
+
+    def _fetch(self, refs: Sequence[ObjectRef]) -> None:
+        """Feed in objects by name, each as what its key holds now."""
+        assert self._errand is not None and self._adapters.objects is not None
+        for ref in refs:
+            try:
+                current = self._adapters.objects.current(ref)
+                if self._errand.again:
+                    self._adapters.store.apply([Forget(object_identity(self.name, current))])
+            except CollectorError as error:
+                log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
+                self._left.append(ref.url)
+            else:
+                self.admit([Notification("command", refs=(current,))])
 
     def admit(self, notifications: Sequence[Notification]) -> None:
         """Take work into hand that no message brought."""
@@ -274,8 +322,12 @@ class Runner:
             self._wake()
 
     def _prune(self) -> int:
+        """Of all collectors of a store one does it."""
+        store, now = self._adapters.store, self._adapters.clock.now()
+        if not store.lead("prune", now + 1.5 * PRUNE_EVERY_SECONDS):
+            return 0
         before = self.engine.oldest_kept(after_seconds=PRUNE_AFTER_SECONDS)
-        pruned = self._adapters.store.prune(object_time_before=before)
+        pruned = store.prune(object_time_before=before)
         if pruned:
             log.info("Forgot objects that are no longer kept. rows=%d", pruned)
         return pruned
@@ -315,7 +367,17 @@ class Runner:
     def is_finished(self) -> bool:
         """For `once`: an empty poll with nothing in hand, or nothing that will move soon."""
         with self._lock:
+            if self._errand is not None:
+                return self.engine.is_drained() or self._stands_still()
             return self.engine.is_drained() or self.engine.is_stuck()
+
+    def _stands_still(self) -> bool:
+        """Nothing has moved for a while, and what is left waits for others."""
+        now, counters = time.monotonic(), self.engine.ledger.counters
+        moved = tuple(counters[name] for name in MOVES)
+        if moved != self._moved[0]:
+            self._moved = (moved, now)
+        return now - self._moved[1] > PATIENCE_SECONDS and self.engine.waits_for_others()
 
     def was_clean(self, *, asked: bool) -> bool:
         """Nothing failed for good or went to quarantine; nor was returned, unless we were `asked` to stop."""
@@ -325,10 +387,16 @@ class Runner:
         ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
         ended_well = ended_well and not self.engine.receiver.failed_polls
         ended_well = ended_well and not self.engine.ledger.keys.errors
+        if self._errand is not None:
+            ended_well = ended_well and not (self._left or self.engine.reconciler.denied)
         return ended_well and not any(counters[name] for name in bad)
 
     def begin_stop(self) -> None:
         with self._lock:
+            left = self.engine.left_over() if self._errand is not None else 0
+            if left:
+                self._left.append("others")
+                log.warning("Not everything could be fetched; the same command goes on. left=%d", left)
             self.engine.stop()
             self._wake()
 
@@ -410,5 +478,6 @@ def _plan(
             retention_seconds=settings.retention_days * 86400.0,
         ),
         listing_grace_seconds=float(settings.reconcile_grace_seconds),
+        reconcile_interval_seconds=float(settings.reconcile_interval_seconds),
     )  # fmt: skip
 

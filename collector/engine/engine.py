@@ -19,7 +19,7 @@ from collector.engine.keeper import Keeper
 from collector.engine.ledger import Ledger, Limits, Output
 from collector.engine.reader import Decode, Labels, Reader
 from collector.engine.receiver import Parse, Receiver
-from collector.engine.reconciler import Reconciler, Window
+from collector.engine.reconciler import Reconciler
 from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
@@ -27,6 +27,7 @@ from collector.engine.unproven import SOON_SECONDS
 from collector.errors import Poison, Retry
 from collector.model import Ignores, Message, Notification
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
+from collector.retention.listing import ASKED, Window
 
 __all__ = ["Engine", "Plan"]
 
@@ -34,6 +35,7 @@ log = logging.getLogger("collector.engine")
 
 #: The grace of a new object: its message may still be on its way.
 LISTING_GRACE_SECONDS = 1800.0
+RECONCILE_INTERVAL_SECONDS = 21600.0
 
 
 def _everywhere(key: str) -> Route:
@@ -66,6 +68,7 @@ class Plan:
     prefix: str = ""
     limits: Limits = field(default_factory=Limits)
     listing_grace_seconds: float = LISTING_GRACE_SECONDS
+    reconcile_interval_seconds: float = RECONCILE_INTERVAL_SECONDS
 
 
 class Engine:
@@ -98,7 +101,10 @@ class Engine:
         self.settler = Settler(queue, store, chores or {})
         visibility = plan.limits.visibility_timeout_seconds
         self.keeper = Keeper(queue, store, visibility_timeout_seconds=visibility)
-        self.reconciler = Reconciler(objects, store, buckets=sorted(plan.buckets), prefix=plan.prefix)
+        self.reconciler = Reconciler(
+            objects, store, buckets=sorted(plan.buckets), prefix=plan.prefix,
+            interval_seconds=plan.reconcile_interval_seconds,
+        )  # fmt: skip
         self.start_from = 0.0
 
     def stations(self) -> Iterator[Station[Any]]:
@@ -127,12 +133,19 @@ class Engine:
             admission.admit(self.ledger, notification, origin="spool", message=message)
 
     def reconcile(self) -> None:
-        """List the retention window, from `start_from` on, up to the grace."""
+        """Look for what the queue forgot: in the retention window, from `start_from` on, up to the grace."""
         now = self.ledger.clock.now()
         since = max(self.start_from, now - self.plan.limits.retention_seconds)
         until = now - self.plan.listing_grace_seconds
         if since < until:
-            self.reconciler.want(self.ledger, Window(since, until))
+            self.reconciler.want_next(self.ledger, since=since, until=until, start_from=self.start_from)
+
+    def backfill(self, *, since: Optional[float] = None, until: Optional[float] = None) -> None:
+        """Look for what is missing of a range; without bounds from `start_from` up to the grace."""
+        now = self.ledger.clock.now()
+        since = self.start_from if since is None else since
+        until = now - self.plan.listing_grace_seconds if until is None else until
+        self.reconciler.want(self.ledger, Window(since, until, ASKED))
 
     def oldest_kept(self, *, after_seconds: float) -> float:
         """Rows of objects older than this may go: retention, and `after_seconds` more, are over.
@@ -171,6 +184,20 @@ class Engine:
             return False
         soon = ledger.clock.monotonic() + SOON_SECONDS
         return ledger.rests(until=soon) and unproven.is_quiet(until=soon)
+
+    def waits_for_others(self) -> bool:
+        """All that is left backs off, is in other hands, or meets trouble that is not ours to end."""
+        ledger = self.ledger
+        if ledger.source.is_open or ledger.troubled() or ledger.store.is_open or self.reconciler.failures:
+            return True
+        if any(output.failures for output in ledger.outputs.values()):
+            return True
+        return ledger.rests(until=float("-inf"))
+
+    def left_over(self) -> int:
+        """Objects that no message will bring again: those in hand, and those that were found and not fed."""
+        fetched = [one for one in self.ledger.deliveries.values() if one.origin in ("listing", "command")]
+        return len(fetched) + self.reconciler.waiting
 
     def stop(self) -> None:
         """Rule 15: take nothing more; save receipts, commit, and hand messages back."""

@@ -95,6 +95,7 @@ class Ledger:
         self.empty_polls = 0
         self.polls = 0
         self.polls_end = 0.0
+        self.found_waits = False
         self.newest_seen = 0.0
         self.counters: Counter[str] = Counter()
         self.last_error: Optional[CollectorError] = None

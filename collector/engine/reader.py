@@ -206,7 +206,7 @@ class Reader:
         item.busy_since = None
         piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
         if piece.reading is None or piece.ref is not None:
-            ledger.tell("receiver")  # there is room for another one
+            ledger.tell("receiver", *(["reconciler"] if ledger.found_waits else ()))  # there is room
         if ledger.handing_back:
             ledger.tell("settler")
         item.reading = piece.reading

@@ -1,7 +1,7 @@
 """`processes = N`: N whole collectors on one host, sharing the queue and the store.
 
-The parent only starts them, passes signals on, and starts again what died. The first one alone does what
-one should do: reconcile and prune. There is nothing else to coordinate: SQS shares out the work.
+The parent only starts them, passes signals on, and starts again what died. There is nothing to coordinate:
+SQS shares out the work, and by the store one of them leads in what one should do: reconcile and prune.
 """
 
 from __future__ import annotations

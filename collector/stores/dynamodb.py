@@ -31,7 +31,7 @@ from collector.stores.dynamodb_items import (
 )  # fmt: skip
 from collector.stores.dynamodb_prune import Prune
 from collector.stores.dynamodb_schema import create_command, create_table, refuse_newer
-from collector.stores.dynamodb_table import ABSENT, Table
+from collector.stores.dynamodb_table import ABSENT, Condition, Table
 from collector.stores.owners import living, process_lives
 
 __all__ = ["DynamoStore", "create_table"]
@@ -188,6 +188,18 @@ class DynamoStore:
 
     def leave(self) -> None:
         self._table.delete(self._keys.owner(self.owner))
+
+    def lead(self, role: str, until: float) -> bool:
+        key = self._keys.about(f"lead {role}")
+        held = self._table.get(key)
+        as_read: List[Condition] = [ABSENT]
+        if held is not None:
+            owner, held_until = text(held, "owner"), number(held, "until")
+            if owner != self.owner and held_until >= self._clock.now() and owner in self._living():
+                return False
+            as_read = [("owner", "=", owner), ("until", "=", held_until)]
+        ours = {**key, "owner": attribute(self.owner), "until": attribute(until)}
+        return self._table.put(ours, where=as_read) is not None
 
     def prune(self, *, object_time_before: float) -> int:
         """What DynamoDB's own expiry has not got to yet, and what was abandoned."""

@@ -13,6 +13,7 @@ One table, two string keys, one index:
     IN#body#KIND#ID        DIGEST#0000     one part of a long body
     IN#counts              DAY#S           final rows of objects of that day, by state
     IN#about               start_from      what was written at the first start
+    IN#about               lead ROLE       who has a role that one owner has at a time, and until when
     audit-s3               schema          the version of all this
 
 IN is the input's name, percent-encoded. What is written for every object, and read for every listing, has

@@ -7,6 +7,7 @@ commits (group_commit), processes take turns (BEGIN IMMEDIATE, five seconds of p
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -212,6 +213,20 @@ class SqliteStore:
         self._commits.run(
             lambda connection: connection.execute("DELETE FROM owners WHERE owner = ?", (self.owner,))
         )
+
+    def lead(self, role: str, until: float) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            name = f"lead {role}"
+            known = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+            owner, held_until = json.loads(known[0]) if known else ("", 0.0)
+            is_held = owner not in ("", self.owner) and held_until >= self._clock.now()
+            if is_held and owner in self._living(connection):
+                return False
+            value = json.dumps([self.owner, until])
+            connection.execute("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", (name, value))
+            return True
+
+        return self._commits.run(work)
 
     def prune(self, *, object_time_before: float) -> int:
         """In many short transactions, so that nobody else finds the store busy."""

@@ -11,7 +11,7 @@ from collector.errors import Fatal
 __all__ = ["MIGRATIONS", "migrate", "refuse_unreadable", "schema_version"]
 
 _FIRST = (
-    # Facts about the ledger itself: input, start_from, checked.
+    # Facts about the ledger itself: input, start_from, checked, and who leads in what.
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # url is NULL where bucket and key say it; text that UTF-8 cannot carry is kept as a blob.
     """CREATE TABLE checkpoints (

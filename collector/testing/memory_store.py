@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.model import Message, Receipt
 from collector.ports import (
@@ -45,6 +45,8 @@ class MemoryTable:
         #: oids of rows in state "open": few among many.
         self.open: Set[str] = set()
         self.owners: Dict[str, float] = {}
+        #: role -> who has it, and until when.
+        self.leads: Dict[str, Tuple[str, float]] = {}
         self.receipts: Dict[str, Receipt] = {}
         #: oid -> receipt id -> the highest end of its spans of that object.
         self.receipts_of: Dict[str, Dict[str, int]] = {}
@@ -138,6 +140,14 @@ class MemoryCheckpointStore:
     def leave(self) -> None:
         with self.table.lock:
             self.table.owners.pop(self.owner, None)
+
+    def lead(self, role: str, until: float) -> bool:
+        with self.table.lock:
+            owner, held_until = self.table.leads.get(role, ("", 0.0))
+            free = owner in ("", self.owner) or owner not in self._living() or held_until < self._clock.now()
+            if free:
+                self.table.leads[role] = (self.owner, until)
+            return free
 
     def prune(self, *, object_time_before: float) -> int:
         table = self.table

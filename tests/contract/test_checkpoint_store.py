@@ -173,6 +173,63 @@ def test_an_owner_who_never_said_alive_holds_nothing(world: World) -> None:
     assert world.store("b").claim([wanted()])[0].verdict == "yours"
 
 
+# -- who leads
+
+
+def test_a_role_has_one_owner_at_a_time_who_may_renew_it(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    assert a.lead("reconciler", NOW + 50)
+    assert not b.lead("reconciler", NOW + 50)
+    assert a.lead("reconciler", NOW + 55)
+    world.clock.time += 52
+    assert not b.lead("reconciler", NOW + 100)
+
+
+def test_two_roles_have_nothing_to_do_with_each_other(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    assert a.lead("reconciler", NOW + 50)
+    assert b.lead("prune", NOW + 50)
+
+
+def test_a_role_is_free_once_its_time_is_over(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    assert a.lead("reconciler", NOW + 50)
+    world.clock.time += 51
+    assert b.lead("reconciler", NOW + 200)
+    assert not a.lead("reconciler", NOW + 200)
+
+
+def test_a_role_is_free_once_its_owner_is_dead_by_ten_seconds(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    assert a.lead("reconciler", NOW + 3600)
+    world.clock.time += 69
+    b.alive(NOW + 600)
+    assert not b.lead("reconciler", NOW + 3600)
+    world.clock.time += 2
+    assert b.lead("reconciler", NOW + 3600)
+
+
+def test_who_leaves_frees_his_role_at_once(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    assert a.lead("reconciler", NOW + 3600)
+    a.leave()
+    assert b.lead("reconciler", NOW + 3600)
+
+
+def test_of_many_who_ask_at_once_one_leads(world: World) -> None:
+    stores = [world.store(f"owner{number}") for number in range(4)]
+    answers: List[bool] = []
+    threads = [
+        threading.Thread(target=lambda store=store: answers.append(store.lead("prune", NOW + 50)))
+        for store in stores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [False, False, False, True]
+
+
 def test_a_claim_brings_back_everything_the_row_says(world: World) -> None:
     store = world.store()
     store.claim([wanted()])

@@ -130,7 +130,7 @@ class SimBucket:
 
     def list(self, bucket, *, prefix="", start_after="", token=""):
         self.world.maybe_fail("list")
-        keys = sorted(key for key in self.world.objects if key > token)[:LISTED_MAX]
+        keys = sorted(key for key in self.world.objects if key > (token or start_after))[:LISTED_MAX]
         refs = [self._listed(bucket, key) for key in keys]
         return Page(refs, keys[-1] if len(keys) == LISTED_MAX else "")
 

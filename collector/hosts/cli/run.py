@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 @click.command("run")
 @configured
-@click.option("--once", is_flag=True, help="Collect what is there, then exit.")
+@click.option("--once", is_flag=True, help="Collect what the queue holds, then exit.")
 @click.option("--dry-run", is_flag=True, help="Show what would be forwarded; write and delete nothing.")
 @click.option("--peek", is_flag=True, help="With --dry-run: look into the queue too (costs one receive).")
 @click.option("--sample", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True,
@@ -63,7 +63,7 @@ def command(
     with ExitStack() as stack:
         # The first of several processes listens; --once leaves the address to the service beside it.
         watch = None if once or number else _web(inputs, stack)
-        code = runtime.run(inputs, stop=stop, once=once, leads=not number, watch=watch, summary=write)
+        code = runtime.run(inputs, stop=stop, once=once, watch=watch, summary=write)
     sys.exit(code)
 
 
