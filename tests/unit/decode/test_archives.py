@@ -141,6 +141,12 @@ def test_a_bomb_is_stopped_whatever_it_is_wrapped_in(small_budget: None, bomb: b
     assert rows(bomb)[1] == "bomb"
 
 
+def test_what_is_spooled_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = zipped(FILES[:1], method=zipfile.ZIP_STORED)
+    monkeypatch.setattr(Budget, "max_bytes", len(stored) - 1)
+    assert rows(stored) == ([], "bomb")
+
+
 GENUINE = b"".join(b'{"id":"%s"}\n' % hashlib.sha256(bytes([n])).hexdigest().encode() for n in range(70))
 
 

@@ -103,6 +103,12 @@ def test_a_block_that_is_a_bomb_is_stopped() -> None:
     assert rows(avro_file(schema, block, count=1, codec=b"deflate"))[1] == "unsupported_container"
 
 
+def test_a_block_of_snappy_is_held_against_its_checksum() -> None:
+    stored = bytearray(avroed([{"n": 1}], codec="snappy"))
+    stored[-17] ^= 1
+    assert rows(bytes(stored)) == ([], "corrupt_avro")
+
+
 def test_a_record_that_is_damaged_costs_none_before_it() -> None:
     schema = {"type": "record", "name": "row", "fields": [{"name": "s", "type": "string"}]}
     found, code = rows(avro_file(schema, b"\x02a\x02b\xff\xff\xff\xff\x0f", count=3))
