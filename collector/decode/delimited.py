@@ -89,7 +89,8 @@ _FLOW_FIELDS = frozenset(
     sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path
     resource-type tgw-id tgw-attachment-id""".split()
 )
-_FLOW_HINT = re.compile(rb"(?:\A|\n)[a-z][a-z0-9 -]*(?:\r?\n|\Z)")
+#: One of these is in every header, and in hardly any row.
+_FLOW_HINTS = (b"addr", *{b"-" + name.rsplit(b"-", 1)[1] for name in _FLOW_FIELDS if b"-" in name})
 _FLOW_NAME = re.compile(rb"[a-z][a-z0-9-]*")
 #: Columns of the default format, which has no header when it was copied without one.
 _FLOW_START, _FLOW_END = 10, 11
@@ -103,7 +104,7 @@ class VpcFlow:
         self._columns = [_FLOW_START, _FLOW_END]
 
     def may_hold_header(self, text: bytes) -> bool:
-        return _FLOW_HINT.search(text) is not None
+        return any(hint in text for hint in _FLOW_HINTS)
 
     def is_header(self, line: bytes) -> bool:
         """Names of columns and nothing else, most of them known, and not only words of the language."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.decode import decode, lines
+from collector.decode import decode, lines, shape
 from collector.errors import Retry
 from collector.model import CONTAINERS, DIGEST, Format
 from tests.unit.decode.documents import NOW, Row, rows
@@ -27,6 +27,7 @@ DIALECTS = sorted(LOGS)
 def window(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param:
         monkeypatch.setattr(lines, "WINDOW_BYTES", request.param)
+        monkeypatch.setattr(shape, "HEAD_BYTES", request.param)
     yield
 
 

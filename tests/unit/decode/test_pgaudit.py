@@ -146,6 +146,12 @@ def test_a_record_cut_off_in_its_statement_says_so(rest: str, length: int) -> No
     assert statement.startswith(found.statement.rstrip('"'))
 
 
+def test_a_record_cut_off_in_its_parameters_says_so() -> None:
+    found = audit('SESSION,1,1,READ,SELECT,,,SELECT 1,"1,""x')
+    assert found is not None
+    assert (found.truncated, found.parameter) == (True, '1,"x')
+
+
 @given(fields=st.lists(QUOTABLE, min_size=1, max_size=6))
 def test_csv_is_taken_apart_as_it_was_put_together(fields: Any) -> None:
     assert fields_of(",".join(map(quoted, fields))) == (fields, True)

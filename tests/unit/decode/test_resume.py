@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.decode import blocks, decode
+from collector.decode import blocks, decode, lines, shape
 from collector.engine import slicer
 from collector.errors import CollectorError
 from collector.model import Format, Origin
@@ -38,6 +38,8 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (slicer, blocks):
         monkeypatch.setattr(module, "SLICE_MAX_EVENTS", 3)
         monkeypatch.setattr(module, "SLICE_MAX_BYTES", 400)
+    monkeypatch.setattr(lines, "WINDOW_BYTES", 50)
+    monkeypatch.setattr(shape, "HEAD_BYTES", 200)
     yield
 
 
