@@ -57,8 +57,7 @@ def _lost(world, oid, texts):
     ends = ("gone", "expired") if reconcile else ("gone", "expired", "open")
     if place in world.taken_away and (row is None or row.state in ends):
         return []
-    is_payload = not place[0]
-    if row is None and not (reconcile or is_payload):
+    if place in world.unheard and not reconcile:
         return []
     lost = [text for text in texts if not world.is_safe(text)]
     state = row.state if row else "unknown"
@@ -66,14 +65,12 @@ def _lost(world, oid, texts):
 
 
 def _left_open(world):
-    """Without a listing nobody comes back to what was taken away, nor to a row without an etag."""
-    reconcile = world.conditions.reconcile
-    open_rows = [row for row in world.table.rows.values() if row.state == "open"]
-    return [
-        f"row left open: {row.url}"
-        for row in open_rows
-        if reconcile or not (row.key and (not row.etag or (row.key, row.etag) in world.taken_away))
-    ]
+    """Without a listing nobody comes back to what was taken away or never heard of, nor without an etag."""
+    rows = [row for row in world.table.rows.values() if row.state == "open"]
+    if not world.conditions.reconcile:
+        nobodys = world.taken_away | world.unheard
+        rows = [row for row in rows if not row.key or (row.etag and (row.key, row.etag) not in nobodys)]
+    return [f"row left open: {row.url}" for row in rows]
 
 
 def _badly_quarantined(world):

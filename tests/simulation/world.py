@@ -67,6 +67,7 @@ class World:
         self.texts_of = {}
         self.place_of = {}
         self.taken_away = set()
+        self.unheard = set()
         self.unsent = []
         self.queue = {}
         self.dead = []
@@ -121,6 +122,8 @@ class World:
         refs, self.unsent = self.unsent, []
         if refs and self.rng.random() >= self.conditions.lose_notification:
             self._send(json.dumps({"refs": refs}))
+        else:
+            self.unheard.update((key, etag) for key, etag, _ in refs)
 
     def write_noise(self):
         self._send(self.rng.choice(("not understood", '{"noop": 1}')))
