@@ -30,7 +30,7 @@ from collector.decode.content import content
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
-__all__ = ["Adapters", "SystemClock", "checkpoint_path"]
+__all__ = ["Adapters", "SystemClock", "access_of", "checkpoint_path"]
 
 
 class SystemClock:
@@ -62,7 +62,7 @@ class Adapters:
         settings = configured.settings
         self.clock: Clock = SystemClock()
         self._input = configured
-        self._session = AwsSession(_access(configured, settings.role_arn, read_only=read_only))
+        self._session = AwsSession(access_of(configured, settings.role_arn, read_only=read_only))
         self._sessions = [self._session]
         self.assumes_role = bool(self._session.role)
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
@@ -137,7 +137,7 @@ class Adapters:
             return None
         session = self._session
         if settings.queue_role_arn != settings.role_arn:
-            session = AwsSession(_access(configured, settings.queue_role_arn, read_only=read_only))
+            session = AwsSession(access_of(configured, settings.queue_role_arn, read_only=read_only))
             self._sessions.append(session)
         client = session.client("sqs", region=address.region)
         url = address.url or resolve_queue(client, address.arn or address.name, role=session.role)
@@ -173,7 +173,8 @@ class Adapters:
         return ClientSide(keys, allow_unauthenticated_cbc=settings.allow_unauthenticated_cbc)
 
 
-def _access(configured: Input, role_arn: str, *, read_only: bool) -> Access:
+def access_of(configured: Input, role_arn: str, *, read_only: bool = False) -> Access:
+    """How an input reaches AWS as this role, or as none."""
     settings = configured.settings
     endpoints = {"": settings.endpoint_url}
     endpoints.update({name: settings.endpoint_for(name) for name in ("s3", "sqs", "sts", "kms", "dynamodb")})

@@ -48,12 +48,12 @@ class HecQuestions:
         """POST nothing: "no data" proves that the token is good."""
         self._raise_unless(read(self._ask("POST", _EVENT)), _NO_DATA)
 
-    def acknowledges(self) -> bool:
-        """Whether the token has indexer acknowledgement."""
+    def acknowledges(self, *, must: bool) -> bool:
+        """Whether the token has indexer acknowledgement; raises if it has not, and `must`."""
         answer = self._asked_for_acks({})[0]
         if answer.acks is not None:
             return True
-        self._raise_unless(answer, _ACK_DISABLED)
+        self._raise_unless(answer, 0 if must else _ACK_DISABLED)
         return False
 
     def cookies(self) -> Tuple[Mapping[str, str], Mapping[str, str]]:

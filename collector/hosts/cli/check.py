@@ -2,98 +2,79 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import time
 from functools import partial
-from typing import Any, Iterator, List
+from typing import Any, List, Sequence
+from urllib.parse import unquote, urlsplit
 
 import click
 
-from collector.adapters import Adapters
-from collector.aws.cloudtrail_keys import PublicKeys
-from collector.config import Input
-from collector.errors import CollectorError, Fatal
-from collector.hosts.cli.options import configured, load_inputs, setting_flags
-from collector.onboarding.preflight import Check, Finding, NotTried, preflight
-from collector.ports import ObjectStore, Queue
+from collector.config import ConfigError, Input
+from collector.errors import CollectorError
+from collector.hosts.check_doors import Doors
+from collector.hosts.check_report import FORMATS, masked, render
+from collector.hosts.cli import EX_CONFIG
+from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
+from collector.notifications import parse
+from collector.onboarding.checks import Finding, examine
+from collector.onboarding.checks.codes import CONFIGURATION
+from collector.onboarding.checks.findings import Notes
 
 __all__ = ["command"]
 
 
 @click.command("check")
 @configured
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--peek", is_flag=True, help="Receive one message too; it goes back at once.")
+@click.option("--offline", is_flag=True, help="Only what needs no network.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
 @setting_flags
-def command(config_path: str, input_name: str, form: str, **given: Any) -> None:
-    """Assume the role, ask the queue, read one object, ask the output; exit 1 if something is refused.
+def command(
+    config_path: str, input_name: str, peek: bool, offline: bool, form: str, **given: Any
+) -> None:
+    """Try the clock, the keys, the role, the queue, an object and the output, and say whose move it is.
 
-    No message is received, no event is sent, nothing is changed.
+    Nothing is changed and no event is sent. Exits 0 if nothing failed, 78 if the configuration cannot be
+    used, else 1. `audit-s3 explain CODE` says more of each code.
     """
-    findings: List[Finding] = []
-    for found in load_inputs(config_path, input_name, given):
-        findings += preflight(list(_checks(found)))
-    if form == "json":
-        print(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
-    else:
-        _print(findings)
-    sys.exit(1 if any(finding.status == "failed" for finding in findings) else 0)
-
-
-def _checks(found: Input) -> Iterator[Check]:
-    adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
-    name = found.name
-    yield "identity", f"{name}: who AWS says we are (sts:GetCallerIdentity)", adapters.identity
-    if adapters.queue is not None:
-        yield "queue", f"{name}: the queue {adapters.queue.name}", partial(_ask_queue, adapters.queue)
-    if adapters.objects is not None:
-        for bucket in found.settings.bucket:
-            one = partial(_read_one, adapters.objects, bucket, found.settings.prefix)
-            yield "object", f"{name}: an object of {bucket} (s3:ListBucket, s3:GetObject, kms:Decrypt)", one
-    if found.verifies_digests:
-        region = found.settings.bucket_region or found.settings.region
-        ask = partial(_ask_keys, adapters.public_keys, region)
-        yield "digest_keys", f"{name}: CloudTrail's keys in {region} (cloudtrail:ListPublicKeys)", ask
-    for sink in adapters.sinks:
-        yield sink.name, f"{name}: the output {sink.name}", sink.check
-
-
-def _ask_queue(queue: Queue) -> str:
-    queue.check()
-    return NotTried("no refusal; whether messages may be received and deleted shows only when it runs")
-
-
-def _ask_keys(keys: PublicKeys, region: str) -> str:
-    """Audits do not depend on it, so a refusal is no failure."""
+    inputs: Sequence[Input] = ()
     try:
-        keys.check(region)
+        inputs = load_inputs(config_path, input_name, given)
+        findings = [each for found in inputs for each in _examined(found, peek=peek, offline=offline)]
     except CollectorError as error:
-        return NotTried(f"digests would be unsigned: {error}")
-    return "answers"
+        findings = _unusable(error, config_path)
+    print(render(masked(findings, _secrets(inputs)), form, at=time.time()))
+    sys.exit(_exit_code(findings))
 
 
-def _read_one(objects: ObjectStore, bucket: str, prefix: str) -> str:
-    """Read the beginning of the first object that listing shows."""
-    try:
-        listed = objects.list(bucket, prefix=prefix).refs
-    except Fatal as error:
-        if error.code != "list_denied":
-            raise
-        return NotTried("listing is denied: what the queue forgets is not found, and no object was read")
-    wanted = next((ref for ref in listed if ref.size), None)
-    if wanted is None:
-        return NotTried("there is no object to read")
-    opened = objects.open(wanted)
-    try:
-        opened.read()
-    finally:
-        opened.close()
-    return f"read {wanted.url}"
+def _examined(found: Input, *, peek: bool, offline: bool) -> List[Finding]:
+    understand = partial(parse, bodies_are_audits=found.bodies)
+    return examine(found, Doors(found), peek=peek, offline=offline, parse=understand)
 
 
-def _print(findings: List[Finding]) -> None:
-    """One block a finding, nothing cut: it is to be copied into a ticket."""
-    for finding in findings:
-        print(f"{finding.status:8}{finding.code:22}{finding.tried}")
-        print(f"{'':8}{finding.answer}")
-        if finding.status == "failed":
-            print(f"{'':8}whose move: {finding.owner}. {finding.fix}")
+def _unusable(error: CollectorError, config_path: str) -> List[Finding]:
+    """A configuration that cannot be used, one finding for each of its mistakes."""
+    notes = Notes(config_path or "the environment", lambda text: "")
+    if not isinstance(error, ConfigError):
+        notes.refused(CONFIGURATION, error)
+    else:
+        for problem in error.problems:
+            mistake = ConfigError([problem], code=error.code)
+            mistake.what = f"{problem.where}: {problem.what}"
+            notes.refused(CONFIGURATION, mistake)
+    return notes.findings
+
+
+def _exit_code(findings: Sequence[Finding]) -> int:
+    failed = [each for each in findings if each.status == "failed"]
+    if any(each.is_configuration for each in failed):
+        return EX_CONFIG
+    return 1 if failed else 0
+
+
+def _secrets(inputs: Sequence[Input]) -> List[str]:
+    """Whatever must not be in the report, in every spelling of a proxy's password."""
+    proxies = [urlsplit(found.settings.proxy_url).password or "" for found in inputs]
+    ids = [found.settings.external_id for found in inputs]
+    return [*secrets_of(inputs), *ids, *proxies, *(unquote(each) for each in proxies)]

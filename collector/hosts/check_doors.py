@@ -1,0 +1,155 @@
+"""Whom `audit-s3 check` asks: the adapters of one input, as run would build them, and a few questions more.
+
+Nothing is asked before a method is called. A queue's DLQ, and a bucket whoever owns it, are asked for without
+the narrowing session policy, which knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Mapping, Optional, Sequence
+
+from collector.adapters import Adapters, access_of, checkpoint_path
+from collector.aws.questions import BucketQuestions, Caller, caller, issuer_of, queue_attributes
+from collector.aws.s3 import S3Store
+from collector.aws.session import AwsSession
+from collector.aws.sqs import resolve_queue
+from collector.config.inputs import Input
+from collector.model import ObjectRef
+from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
+from collector.ports import ObjectStore, Queue
+from collector.sinks.hec_questions import HecQuestions
+from collector.sinks.wire import Wire
+
+__all__ = ["Doors"]
+
+_URL = re.compile(r"https://[^\s/\"']+")
+
+
+class Doors(Adapters):
+    """`onboarding.checks.Asked`. What is built may delete, by its rights; nobody here asks it to."""
+
+    def __init__(self, found: Input) -> None:
+        super().__init__(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
+        settings = found.settings
+        self.account: Account = _Account(self._session)
+        self.checkpoint_dir = str(checkpoint_path(found).parent)
+        self.session_policy_is_too_long = bool(
+            settings.session_policy and self._session.role and not self._session.access.session_policy
+        )
+
+    def _queue(self, configured: Input, *, read_only: bool) -> Optional[Queue]:
+        """None while the adapters are built: a name may have to be looked up, which is a question."""
+        return None
+
+    def find_queue(self) -> Queue:
+        queue = super()._queue(self._input, read_only=False)
+        assert queue is not None
+        return queue
+
+    @cached_property
+    def queue_session(self) -> AwsSession:
+        settings = self._input.settings
+        if settings.queue_role_arn == settings.role_arn:
+            return self._session
+        return AwsSession(access_of(self._input, settings.queue_role_arn))
+
+    @property
+    def queue_account(self) -> Optional[Account]:
+        """Who asks the queue, where that is another role."""
+        session = self.queue_session
+        return _Account(session) if session is not self._session and session.role else None
+
+    @property
+    def queue_door(self) -> Optional[QueueDoor]:
+        return None if self._input.queue is None else _QueueDoor(self, self._input)
+
+    @property
+    def bucket(self) -> Optional[Bucket]:
+        return None if self.objects is None else _Bucket(self, self._input, self.objects)
+
+    @cached_property
+    def hec(self) -> Sequence[Hec]:
+        settings = self._input.settings
+        if "hec" not in settings.output:
+            return ()
+        wire = Wire(
+            ca_file=settings.hec_ca_file, tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
+            reply_timeout_seconds=20.0,
+        )  # fmt: skip
+        return [HecQuestions(url, settings.hec_token.reveal, wire=wire) for url in settings.hec_url]
+
+    def issuer(self, text: str) -> str:
+        """Who signed the certificate of the first https URL in a text."""
+        url = _URL.search(text)
+        return issuer_of(url.group(), proxy_url=self._input.settings.proxy_url) if url else ""
+
+    def session_without_policy(self, session: AwsSession) -> AwsSession:
+        access = session.access
+        return AwsSession(replace(access, session_policy="")) if access.session_policy else session
+
+
+class _Account:
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+        self.role = session.role
+
+    def base(self) -> Caller:
+        return caller(self._session.client("sts", assumed=False))
+
+    def assumed(self) -> Caller:
+        return caller(self._session.client("sts"), role=self.role)
+
+
+class _QueueDoor:
+    def __init__(self, doors: Doors, found: Input) -> None:
+        assert found.queue is not None
+        self._doors, self._address = doors, found.queue
+        self._session = doors.queue_session
+        self._url = self._address.url
+        self.arn = self._address.arn
+        self.role = self._session.role
+
+    def find(self) -> Queue:
+        queue = self._doors.find_queue()
+        self._url = queue.name
+        return queue
+
+    def attributes(self) -> Mapping[str, str]:
+        return queue_attributes(self._client(self._session), self._url, arn=self.arn, role=self.role)
+
+    def dlq_attributes(self, arn: str) -> Mapping[str, str]:
+        client = self._client(self._doors.session_without_policy(self._session))
+        return queue_attributes(client, resolve_queue(client, arn, role=self.role), arn=arn, role=self.role)
+
+    def _client(self, session: AwsSession) -> Any:
+        return session.client("sqs", region=self._address.region)
+
+
+class _Bucket:
+    def __init__(self, doors: Doors, found: Input, objects: ObjectStore) -> None:
+        settings = found.settings
+        owner = settings.expected_bucket_owner
+        session = doors._session
+        region = settings.bucket_region or settings.region
+
+        def client(region: str) -> Any:
+            return session.client("s3", region=region)
+
+        self.objects: ObjectStore = objects
+        self.of_any_owner: ObjectStore = objects
+        if owner not in ("", "none"):
+            self.of_any_owner = S3Store(client, settings.bucket, region=region, role=session.role)
+        self.role = session.role
+        self._questions = BucketQuestions(
+            client, region=region, role=session.role, owner="" if owner == "none" else owner
+        )
+
+    def region_of(self, bucket: str) -> str:
+        return self._questions.region_of(bucket)
+
+    def read_version(self, ref: ObjectRef, *, region: str) -> None:
+        self._questions.read_version(ref, region=region)

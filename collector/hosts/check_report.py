@@ -1,0 +1,123 @@
+"""The findings of `audit-s3 check` as text to read, JSON to process, and one HTML file for a change ticket.
+
+Nothing secret is in any of them: what the settings keep secret is masked in every word, whoever said it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timezone
+from html import escape
+from typing import Callable, Dict, Iterable, List, Sequence
+
+from collector import __version__
+from collector.config.secret import MASK, mask_userinfo
+from collector.onboarding.checks import Finding
+
+__all__ = ["FORMATS", "masked", "render"]
+
+_LEAST_SECRET = 4
+
+
+def masked(findings: Iterable[Finding], secrets: Iterable[str]) -> List[Finding]:
+    """The same without any of `secrets`, and without the user of any URL; control characters are escaped."""
+    longest_first = sorted({each for each in secrets if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
+
+    def clean(text: str) -> str:
+        for secret in longest_first:
+            text = text.replace(secret, MASK)
+        text = mask_userinfo(text)
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+    return [
+        replace(each, tried=clean(each.tried), answer=clean(each.answer), fix=clean(each.fix))
+        for each in findings
+    ]
+
+
+def render(findings: Sequence[Finding], form: str, *, at: float) -> str:
+    """The report in one of FORMATS. `at` is epoch seconds."""
+    return FORMATS[form](findings, at)
+
+
+def _text(findings: Sequence[Finding], at: float) -> str:
+    """One block a finding, nothing cut: it is to be copied into a ticket."""
+    lines: List[str] = []
+    for each in findings:
+        lines += [f"{each.status:8}{each.code:26}{each.tried}", f"{'':8}{each.answer}"]
+        if each.status in ("failed", "warning"):
+            lines.append(f"{'':8}whose move: {each.owner}. {each.fix}")
+    return "\n".join([*lines, _summary(findings)])
+
+
+def _json(findings: Sequence[Finding], at: float) -> str:
+    return json.dumps({"findings": [each.as_json() for each in findings]}, indent=2)
+
+
+def _html(findings: Sequence[Finding], at: float) -> str:
+    when = datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    rows = "\n".join(_row(each) for each in findings)
+    return _PAGE.format(
+        summary=escape(_summary(findings)), when=when, version=escape(__version__), rows=rows
+    )
+
+
+def _row(each: Finding) -> str:
+    moves = each.status in ("failed", "warning")
+    cells = (each.status, each.code, each.tried, each.answer, each.owner if moves else "", each.fix)
+    inner = "".join(f"<td>{_broken(cell)}</td>" for cell in cells)
+    return f'<tr class="{each.status}">{inner}</tr>'
+
+
+def _broken(text: str) -> str:
+    """Policy statements as code."""
+    return re.sub(r"(\{.*\})", r"<code>\1</code>", escape(text, quote=False))
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts: Dict[str, int] = Counter(each.status for each in findings)
+    said = [f"{counts[name]} {name}" for name in ("failed", "warning", "skipped", "ok") if counts[name]]
+    owners = sorted({each.owner for each in findings if each.status == "failed"})
+    moves = f"; whose move: {', '.join(owners)}" if owners else ""
+    return f"{', '.join(said) or 'nothing was tried'}{moves}"
+
+
+FORMATS: Dict[str, Callable[[Sequence[Finding], float], str]] = {
+    "text": _text,
+    "json": _json,
+    "html": _html,
+}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>audit-s3 check</title>
+<style>
+body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #222 }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ border: 1px solid #ccc; padding: .4em .6em; text-align: left; vertical-align: top }}
+td:nth-child(-n+2) {{ white-space: nowrap }}
+code {{ font-size: 12px; overflow-wrap: anywhere }}
+.failed td:first-child {{ background: #c62828; color: #fff }}
+.warning td:first-child {{ background: #f9a825 }}
+.ok td:first-child {{ background: #2e7d32; color: #fff }}
+.skipped td:first-child {{ background: #ddd }}
+</style>
+</head>
+<body>
+<h1>audit-s3 check</h1>
+<p>{summary}</p>
+<p>{when}, audit-s3 {version}. Nothing was changed by it.</p>
+<table>
+<thead><tr><th>status</th><th>code</th><th>tried</th><th>answer</th><th>whose move</th><th>fix</th></tr>
+</thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</body>
+</html>"""

@@ -1,0 +1,79 @@
+"""What stands in the way, and whose move it is: `audit-s3 check`, without its adapters and its report.
+
+    findings = examine(found, asked, peek=False, parse=parse)
+
+In order: this host, the clock, the credentials, the role, the queue, each bucket, each endpoint of HEC. What
+an earlier answer makes pointless is not asked. Nothing is changed: rights are tried on a message and a key
+that are none, objects come from listing, and the queue is peeked into only if that is asked for.
+
+A collector runs on ReceiveMessage and DeleteMessage, and GetObject and Decrypt where there is a bucket. Each
+further right that is missing is one warning, which names what is off without it.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, List
+
+from collector.config.inputs import Input
+from collector.errors import CollectorError
+from collector.model import Notification, ObjectRef
+from collector.onboarding.checks.account import check_account, check_role
+from collector.onboarding.checks.asked import Asked
+from collector.onboarding.checks.bucket import check_bucket
+from collector.onboarding.checks.codes import CHECKS, CREDENTIALS, HEC, OBJECT, QUEUE
+from collector.onboarding.checks.findings import Finding, Notes
+from collector.onboarding.checks.hec import check_output
+from collector.onboarding.checks.local import check_local
+from collector.onboarding.checks.queue import check_queue
+from collector.onboarding.checks.troubles import TROUBLES
+
+__all__ = ["CHECKS", "TROUBLES", "Asked", "Finding", "examine"]
+
+
+def examine(
+    found: Input, asked: Asked, *, peek: bool = False, offline: bool = False,
+    parse: Callable[[str], Notification],
+) -> List[Finding]:  # fmt: skip
+    """Everything about one input; raises nothing of ours."""
+    notes = Notes(found.name, asked.issuer)
+    check_local(notes, found, asked)
+    if offline:
+        for check in (CREDENTIALS, QUEUE, OBJECT, HEC):
+            notes.skipped(check, "--offline: it needs the network")
+        return notes.findings
+    _check_aws(notes, found, asked, peek=peek, parse=parse)
+    check_output(notes, found.settings, asked.hec)
+    return notes.findings
+
+
+def _check_aws(
+    notes: Notes, found: Input, asked: Asked, *, peek: bool, parse: Callable[[str], Notification]
+) -> None:
+    has_external_id = bool(found.settings.external_id)
+    can_ask = check_account(notes, asked.account, has_external_id=has_external_id)
+    can_ask_queue = can_ask
+    if asked.queue_account is not None:
+        can_ask_queue = check_role(
+            notes, asked.queue_account, None, has_external_id=has_external_id, of="of the queue"
+        )
+    refs: List[ObjectRef] = []
+    identity = _identity(asked)
+    if asked.queue_door is not None and can_ask_queue:
+        refs = check_queue(notes, found, asked.queue_door, peek=peek, parse=parse, identity=identity)
+    elif asked.queue_door is not None:
+        notes.skipped(QUEUE, "there is nobody to ask as")
+    for name in found.settings.bucket:
+        if asked.bucket is not None and can_ask:
+            check_bucket(notes, found, asked.bucket, name, named=refs, identity=identity)
+        else:
+            notes.skipped(OBJECT, "there is nobody to ask as", of=name)
+
+
+def _identity(asked: Asked) -> str:
+    """Who a policy has to name: the role, else whom the credentials belong to."""
+    if asked.account.role:
+        return asked.account.role
+    try:
+        return asked.account.base().arn
+    except CollectorError:
+        return "the collector's own credentials"

@@ -1,0 +1,87 @@
+"""The clock, the credentials and the role: without them nothing else can be asked.
+
+One call tells two things: AWS's answer to GetCallerIdentity, which no policy can deny, is dated.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from collector.errors import CollectorError, Retry
+from collector.onboarding.checks.asked import Account, Caller
+from collector.onboarding.checks.codes import CLOCK, CREDENTIALS, ROLE
+from collector.onboarding.checks.findings import Notes
+from collector.onboarding.checks.fixes import Grant, assume_text
+from collector.onboarding.checks.troubles import CLOCK_DRIFT
+
+__all__ = ["check_account"]
+
+#: Answers carry whole seconds, and take some to come.
+_DRIFT_SECONDS = 60
+
+
+def check_account(notes: Notes, account: Account, *, has_external_id: bool) -> bool:
+    """Whether there is somebody to ask as."""
+    caller: Optional[Caller] = None
+    try:
+        caller = account.base()
+    except CollectorError as error:
+        if not _goes_without(notes, account, error):
+            return False
+    else:
+        _check_clock(notes, caller.ahead_seconds)
+        notes.ok(CREDENTIALS, caller.arn)
+    return check_role(notes, account, caller, has_external_id=has_external_id)
+
+
+def check_role(
+    notes: Notes, account: Account, caller: Optional[Caller], *, has_external_id: bool, of: str = ""
+) -> bool:
+    if not account.role:
+        notes.skipped(ROLE, "there is none: the credentials themselves are used", of=of)
+        return True
+    try:
+        notes.ok(ROLE, account.assumed().arn, of=of)
+        return True
+    except CollectorError as error:
+        _refused_role(notes, account, error, caller=caller, has_external_id=has_external_id, of=of)
+        return False
+
+
+def _goes_without(notes: Notes, account: Account, error: CollectorError) -> bool:
+    """Without a role nobody needs STS: it may be out of reach while the queue is not."""
+    if error.code == "clock_skew":
+        notes.refused(CLOCK, error)
+        notes.skipped(CREDENTIALS, "nothing is believed of signatures of another time")
+        return False
+    notes.skipped(CLOCK, "no answer of AWS told the time")
+    if isinstance(error, Retry) and not account.role and error.code != "credentials_unavailable":
+        notes.skipped(CREDENTIALS, f"without a role STS is not needed, and it is out of reach: {error.what}")
+        return True
+    notes.refused(CREDENTIALS, error)
+    return False
+
+
+def _check_clock(notes: Notes, ahead_seconds: Optional[float]) -> None:
+    if ahead_seconds is None:
+        notes.skipped(CLOCK, "AWS's answer has no date")
+    elif abs(ahead_seconds) > _DRIFT_SECONDS:
+        notes.found(CLOCK, CLOCK_DRIFT, f"it is off by {ahead_seconds:+.0f} s; AWS allows 900, KMS 300")
+    else:
+        notes.ok(CLOCK, f"they agree within {_DRIFT_SECONDS} s")
+
+
+def _refused_role(
+    notes: Notes, account: Account, error: CollectorError, *, caller: Optional[Caller],
+    has_external_id: bool, of: str,
+) -> None:  # fmt: skip
+    """Where AWS names a policy, it is that; across accounts it names none, and both sides have to look."""
+    user = caller.arn if caller else "the collector's user"
+    grant = Grant(["sts:AssumeRole"], account.role, user)
+    is_unexplained = error.code == "role_denied" and error.hint.startswith("You: allow")
+    if not is_unexplained:
+        notes.refused(ROLE, error, grant=grant, of=of)
+        return
+    fix = assume_text(user=user, role=account.role, has_external_id=has_external_id)
+    owner = "provider" if has_external_id else "you"
+    notes.refused(ROLE, error, fix=fix, of=of, owner=owner)

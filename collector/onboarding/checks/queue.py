@@ -1,0 +1,156 @@
+"""The queue: the rights to it, tried on a message that is none, and how it is set up.
+
+    DeleteMessage of a receipt handle that is nobody's: "the handle is invalid" is for who may delete
+
+Receiving alone cannot be tried so: it is asked for (`peek`), takes one message, and gives it back at once.
+Even then not where one receive is all that the queue allows a message.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, List, Mapping, Optional, Tuple
+
+from collector.config.inputs import Input
+from collector.errors import CollectorError, Fatal
+from collector.model import Message, Notification, ObjectRef
+from collector.onboarding.checks.asked import QueueDoor
+from collector.onboarding.checks.codes import (
+    QUEUE,
+    QUEUE_ATTRIBUTES,
+    QUEUE_DELETE,
+    QUEUE_RECEIVE,
+    QUEUE_VISIBILITY,
+    Check,
+)
+from collector.onboarding.checks.findings import Notes
+from collector.onboarding.checks.fixes import Grant
+from collector.onboarding.checks.queue_attributes import check_attributes, most_receives
+from collector.onboarding.checks.troubles import (
+    ATTRIBUTES_DENIED,
+    DELETE_DENIED,
+    RECEIVE_DENIED,
+    TROUBLES,
+    VISIBILITY_DENIED,
+)
+from collector.ports import Queue
+
+__all__ = ["check_queue"]
+
+Parse = Callable[[str], Notification]
+
+_NOBODYS = Message("audit-s3-check", body="", receipt_handle="audit-s3-check")
+#: For how long a peeked message is hidden where it may not be given back.
+_HIDE_SECONDS = 1
+_WAIT_SECONDS = 1
+
+
+def check_queue(
+    notes: Notes, found: Input, door: QueueDoor, *, peek: bool, parse: Parse, identity: str
+) -> List[ObjectRef]:
+    """The objects that a peeked message names."""
+    asked = _Asked(notes, found, door, identity)
+    try:
+        queue = door.find()
+    except CollectorError as error:
+        notes.refused(QUEUE, error, grant=asked.grant("GetQueueUrl"))
+        return []
+    delete = _refusal(lambda: queue.delete([_NOBODYS]))
+    hide = _refusal(lambda: queue.change_visibility([_NOBODYS], timeout_seconds=0))
+    attributes, unseen = _attributes(door)
+    if _is_no_queue(notes, asked, delete, hide, unseen):
+        return []
+    notes.ok(QUEUE, f"it is there: {queue.name}")
+    refs = asked.receive(queue, peek=peek, most=most_receives(attributes), parse=parse)
+    asked.tell(QUEUE_DELETE, delete, DELETE_DENIED.code, "DeleteMessage")
+    asked.tell(QUEUE_VISIBILITY, hide, VISIBILITY_DENIED.code, "ChangeMessageVisibility")
+    asked.tell(QUEUE_ATTRIBUTES, unseen, ATTRIBUTES_DENIED.code, "GetQueueAttributes")
+    if attributes:
+        check_attributes(notes, found, door, attributes, url=queue.name)
+    return refs
+
+
+def _is_no_queue(
+    notes: Notes, asked: _Asked, delete: Optional[CollectorError], hide: Optional[CollectorError],
+    unseen: Optional[CollectorError],
+) -> bool:  # fmt: skip
+    """Whether every question met the same refusal: then that is the one finding."""
+    if delete is None or hide is None or unseen is None:
+        return False
+    grant = asked.grant("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
+    notes.refused(QUEUE, delete, grant=grant)
+    return True
+
+
+def _refusal(ask: Callable[[], Mapping[str, CollectorError]]) -> Optional[CollectorError]:
+    """What stands against it. A complaint about the message itself is no refusal."""
+    try:
+        answers = ask()
+    except CollectorError as error:
+        return error
+    return next((error for error in answers.values() if isinstance(error, Fatal)), None)
+
+
+def _attributes(door: QueueDoor) -> Tuple[Mapping[str, str], Optional[CollectorError]]:
+    try:
+        return door.attributes(), None
+    except CollectorError as error:
+        return {}, error
+
+
+class _Asked:
+    """What the questions to one queue share."""
+
+    def __init__(self, notes: Notes, found: Input, door: QueueDoor, identity: str) -> None:
+        self._notes, self._found = notes, found
+        self._arn = door.arn or found.settings.queue_url
+        self._identity = door.role or identity
+
+    def grant(self, *names: str) -> Grant:
+        return Grant([f"sqs:{name}" for name in names], self._arn, self._identity)
+
+    def tell(self, check: Check, error: Optional[CollectorError], denied: str, name: str) -> None:
+        if error is None:
+            self._notes.ok(check, "allowed")
+        else:
+            trouble = TROUBLES[denied] if error.code == "queue_denied" else None
+            self._notes.refused(check, error, trouble=trouble, grant=self.grant(name))
+
+    def receive(self, queue: Queue, *, peek: bool, most: int, parse: Parse) -> List[ObjectRef]:
+        if not peek:
+            why = "receiving costs one message one of its receives: ask for it with --peek"
+            self._notes.skipped(QUEUE_RECEIVE, why)
+            return []
+        if most == 1:
+            why = "maxReceiveCount is 1: the message would go to the DLQ at its next receive"
+            self._notes.skipped(QUEUE_RECEIVE, why)
+            return []
+        try:
+            messages = list(queue.receive(1, wait_seconds=_WAIT_SECONDS, hide_seconds=_HIDE_SECONDS))
+        except CollectorError as error:
+            self.tell(QUEUE_RECEIVE, error, RECEIVE_DENIED.code, "ReceiveMessage")
+            return []
+        back = _refusal(lambda: queue.change_visibility(messages, timeout_seconds=0)) if messages else None
+        returned = "given back" if back is None else f"it comes back by itself in {_HIDE_SECONDS} s"
+        return self._understood(messages, returned, parse) if messages else self._empty()
+
+    def _empty(self) -> List[ObjectRef]:
+        self._notes.ok(QUEUE_RECEIVE, "allowed; the queue gave no message")
+        return []
+
+    def _understood(self, messages: List[Message], returned: str, parse: Parse) -> List[ObjectRef]:
+        try:
+            said = parse(messages[0].body)
+        except CollectorError as error:
+            self._notes.refused(QUEUE_RECEIVE, error, trouble=TROUBLES["unknown_body"])
+            return []
+        foreign = [ref for ref in said.refs if ref.bucket not in self._found.settings.bucket]
+        if foreign:
+            self._notes.found(
+                QUEUE_RECEIVE, TROUBLES["foreign_bucket"],
+                f"one message, {returned}; it names {foreign[0].url}",
+                fix=f"If the provider confirms it, set bucket = {foreign[0].bucket}",
+            )  # fmt: skip
+            return []
+        meaning = said.shape + (f": {said.noop}" if said.noop else "")
+        self._notes.ok(QUEUE_RECEIVE, f"one message, {returned}; understood as {meaning}")
+        return [ref for ref in said.refs if not self._found.route(ref.key).drop]

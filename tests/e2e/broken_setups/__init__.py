@@ -1,0 +1,1 @@
+"""Set-ups with one thing wrong each, for `audit-s3 check` to find: the stage and the cases."""

@@ -1,0 +1,137 @@
+"""A set-up that works, on which each case breaks one thing."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
+
+from click.testing import CliRunner
+
+from collector.hosts.cli.check import command
+from collector.testing.fake_hec import FakeHec
+from collector.testing.local_aws import CUSTOMER, LocalAws
+from collector.testing.provider import Provider
+from tests.e2e.broken_setups.altered import Altered
+from tests.e2e.collector_process import environment, ndjson
+
+__all__ = ["Report", "Stage"]
+
+#: No test asks the metadata service of this machine, or goes by its proxies.
+_ENVIRONMENT = {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "*"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What check said: its findings, and its exit code."""
+
+    findings: List[Dict[str, str]]
+    exit_code: int
+    text: str
+
+    @property
+    def troubles(self) -> List[Dict[str, str]]:
+        return [each for each in self.findings if each["status"] in ("failed", "warning")]
+
+    def of(self, code: str) -> Dict[str, str]:
+        return next(each for each in self.findings if each["code"] == code)
+
+
+class Stage:
+    """`settings` is what the configuration will say; `stack` closes what a case opens."""
+
+    def __init__(
+        self, aws: LocalAws, folder: Path, stack: ExitStack, *, number: int = 0, **provider: Any
+    ) -> None:
+        self.aws, self.folder, self.stack = aws, folder, stack
+        self.provider = Provider(aws, f"p{number}", delivery="none", **provider)
+        self.hec = stack.enter_context(FakeHec())
+        self.settings: Dict[str, Any] = {
+            **self.provider.handover(),
+            "hec_url": self.hec.url, "hec_token": self.hec.token, "checkpoint_dir": folder / "state",
+        }  # fmt: skip
+        if self.provider.bucket:
+            self.provider.upload("k/one", ndjson("one", 2))
+            self.provider.notify("k/one")
+
+    # what cases do
+
+    def alter(self) -> Altered:
+        """From here on the collector reaches AWS through this."""
+        altered = self.stack.enter_context(Altered(self.aws.endpoint_url))
+        self.lead_to(altered.url)
+        return altered
+
+    def lead_to(self, url: str) -> None:
+        """Another endpoint for AWS."""
+        for name in ("endpoint_url", "queue_url"):
+            self.settings[name] = str(self.settings[name]).replace(self.aws.endpoint_url, url)
+
+    def without(self, *actions: str) -> None:
+        """Take these from the role's policy."""
+        policy = json.loads(self.provider.least_privilege())
+        for statement in policy["Statement"]:
+            statement["Action"] = [each for each in statement["Action"] if each not in actions]
+        policy["Statement"] = [each for each in policy["Statement"] if each["Action"]]
+        self._put(json.dumps(policy))
+
+    def also(self, action: str, resource: str, effect: str = "Allow") -> None:
+        """Add a statement to the role's policy."""
+        policy = json.loads(self.provider.least_privilege())
+        policy["Statement"].append({"Effect": effect, "Action": action, "Resource": resource})
+        self._put(json.dumps(policy))
+
+    def _put(self, policy: str) -> None:
+        if self.provider.role_arn:
+            self.provider.set_rights(policy)
+        else:
+            user = f"{self.provider.name}-collector"
+            self.provider.client("iam").put_user_policy(
+                UserName=user, PolicyName="collect", PolicyDocument=policy
+            )
+
+    def queue(self, **attributes: str) -> None:
+        self.provider.client("sqs").set_queue_attributes(
+            QueueUrl=self.provider.queue_url, Attributes=attributes
+        )
+
+    def customer_iam(self) -> Any:
+        return self.aws.client("iam", account=CUSTOMER)
+
+    # what check says
+
+    def check(self, *flags: str, environ: Mapping[str, str] = {}) -> Report:
+        """`audit-s3 check --format json`, in this process."""
+        done = self.run(*flags, "--format", "json", environ=environ)
+        return Report(json.loads(done.stdout)["findings"], done.exit_code, done.stdout)
+
+    def run(self, *flags: str, environ: Mapping[str, str] = {}) -> Any:
+        config = self.folder / "audit-s3.conf"
+        lines = [f"{name} = {value}" for name, value in self.settings.items() if value is not None]
+        secret = str(self.settings.get("aws_secret_access_key") or "")
+        if secret:
+            (self.folder / "secret").write_text(secret)
+            lines = [line for line in lines if not line.startswith("aws_secret_access_key")]
+            lines.append(f"aws_secret_access_key = file:{self.folder / 'secret'}")
+        (self.folder / "token").write_text(str(self.settings["hec_token"]))
+        lines = [line for line in lines if not line.startswith("hec_token")]
+        lines.append(f"hec_token = file:{self.folder / 'token'}")
+        config.write_text("\n".join(["[audit_s3://it]", *lines]) + "\n")
+        clean: Dict[str, Any] = {name: None for name in _leaky()}
+        runner = CliRunner()
+        result = runner.invoke(
+            command, ["--config", str(config), *flags], env={**clean, **_ENVIRONMENT, **environ}
+        )
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+
+def _leaky() -> List[str]:
+    """Variables of this process that could lead somewhere real."""
+    import os
+
+    kept = environment()
+    return [name for name in os.environ if name not in kept or name.upper().endswith("_PROXY")]
