@@ -28,15 +28,17 @@ _STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTA
 def render_envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: bool = False) -> bytes:
     """The events as HEC envelopes, one after the other, each ended by a newline.
 
-    `identity` adds `fields.s3_oid` and `fields.s3_seq`, by which repeats can be found. `lines` promises
-    that no envelope holds a raw newline. Bytes that are not UTF-8 become U+FFFD.
+    `identity` adds `fields.s3_oid` and `fields.s3_seq`, by which repeats can be found, and `fields.s3_note`
+    to events that are not what their neighbours are ("parse_error", "part 2"). `lines` promises that no
+    envelope holds a raw newline. Bytes that are not UTF-8 become U+FFFD.
     """
     parts: List[bytes] = []
     for piece in slices:
         before, after = _envelope_around(piece.origin, identity=identity)
         for block in piece.blocks:
             bodies = _json_bodies(block, lines=lines)
-            _interleave(parts, _heads(block, piece.origin, before, after), bodies, b"}\n")
+            ends = _noted(after, block.note)
+            _interleave(parts, _heads(block, piece.origin, before, ends), bodies, b"}\n")
     return _utf8(b"".join(parts))
 
 
@@ -89,6 +91,10 @@ def _envelope_around(origin: Origin, *, identity: bool) -> Tuple[str, str]:
     if not identity:
         return "".join(known) + '"event":', ""
     return "".join(known) + f'"fields":{{"s3_oid":{_quoted(origin.oid)},"s3_seq":', '},"event":'
+
+
+def _noted(after: str, note: str) -> str:
+    return f',"s3_note":{_quoted(note)}{after}' if after and note else after
 
 
 def _metadata(origin: Origin) -> Tuple[Tuple[str, str], ...]:

@@ -79,7 +79,7 @@ def test_no_sourcetype_shortens_an_event_or_joins_two() -> None:
 def test_the_identity_of_events_is_searchable() -> None:
     fields = _conf("fields.conf")
     indexed = {name: fields[name]["INDEXED"] for name in fields.sections()}
-    assert indexed == {"s3_oid": "true", "s3_seq": "true"}
+    assert indexed == {"s3_oid": "true", "s3_seq": "true", "s3_note": "true"}
 
 
 def test_every_secret_setting_can_live_in_storage_passwords() -> None:

@@ -54,6 +54,15 @@ def test_a_time_keeps_its_spelling() -> None:
     assert rendered.startswith(b'{"time":1777890012.100,')
 
 
+def test_an_event_that_is_not_what_its_neighbours_are_says_so() -> None:
+    blocks = (Block(0, [b"a"], [None], False), Block(1, [b"b"], [None], False, "part 2, encoding_error"))
+    piece = Slice(ORIGIN, 0, 2, blocks, 2)
+    first, second = _parsed(render_envelopes([piece]))
+    assert "s3_note" not in first["fields"]
+    assert second["fields"] == {"s3_oid": ORIGIN.oid, "s3_seq": 1, "s3_note": "part 2, encoding_error"}
+    assert render_envelopes([piece], identity=False).count(b"fields") == 0
+
+
 def test_ordinals_go_on_after_a_gap_that_a_filter_left() -> None:
     blocks = (Block(0, [b"a"], [None], False), Block(5, [b"b", b"c"], [None, None], False))
     envelopes = _parsed(render_envelopes([Slice(ORIGIN, 0, 7, blocks, 3)]))
