@@ -30,6 +30,7 @@ _ELSEWHERE = {
     "7z": "ask its producer for zip or tar",
     "rar": "ask its producer for zip or tar",
     "compress": "ask its producer for gzip, or recompress it: uncompress FILE, then gzip FILE",
+    "orc": "ask its producer for Parquet, Avro, or JSON lines",
     "parquet_encrypted": "ask its producer for Parquet without modular encryption, in an encrypted bucket",
 }
 

@@ -6,6 +6,8 @@ without a suffix, Security Lake's `.gz.parquet` that is Parquet), so none of the
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["HEAD_BYTES", "container_of", "is_skippable_frame"]
 
 #: tar's magic is the farthest: five bytes at 257.
@@ -27,6 +29,8 @@ _MAGIC = (
     (b"Rar!\x1a\x07", "rar"),
     (b"\x1f\x9d", "compress"),
 )
+#: A text may begin with these three letters; lengths and tags follow them where it is ORC.
+_ORC = re.compile(rb"ORC.{0,7}?[\x00-\x06]", re.DOTALL)
 #: A zstd file may begin with a frame to be skipped (pzstd's do): sixteen magics, alike but for four bits.
 _SKIPPABLE = b"\x2a\x4d\x18"
 
@@ -38,6 +42,8 @@ def container_of(head: bytes) -> str:
             return name
     if is_skippable_frame(head):
         return "zstd"
+    if _ORC.match(head):
+        return "orc"
     if head[257:262] == b"ustar":
         return "tar"
     return "text"
