@@ -6,9 +6,10 @@ may then jump over the old days: from a key of an old day to the first day of it
 head (what stands before the date).
 
 A jump is right as long as keys do not lie: an object is written at most two days after the midnight (UTC)
-that its key names. Every key that goes by is held to that, with all dates that were seen under the heads
-it begins with; a head under which one lied is never jumped over again. Dates without zeros (2026/5/4) need
-no care: for the same day they sort behind the padded ones, so a jump never passes over a newer one.
+that its key names. Every key that goes by is held to that, dated or not, by the dates that were seen under
+the heads it begins with; under a head where one lied no jump is made any more. Dates without zeros
+(2026/5/4) need no care: they sort behind the padded ones of the same day, so no jump passes over a newer one.
+A jump over the end of a year lands on the new year, for other spellings of its days may come first.
 """
 
 from __future__ import annotations
@@ -41,9 +42,19 @@ class Dated(NamedTuple):
     before_month: str
     before_day: str
 
+    def year_of(self, day: int) -> str:
+        """Where the keys of a day's year begin; days are counted from 1970."""
+        return self.head + _date(day)[0]
+
     def first_of(self, day: int) -> str:
-        """Where the keys of a day begin; days are counted from 1970."""
-        return self.head + _text(day, self.before_month, self.before_day)
+        """Where the keys of a day begin."""
+        year, month, day_of_month = _date(day)
+        return f"{self.head}{year}{self.before_month}{month}{self.before_day}{day_of_month}"
+
+    def may_be_passed(self, key: str, day: int) -> bool:
+        """Whether a jump to this day may pass over this key of the same head."""
+        year = self.year_of(day)
+        return key <= year or (key <= self.first_of(day) and key.startswith(year + self.before_month))
 
 
 class Partitions:
@@ -51,7 +62,7 @@ class Partitions:
 
     def __init__(self, *, most_lying: int = MOST_LYING) -> None:
         self._open: List[Dated] = []
-        self._lying: Set[Dated] = set()
+        self._lying: Set[str] = set()
         self._most_lying = most_lying
 
     def begin(self) -> None:
@@ -62,23 +73,33 @@ class Partitions:
         """One listed key; `modified` is its LastModified, in epoch seconds."""
         self._open = [one for one in self._open if key.startswith(one.head)]
         found = dated(key)
-        if found is not None and found[0] not in self._open:
-            self._open.append(found[0])
+        if found is not None:
+            one, day = found
+            if one not in self._open:
+                self._open.append(one)
+            if modified >= day * DAY_SECONDS + TRUTH_SECONDS:
+                self._distrust(one.head)
         last_true_day = _day(modified - TRUTH_SECONDS)
         for one in self._open:
-            if key <= one.first_of(last_true_day) and len(self._lying) <= self._most_lying:
-                self._lying.add(one)
+            if one.may_be_passed(key, last_true_day):
+                self._distrust(one.head)
+
+    def _distrust(self, head: str) -> None:
+        if len(self._lying) <= self._most_lying:
+            self._lying.add(head)
 
     def after(self, key: str, *, since: float) -> str:
         """The key after which a listing goes on that looks for objects written at or after
         `since` + TRUTH_SECONDS: `key` itself, or one further on."""
         found = dated(key)
+        if found is None or len(self._lying) > self._most_lying or found[0].head in self._lying:
+            return key
+        one, day = found
         first_day = _day(since)
-        if found is None or found[1] >= first_day or len(self._lying) > self._most_lying:
+        if day >= first_day:
             return key
-        if found[0] in self._lying:
-            return key
-        return max(key, found[0].first_of(first_day))
+        is_this_year = _date(day)[0] == _date(first_day)[0]
+        return max(key, one.first_of(first_day) if is_this_year else one.year_of(first_day))
 
 
 def dated(key: str) -> Optional[Tuple[Dated, int]]:
@@ -99,6 +120,6 @@ def _day(moment: float) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _text(day: int, before_month: str, before_day: str) -> str:
+def _date(day: int) -> Tuple[str, str, str]:
     moment = datetime.fromtimestamp(max(0, day) * DAY_SECONDS, timezone.utc)
-    return f"{moment.year:04}{before_month}{moment.month:02}{before_day}{moment.day:02}"
+    return f"{moment.year:04}", f"{moment.month:02}", f"{moment.day:02}"
