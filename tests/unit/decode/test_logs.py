@@ -28,6 +28,7 @@ def window(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param:
         monkeypatch.setattr(lines, "WINDOW_BYTES", request.param)
         monkeypatch.setattr(shape, "HEAD_BYTES", request.param)
+        monkeypatch.setattr("collector.decode._NOTHING_BYTES", request.param)
     yield
 
 
