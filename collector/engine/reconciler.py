@@ -134,7 +134,7 @@ class Reconciler:
         sweep = None if ledger.stopping else self._current(now)
         if sweep is None or sweep.busy:
             return Wait()
-        self._feed(ledger, sweep, is_listing=sweep.may_list and not self.failures)
+        self._feed(ledger, sweep, is_listing=sweep.is_listing and not self.failures)
         if now < self._pause_until:
             return Wait(min(self._pause_until, now + LOOK_SECONDS) if sweep.waiting else self._pause_until)
         work = self._next_call(ledger, sweep, now)

@@ -71,6 +71,11 @@ class Sweep:
     def may_list(self) -> bool:
         return not self.listing.is_over and len(self._found) + PAGE_KEYS <= MOST_FOUND
 
+    @property
+    def is_listing(self) -> bool:
+        """Something older than all that was found may still come."""
+        return bool(self.page) or self.may_list
+
     def find(self, ref: ObjectRef) -> None:
         self.missing += 1
         heapq.heappush(self._found, (ref.event_time or 0.0, self.missing, ref))
