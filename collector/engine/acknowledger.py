@@ -78,11 +78,11 @@ class Acknowledger:
     def record(self, ledger: Ledger, work: Ask, result: Any) -> None:
         for tracked in work.asked:
             tracked.asking = False
+        if ledger.handing_back:
+            ledger.tell("settler")  # what waited for its receipt may go back now
         if isinstance(result, CollectorError):
             self._record_failure(ledger, work, result)
             return
-        if ledger.handing_back:
-            ledger.tell("settler")  # what waited for its receipt may go back now
         now = ledger.clock.monotonic()
         if work.output.opened_by_ack and work.output.breaker.close():
             work.output.opened_by_ack = False

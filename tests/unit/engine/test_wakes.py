@@ -95,3 +95,15 @@ def test_what_is_no_longer_to_be_claimed_does_not_keep_a_receive_waiting(make_be
     bench.ledger.detach(item)
     bench.ledger.take_news()
     assert isinstance(bench.stations["receiver"].take(bench.ledger), Receive)
+
+
+def test_a_question_without_an_answer_lets_a_shutdown_go_on(make_bench):
+    bench = acknowledging(make_bench)
+    bench.publish("a", "one")
+    bench.drive(without=("acknowledger",))
+    bench.clock.advance(2)
+    work = bench.stations["acknowledger"].take(bench.ledger)
+    bench.engine.stop()
+    bench.ledger.take_news()
+    bench.stations["acknowledger"].record(bench.ledger, work, Retry("reset", code="reset"))
+    assert "settler" in bench.ledger.take_news()
