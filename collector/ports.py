@@ -314,6 +314,15 @@ class CheckpointStore(Protocol):
     def missing(self, oids: Sequence[str]) -> Sequence[str]:
         """Those that have no FINAL row, in order: what a listing found and the ledger has not finished."""
 
+    def rows(self, oids: Sequence[str]) -> Mapping[str, Checkpoint]:
+        """The rows of these, by oid; those that have none are left out. Claims nothing."""
+
+    def window(self, since: float, until: float) -> Iterator[Checkpoint]:
+        """Every row of an object of a time in [since, until), epoch seconds, once and in no order.
+
+        Read a page at a time. What is written meanwhile may or may not be seen.
+        """
+
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """By key, the sha256 of every content that was finished under it; keys without one are left out."""
 

@@ -55,6 +55,7 @@ from collector.stores.sqlite_rows import (
 __all__ = ["SqliteStore"]
 
 _PAGE = 100
+_WINDOW_PAGE = 1000
 _FLOOR_BYTES = 64 * 1024 * 1024
 
 
@@ -137,6 +138,26 @@ class SqliteStore:
             statement = f"SELECT oid FROM checkpoints WHERE oid IN ({marks(len(chunk))}) AND state <> 'open'"
             final.update(oid for (oid,) in self._read(statement, chunk))
         return [oid for oid in oids if oid not in final]
+
+    def rows(self, oids: Sequence[str]) -> Mapping[str, Checkpoint]:
+        found: Dict[str, Checkpoint] = {}
+        for chunk in chunks(oids):
+            statement = f"SELECT {CHECKPOINT_COLUMNS} FROM checkpoints WHERE oid IN ({marks(len(chunk))})"
+            found.update((columns[0], checkpoint(columns)) for columns in self._read(statement, chunk))
+        return found
+
+    def window(self, since: float, until: float) -> Iterator[Checkpoint]:
+        last = ""
+        while True:
+            found = self._read(
+                f"SELECT {CHECKPOINT_COLUMNS} FROM checkpoints WHERE oid > ? AND object_time >= ?"
+                " AND object_time < ? ORDER BY oid LIMIT ?",
+                [last, since, until, _WINDOW_PAGE],
+            )
+            yield from map(checkpoint, found)
+            if len(found) < _WINDOW_PAGE:
+                return
+            last = found[-1][0]
 
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: Dict[str, List[str]] = {}

@@ -92,6 +92,15 @@ class MemoryCheckpointStore:
         with self.table.lock:
             return [oid for oid in oids if oid not in rows or oid in still_open]
 
+    def rows(self, oids: Sequence[str]) -> Mapping[str, Checkpoint]:
+        with self.table.lock:
+            return {oid: self.table.rows[oid] for oid in oids if oid in self.table.rows}
+
+    def window(self, since: float, until: float) -> Iterator[Checkpoint]:
+        with self.table.lock:
+            found = [row for row in self.table.rows.values() if since <= row.object_time < until]
+        yield from found
+
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         wanted = set(keys)
         found: Dict[str, List[str]] = {}

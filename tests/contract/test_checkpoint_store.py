@@ -464,6 +464,38 @@ def test_missing_is_what_has_no_final_row(world: World) -> None:
     assert list(store.missing(["never", "done", "open", "never"])) == ["never", "open", "never"]
 
 
+def test_rows_are_those_there_are_and_nobody_holds_them_for_being_read(world: World) -> None:
+    store = world.store("a")
+    store.claim([wanted("open"), wanted("done", key="odd \udcff")])
+    store.apply([Finish("done", 1, "done", events=3)])
+    found = world.store("b").rows(["done", "never", "open", "done"])
+    assert {oid: (row.state, row.owner, row.events) for oid, row in found.items()} == {
+        "done": ("done", "a", 3), "open": ("open", "a", 0),
+    }  # fmt: skip
+    assert found["done"].key == "odd \udcff"
+    assert dict(store.rows([])) == {}
+
+
+def test_a_window_holds_each_row_of_its_time_once_in_whatever_state(world: World) -> None:
+    store = world.store("a")
+    times = {"early": 10.0, "first": 20.0, "open": 25.0, "done": 29.5, "last": 30.0}
+    store.claim([wanted(oid, object_time=NOW + time) for oid, time in times.items()])
+    store.apply([Finish(oid, 1, "done", events=2) for oid in ("early", "first", "done", "last")])
+    found = list(world.store("b").window(NOW + 20, NOW + 30))
+    assert sorted((row.oid, row.state, row.events) for row in found) == [
+        ("done", "done", 2), ("first", "done", 2), ("open", "open", 0),
+    ]  # fmt: skip
+    assert list(store.window(NOW + 40, NOW + 50)) == []
+
+
+def test_a_window_goes_through_more_than_a_page(world: World) -> None:
+    store = world.store()
+    oids = [f"o{number}" for number in range(1201)]
+    store.claim([wanted(oid, object_time=NOW + number % 3) for number, oid in enumerate(oids)])
+    found = [row.oid for row in store.window(NOW, NOW + 2)]
+    assert sorted(found) == sorted(oid for number, oid in enumerate(oids) if number % 3 < 2)
+
+
 # -- content hashes
 
 
@@ -726,6 +758,8 @@ def perform(world: World, stores: dict[str, CheckpointStore], step: tuple[str, s
     seen = [list(one.unfinished()) for one in stores.values()]
     hashes = {key: list(some) for key, some in store.hashes("example-audits", KEYS).items()}
     told = (store.counts(), list(store.missing(["o1", "o2", "o3"])), store.quarantine_bytes(), hashes)
+    window = sorted(store.window(NOW - 90, NOW + 1), key=lambda row: row.oid)
+    told += (dict(store.rows(["o1", "o3", "o4"])), window)
     return answer, seen, told, list(store.spooled()), list(store.quarantine())
 
 

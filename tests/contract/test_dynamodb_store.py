@@ -36,6 +36,7 @@ _inputs = count(1)
 _LONG = (
     "test_more_rows_than_one_statement_takes_are_claimed_in_one_call",
     "test_pruning_goes_through_more_than_a_page",
+    "test_a_window_goes_through_more_than_a_page",
 )
 
 # Every law that asks for a `world` finds the one below.
