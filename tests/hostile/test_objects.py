@@ -90,7 +90,8 @@ def test_h15_an_instruction_file_is_filtered_unread(world):
 
 KEYS = [
     "a+b", "a b", "a%2Bb", "100%.json", "a%20b", "bad%ZZ", "Zo\u00eb/\u65e5\u672c.json", "line\nbreak",
-    "tab\there", "../../etc/passwd", "/leading", "a//b/./c", "x" * 1024, "\u00e9" * 512, "esc\x1b[31mred\x1b[0m",
+    "tab\there", "../../etc/passwd", "/leading", "a//b/./c", "x" * 1024, "\u00e9" * 512,
+    "esc\x1b[31mred\x1b[0m",
     "null\x00byte", "quote\"'`$(id);|", "<script>x</script>", "\u202egnp.exe", "s3://other/k", "*?[a]",
 ]  # fmt: skip
 
