@@ -52,23 +52,25 @@ def this_owner() -> str:
 class Adapters:
     """Queue, object store, sinks and checkpoint store of one input.
 
-    With `read_only` nothing may be deleted by what is built: there is no checkpoint store, and the
-    assumed session is narrowed to reading.
+    With `read_only` nothing may be deleted by what is built: the checkpoint store is one to read, and the
+    assumed session is narrowed to reading. `queue` False leaves the queue alone.
     """
 
     def __init__(
-        self, configured: Input, *, checkpoint_dir: Optional[str], stdout: BinaryIO, read_only: bool = False
-    ) -> None:
+        self, configured: Input, *, checkpoint_dir: Optional[str], stdout: BinaryIO,
+        read_only: bool = False, queue: bool = True,
+    ) -> None:  # fmt: skip
         settings = configured.settings
         self.clock: Clock = SystemClock()
         self._input = configured
         self._session = AwsSession(access_of(configured, settings.role_arn, read_only=read_only))
         self._sessions = [self._session]
         self.assumes_role = bool(self._session.role)
-        self.queue: Optional[Queue] = self._queue(configured, read_only=read_only)
+        self.queue: Optional[Queue] = self._queue(configured, read_only=read_only) if queue else None
         self.objects: Optional[ObjectStore] = self._objects(settings)
         self._checkpoint_dir = checkpoint_dir
         self._stdout = stdout
+        self._read_only = read_only
 
     @cached_property
     def sinks(self) -> Sequence[Sink]:
@@ -78,7 +80,9 @@ class Adapters:
     @cached_property
     def store(self) -> CheckpointStore:
         """The checkpoint store, opened when first asked for: a look at a set-up writes none."""
-        return _store(self._input, self._checkpoint_dir, self.clock, self._session)
+        return _store(
+            self._input, self._checkpoint_dir, self.clock, self._session, read_only=self._read_only
+        )
 
     @cached_property
     def digests(self) -> Optional[Digests]:
@@ -247,7 +251,7 @@ def checkpoint_path(configured: Input, checkpoint_dir: Optional[str] = None) -> 
 
 
 def _store(
-    configured: Input, checkpoint_dir: Optional[str], clock: Clock, session: AwsSession
+    configured: Input, checkpoint_dir: Optional[str], clock: Clock, session: AwsSession, *, read_only: bool
 ) -> CheckpointStore:
     settings = configured.settings
     if settings.checkpoint_store == "dynamodb":
@@ -256,9 +260,11 @@ def _store(
         client = session.client("dynamodb", region=settings.checkpoint_region, assumed=False)
         return DynamoStore(
             client, settings.checkpoint_table, input_name=configured.name, owner=this_owner(), clock=clock,
-            retention_seconds=settings.retention_days * 86_400,
+            retention_seconds=settings.retention_days * 86_400, read_only=read_only,
         )  # fmt: skip
     from collector.stores.sqlite import SqliteStore
 
     path = checkpoint_path(configured, checkpoint_dir)
-    return SqliteStore(path, input_name=configured.name, owner=this_owner(), clock=clock)
+    return SqliteStore(
+        path, input_name=configured.name, owner=this_owner(), clock=clock, read_only=read_only
+    )

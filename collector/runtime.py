@@ -152,10 +152,9 @@ class Kit:
         """One attempt; what it has built is there for the next one."""
         if self._adapters is None:
             self._adapters = Adapters(
-                self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout
-            )
-        if self._errand is not None:
-            self._adapters.queue = None
+                self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout,
+                queue=self._errand is None,
+            )  # fmt: skip
         runner = Runner(self._input, self._adapters, once=self._once, errand=self._errand)
         runner.start()
         self._adapters = None  # the runner's, which closes them
@@ -195,6 +194,8 @@ class Runner:
         self.name = configured.name
         self._errand = errand
         self._left: List[str] = []
+        #: Objects that were named and are there.
+        self.named = 0
         self._moved: Tuple[Any, float] = ((), 0.0)
         self._input = configured
         self._adapters = adapters
@@ -300,6 +301,7 @@ class Runner:
                 log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
                 self._left.append(ref.url)
             else:
+                self.named += 1
                 self.admit([Notification("command", refs=(current,))])
 
     def admit(self, notifications: Sequence[Notification]) -> None:

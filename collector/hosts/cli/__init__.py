@@ -26,6 +26,7 @@ VERBS: Dict[str, str] = {
     "check": "Try role, bucket, key and output, and say whose move it is.",
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
+    "backfill": "Fetch a range, what is missing, or objects by name.",
     "quarantine": "List, show, retry or drop what could not be delivered.",
     "explain": "Say how a message body is understood, or what a code means.",
 }

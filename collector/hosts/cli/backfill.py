@@ -1,0 +1,218 @@
+"""`audit-s3 backfill`: fetch a range, what is missing, or objects by name; or say first what it would do.
+
+It runs the same engine without the queue, on the input's own ledger, also beside a running collector: rows
+say who has an object, as between any two collectors. What is done is not sent again.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import threading
+import time
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+import click
+
+from collector.config import Input, start_time
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.model import ObjectRef, object_identity
+
+__all__ = ["command"]
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
+
+
+def _time(text: str) -> float:
+    """An ISO time, or how long ago (30d, 12h, 90m), as epoch seconds."""
+    ago = re.fullmatch(r"(\d{1,6})([dhm])", text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return start_time(text, now=time.time(), retention_days=0)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-05-04T00:00:00Z, 30d or 12h") from None
+
+
+@click.command("backfill")
+@configured
+@click.option("--since", type=_time, metavar="T", help="From this time on: ISO, or how long ago (30d).")
+@click.option("--until", type=_time, metavar="T", help="Before this time; now by default.")
+@click.option("--missing", is_flag=True, help="What is missing since start_from, up to the grace.")
+@click.option("--plan", is_flag=True, help="List only: say what would be fetched, and change nothing.")
+@click.option("--again", is_flag=True, help="With objects by name: also those that are done.")
+@click.argument("urls", metavar="[s3://BUCKET/KEY]...", nargs=-1)
+@setting_flags
+def command(
+    config_path: str,
+    input_name: str,
+    since: Optional[float],
+    until: Optional[float],
+    missing: bool,
+    plan: bool,
+    again: bool,
+    urls: Tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Fetch what the ledger does not have, by the time objects were written, or by name."""
+    refs = [_ref(url) for url in urls]
+    _refuse_nonsense(since=since, until=until, missing=missing, again=again, refs=refs)
+    inputs = _chosen(load_inputs(config_path, input_name, given), refs)
+    if plan:
+        for found in inputs:
+            print("\n".join(_planned(found, refs=refs, since=since, until=until, again=again)))
+        return
+    sys.exit(_run(inputs, refs=refs, since=since, until=until, again=again))
+
+
+def _ref(url: str) -> ObjectRef:
+    """Keys are as they stand in the bucket: nothing is decoded."""
+    bucket, slash, key = url[len("s3://") :].partition("/")
+    if not url.startswith("s3://") or not (bucket and slash and key):
+        raise click.UsageError(f"{url!r} names no object; write s3://BUCKET/KEY")
+    return ObjectRef(bucket, key)
+
+
+def _refuse_nonsense(
+    *, since: Optional[float], until: Optional[float], missing: bool, again: bool, refs: Sequence[ObjectRef]
+) -> None:
+    ways = [bool(refs), missing, since is not None]
+    if sum(ways) != 1:
+        raise click.UsageError("say what to fetch: --since T [--until T], --missing, or objects by s3://BUCKET/KEY")
+    if again and not refs:
+        raise click.UsageError("--again is for objects by name: what is done is not sent again by the range")
+    if until is not None and (since is None or until <= since):
+        raise click.UsageError("--until belongs to --since and lies after it")
+
+
+def _chosen(inputs: Sequence[Input], refs: Sequence[ObjectRef]) -> List[Input]:
+    """The inputs that this is for: they have a bucket, and that of an object that is named."""
+    with_bucket = [found for found in inputs if found.settings.bucket]
+    known = {bucket for found in with_bucket for bucket in found.settings.bucket}
+    if not with_bucket:
+        raise click.UsageError("no input here has a bucket, so there is nothing to list")
+    for ref in refs:
+        if ref.bucket not in known:
+            there_are = ", ".join(sorted(known))
+            raise click.UsageError(f"{ref.url} is in no bucket of an input; there are {there_are}")
+    wanted = {ref.bucket for ref in refs} or known
+    return [found for found in with_bucket if wanted & set(found.settings.bucket)]
+
+
+# -- the real thing
+
+
+def _run(
+    inputs: Sequence[Input], *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float],
+    again: bool,
+) -> int:  # fmt: skip
+    from collector import runtime
+    from collector.hosts.progress import Progress
+
+    stop = threading.Event()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: stop.set())
+    if since is not None and until is None:
+        until = time.time()
+    errand = runtime.Errand(refs=refs, again=again, since=since, until=until)
+    with Progress(bar=_may_draw(inputs)) as progress:
+        return runtime.run(
+            inputs, stop=stop, once=True, errand=errand, watch=progress.watch, summary=_sum_up
+        )
+
+
+def _may_draw(inputs: Sequence[Input]) -> bool:
+    """A bar, unless events are written over it."""
+    to_stdout = any("stdout" in found.settings.output for found in inputs)
+    return sys.stderr.isatty() and not (to_stdout and sys.stdout.isatty())
+
+
+def _sum_up(counters: Mapping[str, Mapping[str, int]]) -> None:
+    for name, counted in counters.items():
+        ends = {"delivered": "done", "filtered": "filtered", "quarantined": "quarantined", "gone": "gone",
+                "expired": "expired", "already done": "known"}  # fmt: skip
+        shown = [f"{counted[key]:,} {word}" for word, key in ends.items() if counted.get(key)]
+        events = counted.get("events", 0)
+        print(f"{name}: {', '.join(shown) or 'nothing was missing'}; {events:,} events", file=sys.stderr)
+
+
+# -- the plan
+
+
+def _planned(
+    found: Input, *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float], again: bool
+) -> Iterable[str]:
+    """What would be fetched for one input, in lines. The ledger is read if there is one, and not written."""
+    from collector.adapters import Adapters
+    from collector.hosts.cli.stores import opened
+    from collector.retention.listing import ASKED, Window
+    from collector.retention.survey import Survey, survey
+
+    settings, now = found.settings, time.time()
+    stdout = sys.stdout.buffer
+    adapters = Adapters(found, checkpoint_dir=None, stdout=stdout, read_only=True, queue=False)
+    assert adapters.objects is not None
+    with opened(found) as store:
+
+        def missing(page: Sequence[ObjectRef]) -> Iterable[ObjectRef]:
+            wanted: Dict[str, ObjectRef] = {
+                object_identity(found.name, ref): ref for ref in page if not found.route(ref.key).drop
+            }
+            unknown = list(wanted) if store is None or again else store.missing(list(wanted))
+            return [wanted[oid] for oid in unknown]
+
+        if refs:
+            known = Survey()
+            ours = [ref for ref in refs if ref.bucket in settings.bucket]
+            known.add(missing([adapters.objects.current(ref) for ref in ours]))
+            return _described(found, known)
+        if since is None:
+            proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
+            since = proposed if store is None else store.start_from(proposed)
+            until = now - settings.reconcile_grace_seconds
+        window = Window(since, now if until is None else until, ASKED)
+        seen = survey(
+            adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing
+        )
+        span = f"{_moment(window.since)} to {_moment(window.until)}"
+        return _described(found, seen, listed=f"{seen.listed:,} objects listed, written {span}")
+
+
+def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
+    lines = [f"{found.name}: nothing is fetched, written or deleted by this plan"]
+    lines += [f"  {listed}"] if listed else []
+    lines.append(f"  to fetch: {seen.objects:,} objects, {_size(seen.size_bytes)}")
+    if not seen.objects:
+        return lines
+    expires = seen.oldest + found.settings.retention_days * 86400.0
+    word = "expires" if expires > time.time() else "was due to expire"
+    written = _moment(seen.oldest)
+    lines.append(f"  first to go: {seen.oldest_url}, written {written}, {word} {_moment(expires)}")
+    lines.append(f"  time, an estimate at 100 objects or 10 MB a second: {_span(seen.seconds)}")
+    dollars = seen.dollars(kms=bool(found.settings.kms_key_arn))
+    lines.append(
+        f"  cost, an estimate of requests at list price without transfer: {dollars:.2f} USD"
+        + (" (less with an S3 Bucket Key)" if found.settings.kms_key_arn else "")
+    )
+    return lines
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError("GB is the last")
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute"
+    if seconds < 5400:
+        return f"about {seconds / 60:.0f} minutes"
+    return f"about {seconds / 3600:.0f} hours"
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

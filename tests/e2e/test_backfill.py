@@ -1,0 +1,155 @@
+"""`audit-s3 backfill` on a local AWS: what the queue forgot arrives once, and a plan changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+
+import pytest
+
+from collector.testing.provider import Provider
+from tests.e2e.collector_process import ndjson, wait_for
+
+
+def ids(lines):
+    return Counter(json.loads(line)["eventId"] for line in lines)
+
+
+def expected(**counts):
+    return Counter(f"{name}-{i}" for name, count in counts.items() for i in range(count))
+
+
+def purged(provider):
+    """The queue has forgotten everything, as SQS does after days."""
+    provider.client("sqs").purge_queue(QueueUrl=provider.queue_url)
+    wait_for(lambda: provider.queue_depth() == 0)
+
+
+@pytest.fixture
+def half_read(ministack, collector):
+    """Two objects delivered, and three that no message tells of any more."""
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    for name in ("one", "two"):
+        provider.upload(f"audits/2026/05/04/{name}", ndjson(name, 3))
+        provider.notify(f"audits/2026/05/04/{name}")
+    ours = collector({**provider.handover(), "reconcile_grace_seconds": 0})
+    assert ids(ours.once()) == expected(one=3, two=3)
+    for name in ("three", "four", "five"):
+        provider.upload(f"audits/2026/05/05/{name}", ndjson(name, 2))
+        provider.notify(f"audits/2026/05/05/{name}")
+    purged(provider)
+    assert ours.once() == []
+    return provider, ours
+
+
+def ledger(ours):
+    """Every file of the ledger that holds a byte of it; a reader may leave SQLite's -shm and an empty -wal."""
+    files = [path for path in (ours.folder / "state").iterdir() if not path.name.endswith("-shm")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.stat().st_size}
+
+
+def test_what_is_missing_is_delivered_once_the_queue_has_forgotten_it(half_read):
+    _, ours = half_read
+    done = ours.verb("backfill", "--missing")
+    assert ids(done.stdout.splitlines()) == expected(three=2, four=2, five=2)
+    assert b"3 delivered" in done.stderr
+    again = ours.verb("backfill", "--missing")
+    assert again.stdout == b""
+    assert b"nothing was missing" in again.stderr
+
+
+def test_a_plan_says_what_there_is_and_changes_nothing(half_read):
+    provider, ours = half_read
+    before = ledger(ours)
+    said = ours.verb("backfill", "--missing", "--plan").stdout.decode()
+    assert "to fetch: 3 objects" in said
+    assert "5 objects listed" in said
+    assert re.search(r"first to go: s3://thrive-audit-logs/audits/2026/05/05/\w+, written 2\d{3}-", said)
+    assert "an estimate" in said
+    assert ledger(ours) == before
+    everything = ours.verb("backfill", "--since", "1d", "--plan", "--again", code=2)
+    assert b"--again is for objects by name" in everything.stderr
+    assert ids(ours.verb("backfill", "--missing").stdout.splitlines()) == expected(three=2, four=2, five=2)
+    assert provider.queue_depth() == 0
+
+
+def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    provider.upload("k/one", ndjson("one", 1))
+    ours = collector({**provider.handover(), "reconcile_grace_seconds": 0})
+    assert b"to fetch: 1 objects" in ours.verb("backfill", "--since", "12h", "--plan").stdout
+    assert not (ours.folder / "state").exists()
+
+
+def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
+    provider, ours = half_read
+    url = f"s3://{provider.bucket}/audits/2026/05/04/one"
+    done = ours.verb("backfill", url)
+    assert done.stdout == b""
+    assert b"1 already done" in done.stderr
+    assert b"to fetch: 1 objects" in ours.verb("backfill", url, "--again", "--plan").stdout
+    assert ids(ours.verb("backfill", url, "--again").stdout.splitlines()) == expected(one=3)
+    new = ours.verb("backfill", f"s3://{provider.bucket}/audits/2026/05/05/three")
+    assert ids(new.stdout.splitlines()) == expected(three=2)
+    assert ids(ours.verb("backfill", "--since", "30d").stdout.splitlines()) == expected(four=2, five=2)
+
+
+def test_an_object_that_is_not_there_is_exit_code_1_and_the_rest_is_fetched(half_read):
+    provider, ours = half_read
+    urls = [f"s3://{provider.bucket}/{key}" for key in ("no/such/object", "audits/2026/05/05/four")]
+    done = ours.verb("backfill", *urls, code=1)
+    assert ids(done.stdout.splitlines()) == expected(four=2)
+    assert b"no/such/object" in done.stderr
+
+
+def test_a_range_covers_what_was_written_in_it_also_before_the_start(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    provider.upload("k/one", ndjson("one", 2))
+    ours = collector({**provider.handover(), "start_from": "2999-01-01T00:00:00Z"})
+    assert ours.verb("backfill", "--missing").stdout == b""
+    assert ours.verb("backfill", "--since", "30d", "--until", "1d").stdout == b""
+    assert ids(ours.verb("backfill", "--since", "1h").stdout.splitlines()) == expected(one=2)
+
+
+def test_beside_a_running_collector_nothing_comes_twice(half_read):
+    provider, ours = half_read
+    process = ours.start()
+    for number in range(30):
+        provider.upload(f"live/{number:02}", ndjson(f"live{number}", 2))
+        provider.notify(f"live/{number:02}")
+    done = ours.verb("backfill", "--since", "1d")
+    wait_for(lambda: provider.queue_depth() == 0, seconds=60)
+    ours.stop(process)
+    found = ids([*done.stdout.splitlines(), *ours.output()])
+    assert found == expected(three=2, four=2, five=2, **{f"live{number}": 2 for number in range(30)})
+
+
+def test_without_the_right_to_list_it_says_so_and_ends_with_1(half_read):
+    provider, ours = half_read
+    user = {name: value for name, value in provider.handover().items() if name != "bucket"}
+    ours.configure({**user, "bucket": "no-such-bucket-of-anyone"})
+    done = ours.verb("backfill", "--missing", code=1)
+    assert done.stdout == b""
+    assert b"cannot be listed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["--missing", "--since", "1d"], ["--since", "yesterday"], ["--until", "1d", "--missing"],
+        ["--since", "1h", "--until", "2h"], ["s3://bucket"], ["https://a/b"], ["s3://elsewhere/k"],
+        ["--missing", "--again"],
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_usage_and_touches_nothing(collector, words):
+    ours = collector({
+        "bucket": "audit-logs", "queue_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/q",
+        "region": "eu-west-1",
+    })  # fmt: skip
+    ours.verb("backfill", *words, code=2)
+    assert not (ours.folder / "state").exists()
