@@ -65,8 +65,12 @@ class Notes:
     def refused(
         self, check: Check, error: CollectorError, *, trouble: Optional[Trouble] = None,
         grant: Optional[Grant] = None, fix: str = "", of: str = "", owner: str = "",
+        first: str = "",
     ) -> None:  # fmt: skip
-        """A trouble that somebody's answer says, under the name of `trouble` if that is more exact."""
+        """A trouble that somebody's answer says, under the name of `trouble` if that is more exact.
+
+        `first` is what to look at before the fix.
+        """
         known = trouble or TROUBLES.get(error.code)
         owner, step = owner or owner_of(error), _step(error, known)
         if grant is not None and error.hint.partition(": ")[2].startswith("attach"):
@@ -75,7 +79,7 @@ class Notes:
         status = known.status if known else "failed"
         is_configuration = isinstance(error, Fatal) and error.scope == "config"
         answer = error.what + self._certificate(error)
-        self._add(check, code, status, owner, answer, fix or step, of, is_configuration)
+        self._add(check, code, status, owner, answer, first + (fix or step), of, is_configuration)
 
     def _certificate(self, error: CollectorError) -> str:
         if error.code not in ("tls_untrusted", "hec_tls"):
@@ -110,4 +114,5 @@ def _step(error: CollectorError, known: Optional[Trouble]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """With a capital, unless it begins with the name of a setting."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

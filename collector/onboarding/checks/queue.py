@@ -77,7 +77,8 @@ def _is_no_queue(
     if delete is None or hide is None or unseen is None:
         return False
     grant = asked.grant("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
-    notes.refused(QUEUE, delete, grant=grant)
+    first = "Compare queue_url with what was handed over: AWS may deny what does not exist. "
+    notes.refused(QUEUE, delete, grant=grant, first=first if delete.code == "queue_denied" else "")
     return True
 
 
@@ -113,7 +114,11 @@ class _Asked:
             self._notes.ok(check, "allowed")
         else:
             trouble = TROUBLES[denied] if error.code == "queue_denied" else None
-            self._notes.refused(check, error, trouble=trouble, grant=self.grant(name))
+            grant = self.grant(name)
+            if error.code == "kms_denied":
+                key = getattr(error, "resource", "") or "the queue's KMS key"
+                grant = Grant(["kms:Decrypt"], key, self._identity)
+            self._notes.refused(check, error, trouble=trouble, grant=grant)
 
     def receive(self, queue: Queue, *, peek: bool, most: int, parse: Parse) -> List[ObjectRef]:
         if not peek:

@@ -22,7 +22,7 @@ __all__ = ["Altered"]
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([a-z0-9-]+)/aws4_request")
 _ERRORS = {
     "s3": "<Error><Code>{code}</Code><Message>{message}</Message></Error>",
-    "sts": "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>",
+    "sts": "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>",
 }
 
 
@@ -43,6 +43,7 @@ class Altered:
     def __init__(self, origin: str) -> None:
         self.origin = urlsplit(origin).netloc
         self.rules: List[_Rule] = []
+        self.asked = 0
         self._server = _Server(("127.0.0.1", 0), self)
 
     @property
@@ -87,8 +88,10 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.altered.asked += 1
         service, operation = self._asked(body)
-        rule = next((each for each in self.server.altered.rules if self._fits(each, service, operation)), None)
+        rules = self.server.altered.rules
+        rule = next((each for each in rules if self._fits(each, service, operation)), None)
         if rule is not None and rule.code:
             self._answer(rule.status, dict(rule.headers), _error(rule))
             return
@@ -101,7 +104,7 @@ class _Conversation(BaseHTTPRequestHandler):
         content = answer.read()
         connection.close()
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        headers.update({name.replace("_", "-"): value for name, value in (rule.headers if rule else {}).items()})
+        headers.update(rule.headers if rule is not None else {})
         self._answer(answer.status, headers, content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve

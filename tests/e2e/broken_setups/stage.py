@@ -11,9 +11,11 @@ from typing import Any, Dict, List, Mapping
 from click.testing import CliRunner
 
 from collector.hosts.cli.check import command
+from collector.testing.certificate import Authority
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import CUSTOMER, LocalAws
 from collector.testing.provider import Provider
+from collector.testing.proxy import Proxy
 from tests.e2e.broken_setups.altered import Altered
 from tests.e2e.collector_process import environment, ndjson
 
@@ -43,10 +45,10 @@ class Stage:
     """`settings` is what the configuration will say; `stack` closes what a case opens."""
 
     def __init__(
-        self, aws: LocalAws, folder: Path, stack: ExitStack, *, number: int = 0, **provider: Any
+        self, aws: LocalAws, folder: Path, stack: ExitStack, **provider: Any
     ) -> None:
         self.aws, self.folder, self.stack = aws, folder, stack
-        self.provider = Provider(aws, f"p{number}", delivery="none", **provider)
+        self.provider = Provider(aws, "p", delivery="none", **provider)
         self.hec = stack.enter_context(FakeHec())
         self.settings: Dict[str, Any] = {
             **self.provider.handover(),
@@ -63,6 +65,14 @@ class Stage:
         altered = self.stack.enter_context(Altered(self.aws.endpoint_url))
         self.lead_to(altered.url)
         return altered
+
+    def proxy(self, **options: Any) -> Proxy:
+        return self.stack.enter_context(Proxy(**options))
+
+    def tls(self, origin: str) -> str:
+        """The URL of the same behind a certificate that nobody here trusts."""
+        certificate = Authority("Inspection CA").certificate("127.0.0.1")
+        return self.proxy(origin=origin, certificate=certificate).url
 
     def lead_to(self, url: str) -> None:
         """Another endpoint for AWS."""
@@ -119,7 +129,7 @@ class Stage:
         lines = [line for line in lines if not line.startswith("hec_token")]
         lines.append(f"hec_token = file:{self.folder / 'token'}")
         config.write_text("\n".join(["[audit_s3://it]", *lines]) + "\n")
-        clean: Dict[str, Any] = {name: None for name in _leaky()}
+        clean: Dict[str, Any] = dict.fromkeys(_leaky())
         runner = CliRunner()
         result = runner.invoke(
             command, ["--config", str(config), *flags], env={**clean, **_ENVIRONMENT, **environ}

@@ -1,0 +1,85 @@
+"""docs/check-codes.md, written from the tables of checks and troubles, so that it cannot disagree with them.
+
+    python -m collector.hosts.check_report_codes [--check] [--root DIR]
+
+writes it or, with --check, returns 1 where it differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence
+
+from collector.onboarding.checks import CHECKS, TROUBLES
+from collector.onboarding.checks.codes import Check, Trouble
+
+__all__ = ["PATH", "main", "page"]
+
+PATH = "docs/check-codes.md"
+
+_HEAD = """# What `audit-s3 check` says
+
+Written by `python -m collector.hosts.check_report_codes` from `collector/onboarding/checks`.
+
+`check` tries, in this order, whatever the collector will need, and changes nothing. A finding that is `ok` or
+`skipped` (not tried, and why) carries the code of its check; one that is a `warning` or has `failed` the code
+of what is wrong. `owner` is whose move it is: `you` run the collector, the `provider` writes the audits, the
+`network` is run by whoever runs proxies, DNS and endpoints between. `fix` is a policy statement with the real
+ARNs, a setting, or a text to send. `audit-s3 explain CODE` says the same of each code.
+
+Exit code: 0 if nothing failed, 78 if the configuration cannot be used, else 1. A collector runs on
+`sqs:ReceiveMessage` and `sqs:DeleteMessage`, and on `s3:GetObject` and `kms:Decrypt` where there is a bucket:
+every other right that is missing is one warning, which names what is off without it.
+
+`--peek` receives one message as well, which costs it one of its receives; it goes back at once. `--offline`
+does only what needs no network. `--format html` writes one self-contained file, for a change ticket.
+"""
+
+
+def page() -> str:
+    """The whole file."""
+    lines = [_HEAD]
+    for check in CHECKS:
+        lines += [f"## `{check.code}`", "", _sentence(f"{check.what}: {check.hint}"), "", *_table(check)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Write the file, or with --check return 1 if it differs."""
+    parser = argparse.ArgumentParser(prog="python -m collector.hosts.check_report_codes")
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
+    options = parser.parse_args(argv)
+    path = options.root / PATH
+    if path.exists() and path.read_text(encoding="utf-8") == page():
+        return 0
+    if options.check:
+        print(f"{PATH} differs from the tables of checks", file=sys.stderr)
+        return 1
+    path.write_text(page(), encoding="utf-8")
+    return 0
+
+
+def _table(check: Check) -> Iterator[str]:
+    troubles = [each for each in TROUBLES.values() if each.check == check.code]
+    if troubles:
+        yield "| code | status | whose move | what is wrong | what to do |"
+        yield "|---|---|---|---|---|"
+        yield from (_row(each) for each in troubles)
+        yield ""
+
+
+def _row(trouble: Trouble) -> str:
+    owner = trouble.owner or "as AWS words it"
+    cells: List[str] = [f"`{trouble.code}`", trouble.status, owner, trouble.what, trouble.hint]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
