@@ -1,4 +1,4 @@
-"""One object of every kind of container through the real program: each format carries the provider's bytes."""
+"""One object of every kind of container through the real program: each format carries its own bytes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ODD = [
 ]
 TEXT = [b"a plain line", b" with spaces \x1b[0m ", "Zo\u00eb".encode()]
 FLOW_HEADER = (
-    b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
-    b"log-status"
+    b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
+    b"action log-status"
 )
 FLOW = b"2 123456789012 eni-0a1b2c3d 10.0.0.1 10.0.0.2 1 2 6 1 1 17148177%02d 1714817799 ACCEPT OK"
 FLOWS = [FLOW % number for number in range(3)]
 SQL = [
-    b"2024-05-04 10:15:02 UTC:10.0.0.9(1):etl@sales:[7]:LOG:  AUDIT: SESSION,1,1,READ,,,,\"SELECT 1,\n\t2\",x",
-    b"2024-05-04 10:15:03 UTC:10.0.0.9(1):etl@sales:[7]:ERROR:  permission denied",
+    b"2024-05-04 10:15:02 UTC:10.0.0.9(1):u@d:[7]:LOG:  AUDIT: SESSION,1,1,READ,,,,\"SELECT 1,\n\t2\",x",
+    b"2024-05-04 10:15:03 UTC:10.0.0.9(1):u@d:[7]:ERROR:  permission denied",
 ]
 
 
