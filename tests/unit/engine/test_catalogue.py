@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 from collector.engine.station import Wait, perform_safely
-from collector.errors import Retry
+from collector.errors import Fatal, Retry
+
+
+def test_f03_a_refused_extension_is_not_tried_again_and_receives_are_sized_for_the_work(bench: Any) -> None:
+    tried: List[int] = []
+
+    def refuse(messages: Any, *, timeout_seconds: int) -> Any:
+        tried.append(timeout_seconds)
+        raise Fatal("denied", code="queue_denied", scope="queue")
+
+    bench.queue.inner.change_visibility = refuse
+    bench.sink.ack, bench.sink.ack_after_seconds = True, 250.0
+    bench.publish("a", "one")
+    bench.run(280)
+    bench.publish("b", "two")
+    bench.run(280)
+    assert tried == [300]
+    assert bench.ledger.lease_seconds == 3600
+    assert bench.queue.depth == 0
+    assert sum(bench.queue.receives) == 2
+    assert bench.delivered() == ["one", "two"]
 
 
 def test_f05_a_lost_handle_is_extended_no_more_and_its_work_goes_on(make_bench: Callable[..., Any]) -> None:
