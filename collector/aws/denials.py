@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Denial", "hint_of", "read_denial"]
+__all__ = ["Denial", "hint_of", "read_denial", "who_moves"]
 
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:[\w*]+)")
 _IMPLICIT = re.compile(r"because no ([a-z -]+?)(?: policy)? allows", re.IGNORECASE)
-_EXPLICIT = re.compile(r"with an explicit deny in an? ([a-z -]+)", re.IGNORECASE)
+_EXPLICIT = re.compile(r"with an explicit deny in (?:an?|the) ([a-z -]+)", re.IGNORECASE)
 _KINDS = {
     "session": "session",
+    "role trust": "trust",
     "endpoint": "endpoint",
     "service control": "service control",
     "resource control": "resource control",
@@ -49,6 +50,31 @@ def read_denial(message: str) -> Denial:
     words = explicit or _IMPLICIT.search(message)
     kind = _kind(words.group(1).lower()) if words else ""
     return Denial(kind, explicit is not None, action.group(1) if action else "")
+
+
+def who_moves(message: str, *, action: str, resource: str, identity: str) -> str:
+    """The hint for whoever reads that `identity` was denied `action` on `resource`."""
+    denial = read_denial(message)
+    if action == "s3:GetObject" and denial.action == "s3:ListBucket":
+        return (
+            f"Provider: the object is not there: S3 says so by 403 to {identity}, who may not list the "
+            f"bucket; attach s3:ListBucket on {resource.rpartition('/')[0]}"
+        )
+    if denial.kind == "trust":
+        return (
+            f"Provider: the trust policy of {resource} must name the collector's user and its external id; "
+            "You: compare external_id"
+        )
+    if action == "sts:AssumeRole" and not denial.kind:
+        return (
+            f"You: allow the collector's user sts:AssumeRole on {resource}, and compare external_id. "
+            "Provider: the role's trust policy must name that user and that external id"
+        )
+    is_ours = action == "sts:AssumeRole" and denial.kind != "resource"
+    hint = hint_of(denial, action=action, resource=resource, identity=identity, is_ours=is_ours)
+    if action == "s3:GetObject" and not denial.kind:
+        hint += " (without s3:ListBucket a missing object looks like this too)"
+    return hint
 
 
 def hint_of(denial: Denial, *, action: str, resource: str, identity: str, is_ours: bool) -> str:

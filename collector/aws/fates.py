@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Mapping, Optional
 
-from collector.aws.denials import hint_of, read_denial
+from collector.aws.denials import hint_of, read_denial, who_moves
 from collector.errors import CollectorError, Fatal, Poison, Retry
 
 
@@ -79,30 +79,8 @@ def denied(answer: Answer, call: Call) -> CollectorError:
     code = codes.get(service, "object_denied")
     if call.action == "s3:ListBucket":
         code = "list_denied"
-    return Fatal(
-        _said(answer, call), code=code, where=call.where, hint=_who_moves(answer, call), scope=call.scope
-    )
-
-
-def _who_moves(answer: Answer, call: Call) -> str:
-    denial = read_denial(answer.message)
-    if call.action == "s3:GetObject" and denial.action == "s3:ListBucket":
-        return (
-            f"Provider: the object is not there: S3 says so by 403 to {call.identity}, who may not list the "
-            f"bucket; attach s3:ListBucket on {call.resource.rpartition('/')[0]}"
-        )
-    if call.action == "sts:AssumeRole" and not denial.kind:
-        return (
-            f"You: allow the collector's user sts:AssumeRole on {call.resource}, and compare external_id. "
-            "Provider: the role's trust policy must name that user and that external id"
-        )
-    hint = hint_of(
-        denial, action=call.action, resource=call.resource, identity=call.identity,
-        is_ours=call.action == "sts:AssumeRole" and denial.kind != "resource",
-    )  # fmt: skip
-    if call.action == "s3:GetObject" and not denial.kind:
-        hint += " (without s3:ListBucket a missing object looks like this too)"
-    return hint
+    hint = who_moves(answer.message, action=call.action, resource=call.resource, identity=call.identity)
+    return Fatal(_said(answer, call), code=code, where=call.where, hint=hint, scope=call.scope)
 
 
 def key_denied(answer: Answer, call: Call) -> CollectorError:

@@ -11,6 +11,7 @@ unknown are read anew before the next call, so a rotated key or profile needs no
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -19,14 +20,18 @@ from urllib.parse import urlsplit
 
 from collector.aws.errors import Call, error_code, translated
 from collector.aws.lean import Lean
+from collector.aws.policy import takes
 
 __all__ = ["Access", "AwsSession"]
+
+log = logging.getLogger("collector.aws")
 
 #: AWS's words for "these credentials are no longer, or not yet, known here".
 _STALE = frozenset(
     "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException "
     "InvalidToken TokenRefreshRequired".split()
 )
+_TOO_LARGE = frozenset({"PackedPolicyTooLarge", "PackedPolicyTooLargeException"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,7 +48,8 @@ class Access:
     """What the settings say about credentials and the way to AWS. Empty means: boto3's default.
 
     `role_arn` "" or "none" means no role. `endpoint_urls` is by service ("s3", "sqs", "sts", "kms"),
-    "" for all others. `session_policy` is JSON text that narrows the role further.
+    "" for all others. `session_policies` are JSON texts that narrow the role further, the narrowest first:
+    the first that STS takes is sent.
     """
 
     region: str = ""
@@ -55,7 +61,7 @@ class Access:
     external_id: str = field(default="", repr=False)
     role_session_name: str = "audit-s3"
     role_duration_seconds: int = 3600
-    session_policy: str = ""
+    session_policies: Tuple[str, ...] = ()
     endpoint_urls: Mapping[str, str] = field(default_factory=dict)
     proxy_url: str = field(default="", repr=False)
     ca_file: str = ""
@@ -79,6 +85,7 @@ class AwsSession:
         self._lock = threading.RLock()
         self._clients: Dict[Tuple[str, str, bool], Any] = {}
         self._credentials: Dict[bool, Any] = {}
+        self._policies = list(access.session_policies)
 
     @property
     def role(self) -> str:
@@ -244,16 +251,11 @@ class AwsSession:
         return self._core_session().get_credentials()
 
     def _assume_role(self) -> Dict[str, str]:
-        """One sts:AssumeRole; if AWS no longer knows the base credentials, one more with them read anew."""
-        from botocore.exceptions import ClientError
-
-        sts, request = self.client("sts", assumed=False), self._assume_request()
-        try:
-            given = sts.assume_role(**request)["Credentials"]
-        except ClientError as error:
-            if error_code(error.response) not in _STALE:
-                raise
-            given = sts.assume_role(**request)["Credentials"]
+        """The role's credentials, under the narrowest session policy that STS takes."""
+        sts = self.client("sts", assumed=False)
+        given = self._assumed(sts)
+        while given is None:
+            given = self._assumed(sts)
         return {
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
@@ -261,8 +263,35 @@ class AwsSession:
             "expiry_time": given["Expiration"].isoformat(),
         }
 
+    def _assumed(self, sts: Any) -> Any:
+        """One sts:AssumeRole; if AWS no longer knows the base credentials, one more with them read anew.
+
+        None if the session policy was too large: the next call sends a wider one.
+        """
+        from botocore.exceptions import ClientError
+
+        while len(self._policies) > 1 and not takes(self._policies[0]):
+            self._widen("it has more than the 2,048 characters that STS takes")
+        request = self._assume_request()
+        try:
+            return sts.assume_role(**request)["Credentials"]
+        except ClientError as error:
+            code = error_code(error.response)
+            if code in _TOO_LARGE and len(self._policies) > 1:
+                self._widen("STS finds it too large once it is packed")
+                return None
+            if code not in _STALE:
+                raise
+            return sts.assume_role(**request)["Credentials"]
+
+    def _widen(self, why: str) -> None:
+        """Go on to the next policy, and say so once."""
+        if len(self._policies) == len(self.access.session_policies):
+            log.warning("The session policy names less than it could, as %s. role=%s", why, self.role)
+        del self._policies[0]
+
     def _assume_request(self) -> Dict[str, Any]:
-        policy = self.access.session_policy
+        policy = self._policies[0] if self._policies else ""
         optional = {"ExternalId": self.access.external_id, "Policy": policy}
         return {
             "RoleArn": self.access.role,

@@ -75,11 +75,14 @@ def _refused_role(
     notes: Notes, account: Account, error: CollectorError, *, caller: Optional[Caller],
     has_external_id: bool, of: str,
 ) -> None:  # fmt: skip
-    """Where AWS names a policy, it is that; across accounts it names none, and both sides have to look."""
+    """Where AWS names a policy, it is that; across accounts it names none, and both sides have to look.
+
+    A wrong external id and a trust policy that names somebody else are answered in the same words.
+    """
     user = caller.arn if caller else "the collector's user"
     grant = Grant(["sts:AssumeRole"], account.role, user)
-    is_unexplained = error.code == "role_denied" and error.hint.startswith("You: allow")
-    if not is_unexplained:
+    is_trust_or_unexplained = error.code == "role_denied" and "external_id" in error.hint
+    if not is_trust_or_unexplained:
         notes.refused(ROLE, error, grant=grant, of=of)
         return
     fix = assume_text(user=user, role=account.role, has_external_id=has_external_id)

@@ -15,7 +15,7 @@ __all__ = ["FOUND", "TROUBLES"]
 # fmt: off
 CAUTION = Trouble("a setting is allowed, and should be said aloud", code="setting_caution",
     check="configuration", status="warning", owner="you", hint="change it, or know why not")
-NARROWING_LONG = Trouble("the session policy is longer than STS takes, so the role stands as it is",
+NARROWING_LONG = Trouble("the session policy is longer than STS takes, so one is sent that names less",
     code="narrowing_too_long", check="narrowing", status="warning", owner="you",
     hint="fewer buckets or keys an input, or a shorter prefix")
 CHECKPOINT_DIR = Trouble("this user may not write where checkpoints are to lie", code="checkpoint_dir",

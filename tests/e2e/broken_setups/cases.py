@@ -134,6 +134,12 @@ def wrong_external_id(stage: Any) -> None:
     stage.settings["external_id"] = "another-id"
 
 
+@broken("role_denied", "provider", "trust policy", '"AWS": "arn:aws:iam::222222222222:user/p-collector"')
+def trust_policy_denies_in_aws_words(stage: Any) -> None:
+    message = "User: x is not authorized to perform: sts:AssumeRole because no role trust policy allows it"
+    stage.alter().refuse("sts", "AssumeRole", "AccessDenied", message)
+
+
 @broken("role_refused", "you", "role_duration_seconds")
 def session_longer_than_the_role_allows(stage: Any) -> None:
     message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."

@@ -133,6 +133,19 @@ def test_what_denied_a_key_decides_whose_move_it_is(message: str, start: str) ->
     assert translate(_answer("AccessDenied", said, 403), GET).hint.startswith(start)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "because no role trust policy allows the sts:AssumeRole action",
+        "with an explicit deny in the role trust policy",
+    ],
+)
+def test_a_trust_policy_is_the_providers_and_the_external_id_ours(message: str) -> None:
+    call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
+    hint = translate(_answer("AccessDenied", f"... sts:AssumeRole {message}", 403), call).hint
+    assert hint.startswith(f"Provider: the trust policy of {ROLE}") and "compare external_id" in hint
+
+
 def test_a_user_who_may_not_assume_the_role_is_the_customers() -> None:
     message = "... because no identity-based policy allows the sts:AssumeRole action"
     call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")

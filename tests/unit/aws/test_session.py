@@ -56,7 +56,7 @@ def _key_id(session: AwsSession) -> str:
 def test_the_role_is_assumed_with_everything_the_provider_asked_for() -> None:
     sts = Sts(3600)
     session = _session(
-        sts, external_id="x-1", role_session_name="audit", role_duration_seconds=900, session_policy="{}"
+        sts, external_id="x-1", role_session_name="audit", role_duration_seconds=900, session_policies=("{}",)
     )
     _key_id(session)
     assert sts.requests == [
@@ -68,6 +68,32 @@ def test_the_role_is_assumed_with_everything_the_provider_asked_for() -> None:
             "Policy": "{}",
         }
     ]
+
+
+def test_a_session_policy_that_is_too_large_gives_way_to_a_wider_one_with_one_warning(caplog: Any) -> None:
+    too_large = _refusal("PackedPolicyTooLarge")
+    sts = Sts(too_large, too_large, 3600, 3600)
+    session = _session(sts, session_policies=('"narrow"', '"wider"', '"widest"'))
+    _key_id(session)
+    session.refresh()
+    sent = [request["Policy"] for request in sts.requests]
+    assert sent == ['"narrow"', '"wider"', '"widest"', '"widest"'], "what STS refused is not asked again"
+    (warning,) = caplog.messages
+    assert "session policy" in warning and ROLE in warning
+
+
+def test_a_session_policy_beyond_2048_characters_is_not_sent_at_all(caplog: Any) -> None:
+    sts = Sts(3600)
+    _key_id(_session(sts, session_policies=("x" * 2049, '"wider"')))
+    assert [request["Policy"] for request in sts.requests] == ['"wider"']
+    assert "2,048 characters" in caplog.text
+
+
+def test_where_even_the_widest_session_policy_is_refused_the_operator_is_told() -> None:
+    refusals = [_refusal("PackedPolicyTooLarge") for _ in range(2)]
+    session = _session(Sts(*refusals), session_policies=('"narrow"', '"widest"'))
+    with pytest.raises(Fatal, match="session_policy"):
+        session.refresh()
 
 
 def test_the_role_is_assumed_once_while_its_credentials_last() -> None:
