@@ -17,7 +17,7 @@ from collector.aws.client_side import ClientSide
 from collector.aws.cloudtrail_digests import DigestVerifier
 from collector.aws.cloudtrail_keys import PublicKeys
 from collector.aws.kms import DataKeys
-from collector.aws.policy import session_policy
+from collector.aws.policy import session_policies
 from collector.aws.s3 import S3Store
 from collector.aws.session import Access, AwsSession
 from collector.aws.signed_get import SignedGet
@@ -120,7 +120,7 @@ class Adapters:
     @property
     def is_narrowed(self) -> bool:
         """Whether AWS itself holds every session of this input to its session policy."""
-        return all(session.access.session_policy for session in self._sessions)
+        return all(session.access.session_policies for session in self._sessions)
 
     def refresh(self) -> None:
         """Renew the assumed session ahead of its expiry."""
@@ -184,9 +184,9 @@ def access_of(configured: Input, role_arn: str, *, read_only: bool = False) -> A
     endpoints.update({name: settings.endpoint_for(name) for name in ("s3", "sqs", "sts", "kms", "dynamodb")})
     if configured.queue is not None and configured.queue.endpoint_url and not settings.sqs_endpoint_url:
         endpoints["sqs"] = settings.endpoint_url or configured.queue.endpoint_url
-    policy = ""
+    policies: Tuple[str, ...] = ()
     if settings.session_policy and role_arn and role_arn != "none":
-        policy = session_policy(
+        policies = session_policies(
             queue_arn=configured.queue.arn if configured.queue else "", buckets=settings.bucket,
             prefix=settings.prefix, kms_key_arns=settings.kms_key_arn, read_only=read_only,
             verifies_digests=configured.verifies_digests,
@@ -201,7 +201,7 @@ def access_of(configured: Input, role_arn: str, *, read_only: bool = False) -> A
         external_id=settings.external_id,
         role_session_name=settings.role_session_name,
         role_duration_seconds=settings.role_duration_seconds,
-        session_policy=policy,
+        session_policies=policies,
         endpoint_urls=endpoints,
         proxy_url=settings.proxy_url,
         ca_file=settings.aws_ca_file,

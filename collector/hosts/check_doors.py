@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Mapping, Optional, Sequence
 
 from collector.adapters import Adapters, access_of, checkpoint_path
+from collector.aws.policy import takes
 from collector.aws.questions import BucketQuestions, Caller, caller, issuer_of, queue_attributes
 from collector.aws.s3 import S3Store
 from collector.aws.session import AwsSession
@@ -34,12 +35,9 @@ class Doors(Adapters):
 
     def __init__(self, found: Input) -> None:
         super().__init__(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
-        settings = found.settings
         self.account: Account = _Account(self._session)
         self.checkpoint_dir = str(checkpoint_path(found).parent)
-        self.session_policy_is_too_long = bool(
-            settings.session_policy and self._session.role and not self._session.access.session_policy
-        )
+        self.session_policy_is_too_long = not all(map(takes, self._session.access.session_policies[:1]))
 
     def _queue(self, configured: Input, *, read_only: bool) -> Optional[Queue]:
         """None while the adapters are built: a name may have to be looked up, which is a question."""
@@ -89,7 +87,7 @@ class Doors(Adapters):
 
     def session_without_policy(self, session: AwsSession) -> AwsSession:
         access = session.access
-        return AwsSession(replace(access, session_policy="")) if access.session_policy else session
+        return AwsSession(replace(access, session_policies=())) if access.session_policies else session
 
 
 class _Account:

@@ -148,7 +148,7 @@ def test_a_session_policy_that_is_too_narrow_is_the_users_own_move(ministack: Lo
     ministack.reset()
     provider = Provider(ministack, "narrow", bucket=False)
     policy = provider.least_privilege(without="sqs:ReceiveMessage")
-    session = AwsSession(_access(provider, session_policy=policy))
+    session = AwsSession(_access(provider, session_policies=(policy,)))
     with pytest.raises(Fatal) as caught:
         _queue(session, provider).receive(1, wait_seconds=0)
     assert _refusal(caught) == ("queue_denied", "queue")
