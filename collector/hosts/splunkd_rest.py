@@ -1,4 +1,4 @@
-"""The one Splunk REST client: secrets that splunkd keeps in storage/passwords.
+"""The one Splunk REST client: secrets that splunkd keeps in storage/passwords, and how to reach splunkd.
 
 splunkd hands every modular input its management URI and a session key. With those, through splunklib,
 `SecretStore` reads the credentials of realm `audit_s3`: one request at start, none later, because how
@@ -25,12 +25,16 @@ import ipaddress
 import json
 import ssl
 from io import BytesIO
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol
+from typing import Any, Callable, Dict, Mapping, Optional, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
 
-__all__ = ["APP_ID", "REALM", "SECRETS", "SecretStore", "stored_settings", "tls_context"]
+__all__ = [
+    "APP_ID", "REALM", "SECRETS", "SecretStore", "answer_of", "connect", "stored_settings", "tls_context",
+]  # fmt: skip
+
+T = TypeVar("T")
 
 #: The folder under etc/apps, and the namespace in which splunkd looks for the credentials.
 APP_ID = "audit_s3_collector"
@@ -153,22 +157,13 @@ class SecretStore:
 
 
 def _read_passwords(server_uri: str, session_key: str) -> Dict[str, str]:
-    from splunklib.binding import HTTPError
-
-    try:
+    def ask() -> Dict[str, str]:
         service = _service(server_uri, session_key)
         # The search only narrows the answer; which of them are ours is compared exactly.
         entries = service.storage_passwords.list(count=-1, search=f"realm={REALM}")
         return {entry.username: entry.clear_password or "" for entry in entries if entry.realm == REALM}
-    except HTTPError as error:
-        raise _refusal(error.status, server_uri) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise Retry(
-            f"splunkd did not answer ({type(error).__name__})",
-            code="splunkd_unreachable",
-            where=server_uri,
-            hint="splunkd starts the input again after its interval",
-        ) from error
+
+    return answer_of(ask, lambda status: _refusal(status, server_uri), where=server_uri)
 
 
 def _refusal(status: int, server_uri: str) -> CollectorError:
@@ -189,19 +184,52 @@ def _refusal(status: int, server_uri: str) -> CollectorError:
 
 
 def _service(server_uri: str, session_key: str) -> Any:
+    return connect(server_uri, token=session_key, owner="nobody", app=APP_ID, sharing="app")
+
+
+def connect(
+    server_uri: str,
+    *,
+    context: Optional[ssl.SSLContext] = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+    **about: str,
+) -> Any:
+    """splunklib's Service at this address. Asks nothing yet.
+
+    `about` is splunklib's own: `token` is a session key, `splunkToken` a token that Splunk has issued.
+    """
     from splunklib import client
 
     target = urlsplit(server_uri)
     return client.Service(
-        handler=_https(tls_context(target.hostname or "")),
+        handler=_https(context or tls_context(target.hostname or ""), timeout_seconds),
         scheme=target.scheme,
         host=target.hostname,
         port=target.port or 8089,
-        token=session_key,
-        owner="nobody",
-        app=APP_ID,
-        sharing="app",
+        **about,
     )
+
+
+def answer_of(call: Callable[[], T], refusal: Callable[[int], CollectorError], *, where: str) -> T:
+    """What a call through splunklib answers; an HTTP status other than success becomes `refusal` of it."""
+    from splunklib.binding import HTTPError
+
+    try:
+        return call()
+    except HTTPError as error:
+        raise refusal(error.status) from error
+    except ssl.SSLCertVerificationError as error:
+        raise Fatal(
+            f"the certificate of splunkd is not trusted ({error.verify_message})",
+            code="splunkd_certificate",
+            where=where,
+            hint="name the certificate of its CA",
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Retry(
+            f"splunkd did not answer ({type(error).__name__})", code="splunkd_unreachable", where=where,
+            hint="is this its management port, and may we reach it? An input is started again by splunkd",
+        ) from error  # fmt: skip
 
 
 def tls_context(host: str) -> ssl.SSLContext:
@@ -222,7 +250,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _https(context: ssl.SSLContext) -> Callable[..., Dict[str, Any]]:
+def _https(context: ssl.SSLContext, timeout_seconds: float) -> Callable[..., Dict[str, Any]]:
     """A request handler for splunklib, which lets one be brought along.
 
     Its own has no time-out through `Service`, reads nothing from a kept-alive connection, and asks
@@ -233,7 +261,7 @@ def _https(context: ssl.SSLContext) -> Callable[..., Dict[str, Any]]:
         from splunklib.binding import ResponseReader
 
         target = urlsplit(url)
-        connection = _connection(target.scheme, target.hostname or "", target.port, context)
+        connection = _connection(target.scheme, target.hostname or "", target.port, context, timeout_seconds)
         try:
             headers = {**dict(message["headers"]), "Connection": "close"}
             path = f"{target.path}?{target.query}" if target.query else target.path
@@ -253,8 +281,8 @@ def _https(context: ssl.SSLContext) -> Callable[..., Dict[str, Any]]:
 
 
 def _connection(
-    scheme: str, host: str, port: Optional[int], context: ssl.SSLContext
+    scheme: str, host: str, port: Optional[int], context: ssl.SSLContext, timeout_seconds: float
 ) -> http.client.HTTPConnection:
     if scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=context)
-    return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
+    return http.client.HTTPConnection(host, port, timeout=timeout_seconds)

@@ -1,28 +1,38 @@
-"""A splunkd of one's own: the REST endpoint storage/passwords over TLS with a self-signed certificate.
+"""A splunkd of one's own: storage/passwords and oneshot searches over TLS with a self-signed certificate.
 
     with FakeSplunkd() as splunkd:
         splunkd.store("audit_s3", "thrive:hec_token", "secret")
         SecretStore(splunkd.server_uri, splunkd.session_key)
 
+        splunkd.events += hec.events      # what a HEC of it has indexed
+        SearchHead(splunkd.server_uri, splunkd.token).rows("| tstats count where index=* by source")
+
 It answers as Splunk Enterprise does where a client can tell the difference: Atom feeds, titles with
 escaped colons, a page of 30 unless `count` says otherwise, 401 for a foreign session key, 201 for a
-creation, and `Connection: Close` on everything. It listens on 127.0.0.1, on a free port.
+creation, and `Connection: Close` on everything. A search gives its first 100 rows unless `count` says
+otherwise, and of what was until now unless `latest_time` does; splunkd_search.py answers it. It listens on
+127.0.0.1, on a free port.
 """
 
 from __future__ import annotations
 
+import json
 import ssl
 import tempfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from collector.testing.splunkd_search import Event, Unsearchable, tstats
+
 __all__ = ["FakeSplunkd", "self_signed_certificate"]
 
 _PASSWORDS = "storage/passwords"
+_INFO, _JOBS = "/services/server/info", "/services/search/v2/jobs"
 _FEED = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"'
     ' xmlns:s="http://dev.splunk.com/ns/rest"'
@@ -38,6 +48,13 @@ _ENTRY = (
     '<s:key name="password">********</s:key><s:key name="realm">{realm}</s:key>'
     '<s:key name="username">{username}</s:key></s:dict></content></entry>\n'
 )
+_SERVER_INFO = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"'
+    ' xmlns:s="http://dev.splunk.com/ns/rest"><title>server-info</title>'
+    '<entry><title>server-info</title><id>server-info</id><content type="text/xml"><s:dict>'
+    '<s:key name="version">9.4.1</s:key><s:key name="product_type">enterprise</s:key></s:dict></content>'
+    "</entry></feed>\n"
+)
 _MESSAGE = (
     '<?xml version="1.0"?>\n<response><messages><msg type="{kind}">{text}</msg></messages></response>\n'
 )
@@ -46,13 +63,19 @@ _MESSAGE = (
 class FakeSplunkd:
     """Runs from `start` to `close`, or as a context manager. Thread safe.
 
-    `fail_with`, when set, is the status of every answer. `requests` are (method, path) in order.
+    `fail_with`, when set, is the status of every answer; `complaint`, the message that comes with the rows of
+    a search. `requests` are (method, path) in order, `searches` what was searched for. `token` is one that it
+    has issued; `events` are what is indexed, as a fake HEC shows them.
     """
 
     def __init__(self, *, session_key: str = "fake-session-key", app: str = "audit_s3_collector") -> None:
         self.session_key = session_key
         self.app = app
+        self.token = "fake.splunk.token"
+        self.events: List[Event] = []
+        self.searches: List[str] = []
         self.fail_with: Optional[int] = None
+        self.complaint = ""
         self.requests: List[Tuple[str, str]] = []
         self.passwords: Dict[Tuple[str, str], str] = {}
         self.lock = threading.Lock()
@@ -65,6 +88,10 @@ class FakeSplunkd:
     @property
     def server_uri(self) -> str:
         return f"https://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def credentials(self) -> Tuple[str, str]:
+        return f"Splunk {self.session_key}", f"Bearer {self.token}"
 
     def store(self, realm: str, username: str, password: str) -> None:
         """What the set-up page, or an administrator with curl, would have stored."""
@@ -88,19 +115,19 @@ class FakeSplunkd:
 
 
 class _Rest(BaseHTTPRequestHandler):
-    """GET, POST and DELETE of /servicesNS/nobody/<app>/storage/passwords[/<title>]."""
+    """GET, POST and DELETE of /servicesNS/nobody/<app>/storage/passwords[/<title>], and searches."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Splunkd"
 
     def do_GET(self) -> None:
         if self._admitted():
-            self._list()
+            self._info() if self._path == _INFO else self._list()
 
     def do_POST(self) -> None:
         form = self._form()
         if self._admitted():
-            self._create(form)
+            self._search(form) if self._path == _JOBS else self._create(form)
 
     def do_DELETE(self) -> None:
         if self._admitted():
@@ -112,6 +139,10 @@ class _Rest(BaseHTTPRequestHandler):
     @property
     def _splunkd(self) -> FakeSplunkd:
         return self.server.splunkd  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def _path(self) -> str:
+        return urlsplit(self.path).path.rstrip("/")
 
     def _form(self) -> Dict[str, str]:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
@@ -125,8 +156,10 @@ class _Rest(BaseHTTPRequestHandler):
         status = splunkd.fail_with
         if status is not None:
             self._message(status, "injected failure")
-        elif self.headers.get("Authorization") != f"Splunk {splunkd.session_key}":
+        elif self.headers.get("Authorization") not in splunkd.credentials:
             self._message(401, "call not properly authenticated")
+        elif (self.command, self._path) in (("GET", _INFO), ("POST", _JOBS)):
+            return True
         elif not path.startswith(f"/servicesNS/nobody/{splunkd.app}/{_PASSWORDS}"):
             self._message(404, "Not Found")
         else:
@@ -166,6 +199,29 @@ class _Rest(BaseHTTPRequestHandler):
         else:
             self._message(404, f"Could not find object id={title}")
 
+    def _info(self) -> None:
+        self._answer(200, _SERVER_INFO)
+
+    def _search(self, form: Dict[str, str]) -> None:
+        """exec_mode=oneshot with output_mode=json: the rows come with the answer."""
+        splunkd, search = self._splunkd, form.get("search", "")
+        if (form.get("exec_mode"), form.get("output_mode")) != ("oneshot", "json"):
+            self._message(400, "only oneshot searches in JSON are answered here")
+            return
+        with splunkd.lock:
+            splunkd.searches.append(search)
+            events = [event for event in splunkd.events if _is_within(event, form)]
+        try:
+            rows = tstats(search, events)
+        except Unsearchable as error:
+            said = {"messages": [{"type": "FATAL", "text": str(error)}]}
+            self._answer(400, json.dumps(said), kind="application/json")
+            return
+        count = int(form.get("count", 100))
+        messages = [{"type": "ERROR", "text": splunkd.complaint}] if splunkd.complaint else []
+        answer = {"preview": False, "init_offset": 0, "messages": messages, "results": rows[: count or None]}
+        self._answer(200, json.dumps(answer), kind="application/json")
+
     def _feed(self, status: int, rows: List[Tuple[Tuple[str, str], str]], *, total: int) -> None:
         base = f"/servicesNS/nobody/{self._splunkd.app}/{_PASSWORDS}"
         entries = "".join(_entry(base, self._splunkd.app, key, password) for key, password in rows)
@@ -174,15 +230,22 @@ class _Rest(BaseHTTPRequestHandler):
     def _message(self, status: int, text: str) -> None:
         self._answer(status, _MESSAGE.format(kind="WARN" if status == 401 else "ERROR", text=text))
 
-    def _answer(self, status: int, text: str) -> None:
+    def _answer(self, status: int, text: str, *, kind: str = "text/xml") -> None:
         body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/xml; charset=UTF-8")
+        self.send_header("Content-Type", f"{kind}; charset=UTF-8")
         self.send_header("Content-Length", str(len(body)))
         # splunklib keeps the body of a kept-alive answer unread; splunkd closes when asked to.
         self.send_header("Connection", "Close")
         self.end_headers()
         self.wfile.write(body)
+
+
+def _is_within(event: Event, form: Dict[str, str]) -> bool:
+    """Whether a search of these times meets the event."""
+    earliest = float(form.get("earliest_time") or 0)
+    latest = float(form.get("latest_time") or time.time())
+    return earliest <= float(event.get("time") or time.time()) < latest
 
 
 def _entry(base: str, app: str, key: Tuple[str, str], password: str) -> str:
