@@ -163,8 +163,8 @@ def test_every_code_that_the_program_can_say_is_explained():
     ("code", "fate", "step"),
     [
         ("kms_denied", "Fatal", "kms:Decrypt"),
-        ("list_denied", "Fatal", "Provider"),
-        ("queue_denied", "Fatal", "Provider"),
+        ("list_denied", "Fatal", "ask for s3:ListBucket"),
+        ("queue_denied", "Fatal", "rights to the queue"),
         ("truncated_gzip", "Poison", "upload was cut off"),
         ("hec_index", "Fatal", "allowed indexes"),
         ("hec_busy", "Retry", "goes on by itself"),
