@@ -395,12 +395,17 @@ class Runner:
 
     def begin_stop(self) -> None:
         with self._lock:
-            left = self.engine.left_over() if self._errand is not None else 0
-            if left:
-                self._left.append("others")
-                log.warning("Not everything could be fetched; the same command goes on. left=%d", left)
+            if self._errand is not None:
+                self._note_what_is_left()
             self.engine.stop()
             self._wake()
+
+    def _note_what_is_left(self) -> None:
+        left, is_listed = self.engine.left_over(), self.engine.reconciler.is_idle
+        if left or not is_listed:
+            self._left.append("others")
+            what = "" if is_listed else " Not everything was listed."
+            log.warning("Not everything could be fetched; the same command goes on.%s left=%d", what, left)
 
     def finish_stop(self, deadline: float) -> None:
         """Wait for what can still be saved and handed back, then let go of everything."""

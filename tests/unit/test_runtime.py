@@ -1,0 +1,145 @@
+"""A Runner between twins, on real threads: an errand ends, and says truly how."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from collector import runtime
+from collector.adapters import SystemClock
+from collector.config import load
+from collector.errors import Fatal, Retry
+from collector.hosts.progress import Backfilled, line, look
+from collector.model import ObjectRef
+from collector.runtime import Errand, Runner
+from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
+from collector.testing.twins import MemoryBucket, MemorySink
+
+BUCKET = "audit-logs"
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """One bucket, one output and one table for all runners of a test."""
+    monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    clock = SystemClock()
+    return SimpleNamespace(
+        clock=clock, bucket=MemoryBucket(clock, BUCKET), sink=MemorySink(clock), table=MemoryTable()
+    )
+
+
+def runner_of(world, *, owner="a", errand=None):
+    (found,) = load(flags={"bucket": BUCKET, "output": "stdout", "reconcile_grace_seconds": "0"})
+    store = MemoryCheckpointStore(world.table, owner=owner, clock=world.clock)
+    adapters = SimpleNamespace(
+        queue=None, objects=world.bucket, sinks=[world.sink], store=store, clock=world.clock, digests=None,
+        refresh=None, verify=None, assumes_role=False, close=store.leave,
+    )  # fmt: skip
+    return Runner(found, adapters, once=True, errand=errand)
+
+
+def ran(runner, *, seconds=10.0):
+    """To its end; whether all went well."""
+    runner.start()
+    runner.set_out()
+    deadline = time.monotonic() + seconds
+    while not runner.is_finished():
+        assert time.monotonic() < deadline, "it never ends"
+        time.sleep(0.01)
+    runner.begin_stop()
+    runner.finish_stop(time.monotonic() + 8.0)
+    return runner.was_clean(asked=False)
+
+
+def a_range(world):
+    return Errand(since=world.clock.now() - 60, until=world.clock.now() + 60)
+
+
+def test_a_range_is_fetched_to_its_end(world):
+    for number in range(500):
+        world.bucket.put(f"{number:03}", b"event %d\n" % number)
+    runner = runner_of(world, errand=a_range(world))
+    assert ran(runner)
+    assert sorted(world.sink.bodies()) == sorted(b"event %d" % number for number in range(500))
+    seen = runner.observe(lambda engine: look(engine, named=0))
+    assert seen == Backfilled(listed=500, missing=500, done=500, events=500, is_listing=False)
+
+
+def test_what_cannot_be_read_now_ends_the_errand_after_its_patience_and_is_left(world, caplog):
+    world.bucket.put("bad", b"x\n")
+    world.bucket.put("good", b"good\n")
+    world.bucket.refuse("bad", Retry("not now", code="s3_500"))
+    assert not ran(runner_of(world, errand=a_range(world)))
+    assert world.sink.bodies() == [b"good"]
+    assert "left=1" in caplog.text
+    world.bucket.refuse("bad", None)
+    for row in list(world.table.rows.values()):
+        world.table.rows[row.oid] = row.__class__(**{**vars(row), "not_before": 0.0})
+    assert ran(runner_of(world, owner="b", errand=a_range(world)))
+    assert world.sink.bodies() == [b"good", b"x"]
+
+
+def test_an_object_in_the_hands_of_a_collector_that_lives_is_left_to_it(world):
+    world.bucket.put("k", b"event\n")
+    held = MemoryCheckpointStore(world.table, owner="other", clock=world.clock)
+    held.alive(world.clock.now() + 600)
+    (listed,) = world.bucket.list(BUCKET).refs
+    from collector.model import object_identity
+    from collector.ports import object_row
+
+    held.claim([object_row(object_identity("default", listed), listed, 0.0)])
+    runner = runner_of(world, errand=a_range(world))
+    assert runner.name == "default"
+    assert not ran(runner)
+    assert world.sink.bodies() == []
+
+
+def test_a_bucket_that_may_not_be_listed_is_no_success(world):
+    def denied(*_, **__):
+        raise Fatal("s3:ListBucket denied", code="list_denied", scope="object")
+
+    world.bucket.list = denied
+    assert not ran(runner_of(world, errand=a_range(world)))
+
+
+def test_a_listing_that_fails_and_fails_ends_the_errand_too(world):
+    def throttled(*_, **__):
+        raise Retry("slow down", code="s3_throttled")
+
+    world.bucket.list = throttled
+    assert not ran(runner_of(world, errand=a_range(world)))
+
+
+def test_an_object_by_name_is_what_its_key_holds_now_and_comes_again_only_if_asked(world):
+    world.bucket.put("k", b"old\n")
+    world.bucket.put("k", b"new\n")
+    named = (ObjectRef(BUCKET, "k"),)
+    assert ran(runner_of(world, errand=Errand(refs=named)))
+    assert ran(runner_of(world, errand=Errand(refs=named)))
+    assert world.sink.bodies() == [b"new"]
+    assert ran(runner_of(world, errand=Errand(refs=named, again=True)))
+    assert world.sink.bodies() == [b"new", b"new"]
+
+
+def test_one_of_two_collectors_on_a_store_prunes(world):
+    first, second = runner_of(world, owner="a"), runner_of(world, owner="b")
+    for runner in (first, second):
+        runner._adapters.store.alive(world.clock.now() + 60)
+    asked = []
+    for runner in (first, second, first):
+        runner._adapters.store.prune = lambda **how: asked.append(how) or 0
+        runner._prune()
+    assert len(asked) == 2
+    first._adapters.store.leave()
+    second._prune()
+    assert len(asked) == 3
+
+
+def test_the_time_left_is_told_once_the_listing_is_over():
+    now = Backfilled(listed=4000, missing=300, done=100, events=9, is_listing=False)
+    assert line(now, seconds=10.0) == "listed=4000 missing=300 done=100 events=9 rate=10.0/s left=20s"
+    assert line(now._replace(is_listing=True), seconds=10.0).endswith("rate=10.0/s listing=on")
+    assert line(now._replace(done=0), seconds=10.0).endswith("rate=0.0/s listing=over")
