@@ -4,7 +4,8 @@
 
 Terms beside each other are joined by AND; `*` in a value stands for anything; without an index only "main"
 is searched, and `index=*` leaves out the internal ones. A field is an indexed one, or index, source,
-sourcetype or host. Events without the field that is grouped by are in no row. Whatever else a search says is refused.
+sourcetype or host. Events without the field that is grouped by are in no row. Whatever else a search says is
+refused.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ say who has an object, as between any two collectors. What is done is not sent a
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 import threading
@@ -16,29 +15,15 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 import click
 
 from collector.config import Input, start_time
-from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.hosts.cli.options import configured, load_inputs, moment, setting_flags
 from collector.model import ObjectRef, object_identity
 
 __all__ = ["command"]
 
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
-
-
-def _time(text: str) -> float:
-    """An ISO time, or how long ago (30d, 12h, 90m), as epoch seconds."""
-    ago = re.fullmatch(r"(\d{1,6})([dhm])", text)
-    if ago:
-        return time.time() - int(ago[1]) * _UNITS[ago[2]]
-    try:
-        return start_time(text, now=time.time(), retention_days=0)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write 2026-05-04T00:00:00Z, 30d or 12h") from None
-
-
 @click.command("backfill")
 @configured
-@click.option("--since", type=_time, metavar="T", help="From this time on: ISO, or how long ago (30d).")
-@click.option("--until", type=_time, metavar="T", help="Before this time; now by default.")
+@click.option("--since", type=moment, metavar="T", help="From this time on: ISO, or how long ago (30d).")
+@click.option("--until", type=moment, metavar="T", help="Before this time; now by default.")
 @click.option("--missing", is_flag=True, help="What is missing since start_from, up to the grace.")
 @click.option("--plan", is_flag=True, help="List only: say what would be fetched, and change nothing.")
 @click.option("--again", is_flag=True, help="With objects by name: also those that are done.")

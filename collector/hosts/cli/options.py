@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any, Callable, Dict, List, Sequence, TypeVar
 
 import click
 
-from collector.config import Input, load
+from collector.config import Input, load, start_time
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "secrets_of", "setting_flags"]
+__all__ = ["configured", "load_inputs", "moment", "secrets_of", "setting_flags"]
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +59,17 @@ def load_inputs(config_path: str, input_name: str, given: Dict[str, Any]) -> Lis
         for warning in found.warnings:
             logging.getLogger("collector").warning("%s input=%s", warning, found.name)
     return inputs
+
+
+def moment(text: str) -> float:
+    """An ISO time, or how long ago (30d, 12h, 90m), as epoch seconds."""
+    ago = re.fullmatch(r"(\d{1,6})([dhm])", text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return start_time(text, now=time.time(), retention_days=0)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-05-04T00:00:00Z, 30d or 12h") from None
 
 
 def secrets_of(inputs: Sequence[Input]) -> List[str]:
