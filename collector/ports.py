@@ -15,8 +15,8 @@ from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
-    "FINAL", "Finish", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue", "Release",
-    "SaveReceipt", "Sink", "Spool", "Unspool",
+    "FINAL", "Finish", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue", "QueueDepth",
+    "Release", "SaveReceipt", "Sink", "Spool", "Unspool",
 ]  # fmt: skip
 
 #: The states in which an object's work is over for good.
@@ -31,6 +31,16 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump: for leases, back-off and timeouts."""
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """About how many messages a queue has, and for how long it keeps one that nobody deletes."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+    retention_seconds: float
 
 
 class Queue(Protocol):
@@ -62,6 +72,9 @@ class Queue(Protocol):
 
         code "lease_lost" means that the receipt handle is no longer good for anything.
         """
+
+    def measure(self) -> Optional[QueueDepth]:
+        """How deep it is (GetQueueAttributes); None where that may not be asked. AWS's counts are a minute late."""
 
     def check(self) -> None:
         """Raise what stands in the way of receiving, without receiving."""

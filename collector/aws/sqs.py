@@ -16,10 +16,14 @@ from collector.aws.lean import Lean
 from collector.aws.signed_sqs import SqsCalls
 from collector.errors import CollectorError, Fatal, Retry
 from collector.model import Message
+from collector.ports import QueueDepth
 
 __all__ = ["SqsQueue", "queue_region", "resolve_queue"]
 
 _ATTRIBUTES = ["SentTimestamp", "ApproximateReceiveCount", "MessageGroupId"]
+#: What `measure` asks for: visible, in flight, delayed, and the queue's retention.
+_DEPTH = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+          "ApproximateNumberOfMessagesDelayed", "MessageRetentionPeriod"]  # fmt: skip
 
 
 class SqsQueue:
@@ -66,14 +70,26 @@ class SqsQueue:
         entries = _entries(messages, VisibilityTimeout=timeout_seconds)
         return self._batch("ChangeMessageVisibilityBatch", messages, entries=entries, call=call)
 
+    def measure(self) -> Optional[QueueDepth]:
+        said = self._ask_attributes(_DEPTH)
+        if said is None:
+            return None
+        visible, in_flight, delayed, retention = (_number(said.get(name)) or 0 for name in _DEPTH)
+        return QueueDepth(visible, in_flight, delayed, float(retention))
+
     def check(self) -> None:
-        """GetQueueAttributes; a role that may not call it can receive all the same."""
+        self._ask_attributes(["QueueArn"])
+
+    def _ask_attributes(self, names: Sequence[str]) -> Optional[Mapping[str, str]]:
+        """GetQueueAttributes; None for a role that may not call it: it can receive all the same."""
         try:
             with translated(self._call("sqs:GetQueueAttributes")):
-                self._client.get_queue_attributes(QueueUrl=self.name, AttributeNames=["QueueArn"])
+                answer = self._client.get_queue_attributes(QueueUrl=self.name, AttributeNames=names)
         except Fatal as error:
             if error.code != "queue_denied":
                 raise
+            return None
+        return dict(answer.get("Attributes", {}))
 
     def _batch(
         self, operation: str, messages: Sequence[Message], *, entries: List[Dict[str, Any]], call: Call

@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.errors import CollectorError, Poison
 from collector.model import Batch, Event, Message, ObjectRef, Origin, Receipt
-from collector.ports import Clock, OpenObject, Page
+from collector.ports import Clock, OpenObject, Page, QueueDepth
 
 __all__ = ["ManualClock", "MemoryBucket", "MemoryQueue", "MemorySink"]
 
@@ -56,7 +56,8 @@ class MemoryQueue:
     """`ports.Queue`, as strict as AWS may be: only the newest receipt handle of a message is good.
 
     With `max_receive_count`, a message received that often goes to `dead` instead of being received
-    again. A name that ends in ".fifo" makes a FIFO queue.
+    again. A name that ends in ".fifo" makes a FIFO queue. While `most_in_flight` messages are, it gives
+    none and says nothing, as long polls of AWS do. It may be measured while `tells` is set.
     """
 
     def __init__(
@@ -66,10 +67,15 @@ class MemoryQueue:
         name: str = "https://sqs.eu-west-1.amazonaws.com/111111111111/twin",
         visibility_timeout_seconds: float = 30,
         max_receive_count: int = 0,
+        retention_seconds: float = 4 * 86_400.0,
+        most_in_flight: int = 120_000,
     ) -> None:
         self.name = name
         self.fifo = name.endswith(".fifo")
         self.dead: List[Message] = []
+        self.tells = True
+        self.retention_seconds = retention_seconds
+        self.most_in_flight = most_in_flight
         self._clock = clock
         self._visibility_timeout_seconds = visibility_timeout_seconds
         self._max_receive_count = max_receive_count
@@ -102,6 +108,7 @@ class MemoryQueue:
     ) -> Sequence[Message]:
         with self._lock:
             self._bury()
+            count = min(count, self.most_in_flight - sum(map(self._is_hidden, self._held.values())))
             blocked = self._groups_in_flight()
             free = [
                 held
@@ -109,7 +116,7 @@ class MemoryQueue:
                 if not self._is_hidden(held) and held.message.group_id not in blocked
             ]
             hidden = hide_seconds or self._visibility_timeout_seconds
-            return [self._hand_out(held, hidden) for held in free[: min(count, 10)]]
+            return [self._hand_out(held, hidden) for held in free[: max(0, min(count, 10))]]
 
     def delete(self, messages: Sequence[Message]) -> Mapping[str, CollectorError]:
         with self._lock:
@@ -129,6 +136,12 @@ class MemoryQueue:
                     until = self._clock.monotonic() + timeout_seconds
                     self._held[message.message_id].hidden_until = until
             return lost
+
+    def measure(self) -> Optional[QueueDepth]:
+        with self._lock:
+            hidden = sum(map(self._is_hidden, self._held.values()))
+            depth = QueueDepth(len(self._held) - hidden, hidden, 0, self.retention_seconds)
+            return depth if self.tells else None
 
     def check(self) -> None:
         """Nothing stands in the way of memory."""

@@ -13,7 +13,7 @@ from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.errors import Fatal
 from collector.model import Message
 from collector.ports import Queue
-from collector.testing.local_aws import LocalAws
+from collector.testing.local_aws import CUSTOMER, LocalAws
 from collector.testing.twins import ManualClock, MemoryQueue
 from tests.contract.lean import lean_after
 
@@ -199,7 +199,33 @@ def test_check_receives_nothing(make: Callable[..., Setup]) -> None:
     assert [message.receive_count for message in _receive(setup, 1)] == [1]
 
 
+def test_measuring_counts_what_waits_and_what_is_in_flight_and_receives_nothing(
+    make: Callable[..., Setup],
+) -> None:
+    setup = make()
+    for body in ("one", "two", "three"):
+        setup.send(body)
+    _receive(setup, 1)
+    depth = setup.queue.measure()
+    assert depth is not None
+    assert (depth.visible, depth.in_flight, depth.delayed) == (2, 1, 0)
+    assert depth.retention_seconds == 4 * 86_400
+    assert [message.receive_count for message in _receive(setup, 2)] == [1, 1]
+
+
 # What only a real queue can get wrong.
+
+
+def test_a_queue_whose_depth_may_not_be_asked_tells_none(ministack: LocalAws) -> None:
+    from collector.testing.provider import Provider
+
+    ministack.reset()
+    provider = Provider(ministack, "untold", bucket=False)
+    stranger = SqsQueue(ministack.client("sqs", account=CUSTOMER), provider.queue_url)
+    assert stranger.measure() is None
+    gone = SqsQueue(provider.client("sqs"), provider.queue_url + "-gone")
+    with pytest.raises(Fatal, match="queue_missing"):
+        gone.measure()
 
 
 def test_a_queue_that_does_not_exist_is_the_operators_to_correct(local_aws: LocalAws) -> None:
