@@ -8,8 +8,6 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from collector.hosts.check_report_codes import main as write_codes
-from collector.hosts.codes import sayings_of
 from collector.onboarding.checks import CHECKS, TROUBLES
 from tests.e2e.broken_setups.cases import CASES, Case, denial
 from tests.e2e.broken_setups.stage import Report, Stage
@@ -248,15 +246,3 @@ def test_the_process_ends_with_the_promised_code(
     done = collector({**stage.provider.handover(), **output, **changed}).verb("check", code=code)
     assert done.stdout
     assert stage.provider.secret_access_key.encode() not in done.stdout + done.stderr
-
-
-# -- codes
-
-
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_every_code_is_explained(code: str) -> None:
-    assert any(saying.what and saying.hint for saying in sayings_of(code))
-
-
-def test_the_page_of_codes_is_what_the_tables_say() -> None:
-    assert write_codes(["--check"]) == 0

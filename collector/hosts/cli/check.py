@@ -50,7 +50,13 @@ def command(
 
 def _examined(found: Input, *, peek: bool, offline: bool) -> List[Finding]:
     understand = partial(parse, bodies_are_audits=found.bodies)
-    return examine(found, Doors(found), peek=peek, offline=offline, parse=understand)
+    try:
+        doors = Doors(found)
+    except CollectorError as error:
+        notes = Notes(found.name, lambda text: "")
+        notes.refused(CONFIGURATION, error)
+        return notes.findings
+    return examine(found, doors, peek=peek, offline=offline, parse=understand)
 
 
 def _unusable(error: CollectorError, config_path: str) -> List[Finding]:

@@ -42,7 +42,10 @@ def examine(
             notes.skipped(check, "--offline: it needs the network")
         return notes.findings
     _check_aws(notes, found, asked, peek=peek, parse=parse)
-    check_output(notes, found.settings, asked.hec)
+    try:
+        check_output(notes, found.settings, asked.hec)
+    except CollectorError as error:  # the settings of HEC cannot be used together
+        notes.refused(HEC, error)
     return notes.findings
 
 

@@ -54,9 +54,12 @@ def check_queue(
     except CollectorError as error:
         notes.refused(QUEUE, error, grant=asked.grant("GetQueueUrl"))
         return []
+    attributes, unseen = _attributes(door)
+    if unseen is not None and unseen.code != "queue_denied":  # no queue, or no way to it: once is enough
+        notes.refused(QUEUE, unseen)
+        return []
     delete = _refusal(lambda: queue.delete([_NOBODYS]))
     hide = _refusal(lambda: queue.change_visibility([_NOBODYS], timeout_seconds=0))
-    attributes, unseen = _attributes(door)
     if _is_no_queue(notes, asked, delete, hide, unseen):
         return []
     notes.ok(QUEUE, f"it is there: {queue.name}")
@@ -78,7 +81,7 @@ def _is_no_queue(
         return False
     grant = asked.grant("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
     first = "Compare queue_url with what was handed over: AWS may deny what does not exist. "
-    notes.refused(QUEUE, delete, grant=grant, first=first if delete.code == "queue_denied" else "")
+    notes.refused(QUEUE, delete, grant=grant, first=first)
     return True
 
 

@@ -1,0 +1,65 @@
+"""The report of check in its three forms, and the page of its codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from collector.hosts.check_report import FORMATS, masked, render
+from collector.hosts.check_report_codes import PATH, main, page
+from collector.hosts.codes import sayings_of
+from collector.onboarding.checks import CHECKS, TROUBLES, Finding
+
+FAILED = Finding("queue_open", "failed", "provider", "a: <b>", 'x & {"Effect": "Allow"}', "do it")
+OK = Finding("role", "ok", "provider", "a: role", "arn", "")
+
+
+def test_json_is_exactly_the_six_names():
+    said = json.loads(render([FAILED], "json", at=0.0))
+    assert said == {
+        "findings": [
+            {
+                "code": "queue_open", "status": "failed", "owner": "provider", "tried": "a: <b>",
+                "answer": 'x & {"Effect": "Allow"}', "fix": "do it",
+            }
+        ]
+    }  # fmt: skip
+
+
+def test_text_says_whose_move_a_failure_is_and_none_for_what_is_well():
+    text = render([OK, FAILED], "text", at=0.0)
+    assert text.count("whose move: provider.") == 1
+    assert text.splitlines()[-1] == "1 failed, 1 ok; whose move: provider"
+
+
+def test_html_escapes_what_comes_from_outside():
+    said = render([FAILED], "html", at=0.0)
+    assert "a: &lt;b&gt;" in said and "x &amp; <code>" in said
+    assert "1970-01-01 00:00:00 UTC" in said
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_form_shows_a_secret_or_obeys_what_it_shows(form):
+    spoken = Finding("c", "failed", "you", "http://me:pass@h/", "s3cret\x1b[2J", "s3cret-and-more")
+    said = render(masked([spoken], ["s3cret", "s3cret-and-more"]), form, at=0.0)
+    assert "s3cret" not in said and "me:pass" not in said and "\x1b" not in said
+    assert "-and-more" not in said
+
+
+def test_words_too_short_to_be_secrets_are_left_alone():
+    assert masked([OK], ["", "arn"])[0].answer == "arn"
+
+
+def test_every_code_is_explained_with_a_step():
+    codes = [*(check.code for check in CHECKS), *TROUBLES]
+    assert [code for code in codes if not any(one.what and one.hint for one in sayings_of(code))] == []
+
+
+def test_the_page_of_codes_is_what_the_tables_say(tmp_path):
+    assert main(["--check"]) == 0
+    assert main(["--check", "--root", str(tmp_path)]) == 1
+    assert all(f"`{code}`" in page() for code in TROUBLES)
+    (tmp_path / "docs").mkdir()
+    assert main(["--root", str(tmp_path)]) == 0
+    assert (tmp_path / PATH).read_text(encoding="utf-8") == page()

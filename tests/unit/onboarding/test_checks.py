@@ -1,0 +1,370 @@
+"""The checks of a set-up, on twins: who is asked for what, and what comes of each answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from collector.config import load
+from collector.errors import Fatal, Poison, Retry
+from collector.model import Notification
+from collector.onboarding.checks import CHECKS, TROUBLES, examine
+from collector.onboarding.checks.findings import owner_of
+from collector.onboarding.checks.queue_attributes import is_open
+from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue
+
+ROLE = "arn:aws:iam::111111111111:role/audit-access"
+USER = "arn:aws:iam::222222222222:user/us"
+SETTINGS = {
+    "role_arn": ROLE, "bucket": "audits", "output": "stdout",
+    "queue_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/twin",
+}  # fmt: skip
+ATTRIBUTES = {"MessageRetentionPeriod": "345600", "MaximumMessageSize": "262144"}
+DENIED = Fatal("AWS refused it", code="queue_denied", hint="Provider: attach it to R", scope="queue")
+
+
+@dataclasses.dataclass
+class Caller:
+    arn: str = USER
+    ahead_seconds: float = 0.0
+
+
+class Account:
+    def __init__(self, role=ROLE, base=None, assumed=None):
+        self.role, self._base, self._assumed = role, base or Caller(), assumed or Caller(ROLE)
+
+    def base(self):
+        return told(self._base)
+
+    def assumed(self):
+        return told(self._assumed)
+
+
+class QueueDoor:
+    arn, role = "arn:aws:sqs:eu-west-1:111111111111:twin", ROLE
+
+    def __init__(self, queue, attributes, dlq=DENIED):
+        self._queue, self._attributes, self._dlq = queue, attributes, dlq
+
+    def find(self):
+        return self._queue
+
+    def attributes(self):
+        return told(self._attributes)
+
+    def dlq_attributes(self, arn):
+        return told(self._dlq)
+
+
+class Bucket:
+    role = ROLE
+
+    def __init__(self, objects, region="eu-west-1"):
+        self.objects = self.of_any_owner = objects
+        self._region = region
+
+    def region_of(self, bucket):
+        return told(self._region)
+
+    def read_version(self, ref, *, region):
+        raise AssertionError("there are no versions here")
+
+
+class Hec:
+    url = "https://hec:8088"
+
+    def __init__(self, *, acks=True, first=None, again=None, addresses=("10.0.0.1",), token=None):
+        self._acks, self._cookies, self._addresses = acks, (first or {}, again or {}), addresses
+        self._token = token
+
+    def health(self):
+        return "HEC is healthy"
+
+    def token(self):
+        told(self._token)
+
+    def acknowledges(self, *, must):
+        return told(self._acks)
+
+    def cookies(self):
+        return self._cookies
+
+    def addresses(self):
+        return self._addresses
+
+
+def told(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class World:
+    """All that one input has, sound until a test changes it."""
+
+    def __init__(self):
+        clock = self.clock = ManualClock()
+        self.queue = MemoryQueue(clock)
+        self.objects = MemoryBucket(clock, "audits")
+        self.objects.put("k/one", b"{}")
+        self.account, self.queue_account = Account(), None
+        self.queue_door = QueueDoor(self.queue, ATTRIBUTES)
+        self.bucket, self.hec = Bucket(self.objects), ()
+        self.session_policy_is_too_long, self.checkpoint_dir = False, "/tmp"
+
+    def issuer(self, text):
+        return "CN=Somebody"
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def look(world, *, peek=False, offline=False, parse=lambda body: Notification("s3"), **changed):
+    """The findings by code."""
+    (found,) = load(environ={f"AUDIT_S3_{k.upper()}": v for k, v in {**SETTINGS, **changed}.items()})
+    findings = examine(found, world, peek=peek, offline=offline, parse=parse)
+    assert len({(each.code, each.tried) for each in findings}) == len(findings)
+    return {each.code: each for each in findings}
+
+
+def troubles(findings):
+    return [each.code for each in findings.values() if each.status in ("failed", "warning")]
+
+
+# -- the tables
+
+
+def test_codes_are_distinct_and_belong_to_a_check_in_the_order_of_the_report():
+    checks = [check.code for check in CHECKS]
+    assert len({*checks, *TROUBLES}) == len(checks) + len(TROUBLES)
+    for trouble in TROUBLES.values():
+        assert trouble.check in checks
+        assert trouble.status in ("failed", "warning")
+        assert trouble.owner in ("", "you", "provider", "network")
+
+
+@pytest.mark.parametrize(
+    ("error", "owner"),
+    [
+        (Retry("x", code="timeout"), "network"),
+        (Retry("x", code="never_heard_of"), "network"),
+        (Retry("x", code="hec_never_heard_of"), "you"),
+        (Fatal("x", code="proxy_refused", hint="You: put user:password@ into proxy_url"), "network"),
+        (Fatal("x", code="object_denied", hint="Provider: attach it"), "provider"),
+        (Fatal("x", code="object_denied", hint="You: the session_policy"), "you"),
+        (Fatal("x", code="object_denied", hint="Network: the endpoint"), "network"),
+        (Fatal("x", code="no_profile", hint="compare"), "you"),
+    ],
+)
+def test_the_owner_is_the_tables_else_the_hints_first_word(error, owner):
+    assert owner_of(error) == owner
+
+
+# -- what is asked, and what not
+
+
+def test_a_sound_world_has_no_trouble(world):
+    findings = look(world)
+    assert troubles(findings) == []
+    assert findings["object"].answer == "read s3://audits/k/one"
+
+
+def test_nobody_is_asked_offline(world):
+    world.account = world.queue_door = world.bucket = None
+    world.account = Account(base=AssertionError("asked"))
+    findings = look(world, offline=True)
+    assert {each.status for each in findings.values()} == {"ok", "skipped"}
+
+
+def test_nothing_is_received_unless_asked_for(world):
+    world.queue.send("body")
+    assert look(world)["queue_receive"].status == "skipped"
+    (message,) = world.queue.receive(1, wait_seconds=0)
+    assert message.receive_count == 1
+
+
+def test_a_peeked_message_is_free_again(world):
+    world.queue.send("body")
+    assert "given back" in look(world, peek=True)["queue_receive"].answer
+    assert (world.queue.in_flight, world.queue.depth) == (0, 1)
+
+
+def test_a_message_whose_next_receive_is_its_last_is_left_alone(world):
+    world.queue.send("body")
+    redrive = json.dumps({"maxReceiveCount": 1, "deadLetterTargetArn": "arn:aws:sqs:eu-west-1:1:dlq"})
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, "RedrivePolicy": redrive})
+    assert look(world, peek=True)["queue_receive"].status == "skipped"
+    assert world.queue.receive(1, wait_seconds=0)[0].receive_count == 1
+
+
+def test_a_way_that_is_barred_is_tried_once(world):
+    class Barred(MemoryQueue):
+        def delete(self, messages):
+            raise AssertionError("asked again")
+
+    timeout = Retry("nobody answered", code="timeout")
+    world.queue_door = QueueDoor(Barred(ManualClock()), timeout)
+    findings = look(world)
+    assert troubles(findings) == ["timeout"]
+    assert findings["timeout"].owner == "network"
+
+
+def test_without_a_role_sts_may_be_out_of_reach(world):
+    world.account = Account(role="", base=Retry("no way to STS", code="timeout"))
+    findings = look(world, role_arn="")
+    assert troubles(findings) == []
+    assert findings["credentials"].status == "skipped"
+    assert findings["object"].status == "ok"
+
+
+def test_with_a_role_sts_is_needed_and_nothing_else_is_asked(world):
+    world.account = Account(base=Retry("no way to STS", code="timeout"))
+    findings = look(world)
+    assert troubles(findings) == ["timeout"]
+    assert (findings["queue"].status, findings["object"].status) == ("skipped", "skipped")
+
+
+def test_an_archived_object_is_passed_over_for_the_next(world):
+    world.clock.advance(60)
+    world.objects.put("k/two", b"{}")
+    assert look(world)["object"].answer == "read s3://audits/k/two"
+    world.objects.refuse("k/two", Poison("in an archive", code="archived"))
+    assert look(world)["object"].answer == "read s3://audits/k/one"
+
+
+def test_objects_that_are_filtered_are_no_samples(world):
+    assert look(world, exclude="*one")["object"].answer.startswith("there is none to read")
+
+
+# -- how the queue is set up
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ({"MessageRetentionPeriod": "345599"}, "queue_retention_short"),
+        ({"MaximumMessageSize": "65535"}, "queue_message_size_small"),
+        ({"ApproximateNumberOfMessagesNotVisible": "1"}, "queue_other_reader"),
+        ({"RedrivePolicy": '{"maxReceiveCount": "2", "deadLetterTargetArn": "a:b"}'}, "queue_redrive_low"),
+    ],
+)
+def test_an_attribute_beyond_its_limit_is_a_trouble(world, attributes, code):
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, **attributes})
+    assert troubles(look(world)) == [code]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"MessageRetentionPeriod": "345600", "MaximumMessageSize": "65536"},
+        {"MessageRetentionPeriod": "345600", "ApproximateNumberOfMessagesNotVisible": "0"},
+        {"RedrivePolicy": '{"maxReceiveCount": "3", "deadLetterTargetArn": "a:b"}'},
+    ],
+)
+def test_an_attribute_at_its_limit_is_none(world, attributes):
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, **attributes})
+    assert troubles(look(world)) == []
+
+
+def test_a_short_retention_is_enough_for_a_bucket_that_keeps_no_longer(world):
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, "MessageRetentionPeriod": "86400"})
+    assert troubles(look(world, retention_days="1")) == []
+
+
+def test_the_size_of_messages_is_nothing_to_a_queue_without_a_bucket(world):
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, "MaximumMessageSize": "1024"})
+    world.bucket = None
+    assert troubles(look(world, bucket="")) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "fifo", "expected"),
+    [
+        ("345600", "", ["dlq_retention_short"]),
+        ("345601", "", []),
+        ("345600", "true", []),  # there the clock starts again in the DLQ
+    ],
+)
+def test_a_dlq_keeps_longer_than_its_queue(world, kept, fifo, expected):
+    redrive = '{"maxReceiveCount": 5, "deadLetterTargetArn": "arn:aws:sqs:eu-west-1:111111111111:dlq"}'
+    attributes = {**ATTRIBUTES, "RedrivePolicy": redrive, "FifoQueue": fifo}
+    world.queue_door = QueueDoor(world.queue, attributes, dlq={"MessageRetentionPeriod": kept})
+    assert troubles(look(world)) == expected
+
+
+def _policy(**statement):
+    base = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    return {"Statement": [{**base, **statement}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (_policy(), True),
+        (_policy(Principal={"AWS": "*"}), True),
+        (_policy(Principal={"AWS": ["*"]}, Action=["sqs:*"]), True),
+        (_policy(Action="SQS:SendMessage"), True),
+        (_policy(Condition={"Bool": {"aws:SecureTransport": "true"}}), True),
+        (_policy(Condition={"ArnLike": {"aws:SourceArn": "*"}}), True),
+        ({"Statement": _policy()["Statement"][0]}, True),
+        (_policy(Effect="Deny"), False),
+        (_policy(Action="sqs:ReceiveMessage"), False),
+        (_policy(Principal={"Service": "s3.amazonaws.com"}), False),
+        (_policy(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:s3:::b"}}), False),
+        (_policy(Condition={"StringEquals": {"AWS:SourceAccount": "111111111111"}}), False),
+        ({}, False),
+    ],
+)
+def test_a_policy_is_open_if_it_lets_everybody_send_on_no_condition(policy, expected):
+    assert is_open(policy) is expected
+
+
+# -- the bucket
+
+
+def test_a_region_that_differs_is_to_be_set(world):
+    world.bucket = Bucket(world.objects, region="us-west-2")
+    found = look(world)["bucket_region_differs"]
+    assert (found.owner, found.fix) == ("you", "Set bucket_region = us-west-2")
+
+
+# -- HEC
+
+
+@pytest.mark.parametrize(
+    ("hec", "code", "status"),
+    [
+        (Hec(first={"lb": "1"}, again={}), "hec_sticky", "ok"),
+        (Hec(first={"lb": "1"}, again={"lb": "1"}), "hec_sticky", "ok"),
+        (Hec(first={"lb": "1"}, again={"lb": "2"}), "hec_not_sticky", "warning"),
+        (Hec(addresses=("10.0.0.1", "10.0.0.2")), "hec_not_sticky", "warning"),
+        (Hec(), "hec_sticky", "skipped"),
+    ],
+)
+def test_stickiness_is_judged_by_cookies_and_addresses(world, hec, code, status):
+    world.hec = [hec]
+    assert look(world, output="hec", hec_url=hec.url, hec_token="t")[code].status == status
+
+
+def test_without_acknowledgement_nobody_asks_for_stickiness(world):
+    world.hec = [Hec(acks=False, addresses=("10.0.0.1", "10.0.0.2"))]
+    assert "hec_sticky" not in look(world, output="hec", hec_url=Hec.url, hec_token="t")
+
+
+def test_what_only_an_event_could_try_is_said_to_be_untried(world):
+    world.hec = [Hec()]
+    found = look(world, output="hec", hec_url=Hec.url, hec_token="t", index="audit")["hec_index_allowed"]
+    assert found.status == "skipped"
+    assert "index = audit" in found.answer
+
+
+def test_an_untrusted_certificate_comes_with_its_issuer(world):
+    error = Fatal("the certificate of HEC is not trusted", code="hec_tls", scope="output")
+    world.hec = [Hec(token=error)]
+    found = look(world, output="hec", hec_url=Hec.url, hec_token="t")["hec_tls"]
+    assert (found.owner, found.status) == ("network", "failed")
+    assert found.answer.endswith("issued by: CN=Somebody")
