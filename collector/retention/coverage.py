@@ -30,7 +30,7 @@ KINDS: Mapping[str, str] = {
     "delivered": "every event of it was accepted by the output",
     "late": "not delivered yet, and younger than the grace or in work",
     "missing": "nobody works on it, it is older than the grace, and it should have been delivered",
-    "quarantined": "it could not be delivered; the quarantine says why",
+    "quarantined": "it could not be delivered; audit-s3 quarantine list says why",
     "filtered": "the settings leave it out",
     "gone": "it was deleted before its retention was over, and not read",
     "expired": "it was deleted after its retention, and not read",

@@ -5,8 +5,8 @@
     first_fault(entries)         # None, or which entry is not what it was
 
 Each entry carries `previous`, the hash of the entry before it ("" for the first), and `sha256`, the hash of
-itself without that member: sha256 over canonical JSON (names sorted, no white space, ASCII, whole numbers). The
-last entry says how many there are. Who changes an entry and makes all hashes after it anew has another seal.
+itself without that member: sha256 over canonical JSON (names sorted, no white space, ASCII, whole numbers).
+The last entry says how many there are. Who changes an entry and makes all later hashes anew has another seal.
 """
 
 from __future__ import annotations

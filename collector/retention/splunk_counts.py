@@ -13,15 +13,15 @@ which names at most MOST_ASKED objects. Page: Splunk docs, Search Reference, "ts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set
 
 from collector.model import Payload, payload_identity
 from collector.ports import Checkpoint
 
 __all__ = [
-    "BY_OID", "BY_SOURCE", "SETTLE_SECONDS", "Difference", "Expected", "compare", "expectation",
-    "is_settled", "search_of", "sent_apart", "slices",
+    "BY_OID", "BY_SOURCE", "MOST_NAMED", "SETTLE_SECONDS", "Comparison", "Difference", "Expected", "compare",
+    "expectation", "is_settled", "search_of", "sent_apart", "slices",
 ]  # fmt: skip
 
 BY_OID, BY_SOURCE = "s3_oid", "source"
@@ -30,6 +30,8 @@ MOST_ASKED = 500
 MOST_CHARACTERS = 50_000
 #: What was delivered within this may not be searchable yet.
 SETTLE_SECONDS = 120.0
+#: Differences that are named.
+MOST_NAMED = 1000
 #: Of a larger object it is not looked up which of its events were sent apart.
 _MOST_SENT_APART = 20_000
 
@@ -49,14 +51,37 @@ class Expected:
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind` is "absent", "missing_events" or "surplus". `found` has each event once, `repeats` the rest."""
+    """`kind` is "absent", "missing_events" or "surplus". `found` has each event once, `repeats` the rest.
+
+    Of the `events` of the object so many are `expected`.
+    """
 
     kind: str
     url: str
     oid: str
+    events: int
     expected: int
     found: int
     repeats: int = 0
+
+
+@dataclass
+class Comparison:
+    """What came of it. `too_new` objects were not compared; where `leaves_out`, fewer events are no loss."""
+
+    by: str
+    leaves_out: bool = False
+    objects: int = 0
+    events: int = 0
+    too_new: int = 0
+    differing: int = 0
+    indexes: Set[str] = field(default_factory=set)
+    differences: List[Difference] = field(default_factory=list)
+
+    def add(self, one: Difference) -> None:
+        self.differing += 1
+        if len(self.differences) < MOST_NAMED:
+            self.differences.append(one)
 
 
 def is_settled(row: Checkpoint, *, now: float) -> bool:
@@ -118,7 +143,7 @@ def compare(
             kind = "surplus"
         else:
             continue
-        yield Difference(kind, one.url, one.oid, one.least, found, repeats)
+        yield Difference(kind, one.url, one.oid, one.events, one.least, found, repeats)
 
 
 def sent_apart(input_name: str, oid: str, events: int) -> List[str]:

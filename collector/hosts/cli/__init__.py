@@ -22,11 +22,13 @@ EX_CONFIG = 78
 #: verb -> what it does; the verb's command is `command` in the module of its name.
 VERBS: Dict[str, str] = {
     "demo": "Start a local AWS, play the providers, and collect from them.",
+    "setup": "Print what has to be set up for a provider: template, policies, steps.",
     "run": "Collect: the service, or with --once until nothing is left.",
     "check": "Try role, bucket, key and output, and say whose move it is.",
     "config": "Show the effective settings and where each comes from.",
     "status": "Show what the ledger knows of each input.",
     "backfill": "Fetch a range, what is missing, or objects by name.",
+    "coverage": "Say what was delivered, is late, missing or left out, by day and prefix.",
     "quarantine": "List, show, retry or drop what could not be delivered.",
     "explain": "Say how a message body is understood, or what a code means.",
 }

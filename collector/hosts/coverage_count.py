@@ -1,0 +1,132 @@
+"""Counting the coverage of one input: its buckets are listed, its ledger is read, and neither is changed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
+
+from collector.adapters import Adapters
+from collector.config import Input, start_time
+from collector.errors import CollectorError, Fatal, Retry
+from collector.hosts.cli.stores import opened
+from collector.hosts.splunk_comparison import compare_with_splunk
+from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
+from collector.retention.coverage import Coverage, Question, Tally
+from collector.retention.splunk_counts import Comparison
+
+__all__ = ["Counted", "count"]
+
+log = logging.getLogger("collector")
+
+#: Rows that nobody works on, named one by one; beyond them age decides.
+MOST_FREE = 20_000
+#: A listing goes on after a failure; then it is asked again after these.
+_WAITS_SECONDS = (1.0, 5.0, 20.0)
+_TOLD_EVERY_PAGES = 200
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`is_started` says that there is a ledger here; `splunk` is None where Splunk was not asked."""
+
+    coverage: Coverage
+    is_started: bool
+    splunk: Optional[Comparison] = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.coverage.is_whole and not (self.splunk and self.splunk.differing)
+
+
+def count(
+    found: Input,
+    *,
+    since: Optional[float],
+    until: Optional[float],
+    search: Optional[Callable[[str], Sequence[Mapping[str, str]]]] = None,
+) -> Counted:
+    """Count what [since, until) holds; without bounds what retention has left since `start_from`, until now.
+
+    `search` asks a search head. Raises what the ledger raises; a bucket that cannot be listed is part of the
+    answer.
+    """
+    with opened(found) as store:
+        question = _question(found, store, since=since, until=until)
+        free = () if store is None else store.unfinished(limit=MOST_FREE)
+        with Tally(
+            question,
+            rows=_no_rows if store is None else store.rows,
+            free=frozenset(row.oid for row in free),
+            free_is_all=len(free) < MOST_FREE,
+            drops=lambda key: found.route(key).drop,
+        ) as tally:
+            tally.unlisted(_list(found, question, tally))
+            for row in () if store is None else store.window(question.since, question.until):
+                tally.row(row)
+            coverage = tally.coverage()
+        if search is None or store is None:
+            return Counted(coverage, store is not None)
+        return Counted(coverage, True, compare_with_splunk(found, question, store=store, search=search))
+
+
+def _question(
+    found: Input, store: Optional[CheckpointStore], *, since: Optional[float], until: Optional[float]
+) -> Question:
+    settings, now = found.settings, time.time()
+    start = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
+    if store is not None:
+        start = store.start_from(start)
+    return Question(
+        found.name, settings.bucket, settings.prefix,
+        since=max(start, now - settings.retention_days * 86400.0) if since is None else since,
+        until=now if until is None else until,
+        start_from=start, now=now, grace_seconds=float(settings.reconcile_grace_seconds),
+    )  # fmt: skip
+
+
+def _no_rows(oids: Sequence[str]) -> Mapping[str, Checkpoint]:
+    return {}
+
+
+def _list(found: Input, question: Question, tally: Tally) -> Dict[str, str]:
+    """Feed the listing of every bucket; returns, by bucket, why it could not be listed to its end."""
+    unlisted: Dict[str, str] = {}
+    if not question.buckets:
+        return unlisted
+    stdout = sys.stdout.buffer
+    adapters = Adapters(found, checkpoint_dir=None, stdout=stdout, read_only=True, queue=False)
+    assert adapters.objects is not None
+    for bucket in question.buckets:
+        try:
+            for page in _pages(adapters.objects, bucket, question.prefix):
+                tally.listed(page.refs)
+        except CollectorError as error:
+            if (isinstance(error, Fatal) and error.scope == "config") or error.code.startswith("store_"):
+                raise
+            unlisted[bucket] = str(error)
+    return unlisted
+
+
+def _pages(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[Page]:
+    token, pages, listed = "", 0, 0
+    while True:
+        page = _page(objects, bucket, prefix, token)
+        yield page
+        token, pages, listed = page.next_token, pages + 1, listed + len(page.refs)
+        if pages % _TOLD_EVERY_PAGES == 0:
+            log.info("Listing. bucket=%s objects=%d", bucket, listed)
+        if not token:
+            return
+
+
+def _page(objects: ObjectStore, bucket: str, prefix: str, token: str) -> Page:
+    for wait in _WAITS_SECONDS:
+        try:
+            return objects.list(bucket, prefix=prefix, token=token)
+        except Retry as error:
+            log.info("Listing is tried again: %s", error)
+            time.sleep(wait)
+    return objects.list(bucket, prefix=prefix, token=token)
