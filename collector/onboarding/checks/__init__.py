@@ -52,13 +52,10 @@ def examine(
 def _check_aws(
     notes: Notes, found: Input, asked: Asked, *, peek: bool, parse: Callable[[str], Notification]
 ) -> None:
-    has_external_id = bool(found.settings.external_id)
-    can_ask = check_account(notes, asked.account, has_external_id=has_external_id)
+    can_ask = check_account(notes, asked.account, found.settings)
     can_ask_queue = can_ask
     if asked.queue_account is not None:
-        can_ask_queue = check_role(
-            notes, asked.queue_account, None, has_external_id=has_external_id, of="of the queue"
-        )
+        can_ask_queue = check_role(notes, asked.queue_account, found.settings, of="of the queue")
     refs: List[ObjectRef] = []
     identity = _identity(asked)
     if asked.queue_door is not None and can_ask_queue:

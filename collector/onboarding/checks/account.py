@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from collector.config.settings import Settings
 from collector.errors import CollectorError, Retry
 from collector.onboarding.checks.asked import Account, Caller
 from collector.onboarding.checks.codes import CLOCK, CREDENTIALS, ROLE
@@ -20,7 +21,7 @@ __all__ = ["check_account"]
 _DRIFT_SECONDS = 60
 
 
-def check_account(notes: Notes, account: Account, *, has_external_id: bool) -> bool:
+def check_account(notes: Notes, account: Account, settings: Settings) -> bool:
     """Whether there is somebody to ask as."""
     caller: Optional[Caller] = None
     try:
@@ -31,11 +32,11 @@ def check_account(notes: Notes, account: Account, *, has_external_id: bool) -> b
     else:
         _check_clock(notes, caller.ahead_seconds)
         notes.ok(CREDENTIALS, caller.arn)
-    return check_role(notes, account, caller, has_external_id=has_external_id)
+    return check_role(notes, account, settings, caller=caller)
 
 
 def check_role(
-    notes: Notes, account: Account, caller: Optional[Caller], *, has_external_id: bool, of: str = ""
+    notes: Notes, account: Account, settings: Settings, *, caller: Optional[Caller] = None, of: str = ""
 ) -> bool:
     if not account.role:
         notes.skipped(ROLE, "there is none: the credentials themselves are used", of=of)
@@ -44,7 +45,7 @@ def check_role(
         notes.ok(ROLE, account.assumed().arn, of=of)
         return True
     except CollectorError as error:
-        _refused_role(notes, account, error, caller=caller, has_external_id=has_external_id, of=of)
+        _refused_role(notes, account, error, user=caller.arn if caller else "", settings=settings, of=of)
         return False
 
 
@@ -72,19 +73,21 @@ def _check_clock(notes: Notes, ahead_seconds: Optional[float]) -> None:
 
 
 def _refused_role(
-    notes: Notes, account: Account, error: CollectorError, *, caller: Optional[Caller],
-    has_external_id: bool, of: str,
-) -> None:  # fmt: skip
+    notes: Notes, account: Account, error: CollectorError, *, user: str, settings: Settings, of: str
+) -> None:
     """Where AWS names a policy, it is that; across accounts it names none, and both sides have to look.
 
     A wrong external id and a trust policy that names somebody else are answered in the same words.
     """
-    user = caller.arn if caller else "the collector's user"
+    user = user or "the collector's user"
     grant = Grant(["sts:AssumeRole"], account.role, user)
     is_trust_or_unexplained = error.code == "role_denied" and "external_id" in error.hint
     if not is_trust_or_unexplained:
         notes.refused(ROLE, error, grant=grant, of=of)
         return
-    fix = assume_text(user=user, role=account.role, has_external_id=has_external_id)
-    owner = "provider" if has_external_id else "you"
+    fix = assume_text(
+        user=user, role=account.role, session_name=settings.role_session_name,
+        has_external_id=bool(settings.external_id),
+    )  # fmt: skip
+    owner = "provider" if settings.external_id else "you"
     notes.refused(ROLE, error, fix=fix, of=of, owner=owner)

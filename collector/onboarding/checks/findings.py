@@ -74,7 +74,8 @@ class Notes:
         known = trouble or TROUBLES.get(error.code)
         owner, step = owner or owner_of(error), _step(error, known)
         if grant is not None and error.hint.partition(": ")[2].startswith("attach"):
-            step = grant.text(owner, kind_of_policy=error.what)
+            besides = error.hint.partition(", without ")[2]
+            step = grant.text(owner, kind_of_policy=error.what) + (f" Without {besides}" if besides else "")
         code = known.code if known else error.code
         status = known.status if known else "failed"
         is_configuration = isinstance(error, Fatal) and error.scope == "config"

@@ -35,7 +35,7 @@ class Grant:
         return _statement(self.actions, resource, principal={"AWS": self.identity})
 
 
-def assume_text(*, user: str, role: str, has_external_id: bool) -> str:
+def assume_text(*, user: str, role: str, session_name: str, has_external_id: bool) -> str:
     """For a role that may not be assumed, of which AWS does not say why across accounts."""
     condition = {"StringEquals": {"sts:ExternalId": "the external id that was agreed on"}}
     trust = _statement(["sts:AssumeRole"], "", principal={"AWS": user}, condition=condition)
@@ -46,7 +46,8 @@ def assume_text(*, user: str, role: str, has_external_id: bool) -> str:
     )
     return (
         f"{compare} Your user needs: {_statement(['sts:AssumeRole'], role)} "
-        f"Send to the provider: please let our user assume {role}; its trust policy needs: {trust}"
+        f"Send to the provider: please let our user assume {role} (we name the session {session_name}); "
+        f"its trust policy needs: {trust}"
     )
 
 

@@ -338,6 +338,12 @@ def key_denied(stage: Any) -> None:
     stage.alter().refuse("s3", "GetObject", "AccessDenied", message)
 
 
+@broken("kms_denied", "provider", '"kms:Decrypt"', "Without a kms:ViaService condition")
+def key_denied_for_what_its_writer_encrypted(stage: Any) -> None:
+    stage.upload_encrypted()
+    stage.without("kms:Decrypt")
+
+
 @broken("kms_denied", "provider", "the policy of arn:aws:kms", "key/k-1 itself", "Principal")
 def key_policy_denies(stage: Any) -> None:
     key = "arn:aws:kms:eu-west-1:111111111111:key/k-1"

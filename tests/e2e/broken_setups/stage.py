@@ -16,6 +16,7 @@ from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import CUSTOMER, LocalAws
 from collector.testing.provider import Provider
 from collector.testing.proxy import Proxy
+from tests.client_side import write_v2
 from tests.e2e.broken_setups.altered import Altered
 from tests.e2e.collector_process import environment, ndjson
 
@@ -65,6 +66,12 @@ class Stage:
         altered = self.stack.enter_context(Altered(self.aws.endpoint_url))
         self.lead_to(altered.url)
         return altered
+
+    def upload_encrypted(self) -> None:
+        """An object that its writer encrypted: the collector itself asks KMS for its key."""
+        kms, arn = self.provider.client("kms"), self.provider.kms_key_arn
+        body, metadata = write_v2(ndjson("three", 1), _Wraps(kms), arn=arn)
+        self.provider.upload("k/three", body, Metadata=metadata)
 
     def proxy(self, **options: Any) -> Proxy:
         return self.stack.enter_context(Proxy(**options))
@@ -137,6 +144,15 @@ class Stage:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
+
+
+class _Wraps:
+    def __init__(self, kms: Any) -> None:
+        self._kms = kms
+
+    def wrap(self, key: bytes, context: Mapping[str, str], *, arn: str) -> bytes:
+        answer = self._kms.encrypt(KeyId=arn, Plaintext=key, EncryptionContext=context)
+        return bytes(answer["CiphertextBlob"])
 
 
 def _leaky() -> List[str]:
