@@ -104,6 +104,11 @@ class Reconciler:
         """How many objects were found and are not fed yet."""
         return self.sweep.waiting if self.sweep is not None and self._is_sweeping else 0
 
+    @property
+    def next_to_feed(self) -> Optional[ObjectRef]:
+        """Of what was found and is not fed yet, what expires first."""
+        return self.sweep.first if self.sweep is not None and self._is_sweeping else None
+
     # -- what is wanted -------------------------------------------------------------------------
 
     def want(self, ledger: Ledger, window: Window) -> None:
@@ -256,12 +261,15 @@ class Reconciler:
             sweep.lead_due = ledger.clock.monotonic() + self._lead_seconds / 3
             return
         log.debug("Another collector reconciles this input.")
-        self._watermark = None  # should the lead come to us later, we know nothing of what it did
         self._is_sweeping = False
 
     def _record_page(self, ledger: Ledger, sweep: Sweep, bucket: str, page: Page) -> None:
         ledger.counters["lists"] += 1
         sweep.lists += 1
+        ledger.silence.listed()
+        if page.refs:
+            newest = max(page.refs, key=lambda ref: ref.event_time or 0.0)
+            ledger.trail.saw(newest.bucket, newest.key)
         if self.denied.pop(bucket, ""):
             log.info("The bucket can be listed again. bucket=%s", bucket)
         for ref in sweep.listing.took(page):

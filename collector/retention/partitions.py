@@ -96,8 +96,6 @@ class Partitions:
             return key
         one, day = found
         first_day = _day(since)
-        if day >= first_day:
-            return key
         is_this_year = _date(day)[0] == _date(first_day)[0]
         return max(key, one.first_of(first_day) if is_this_year else one.year_of(first_day))
 

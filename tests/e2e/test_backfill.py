@@ -129,6 +129,16 @@ def test_beside_a_running_collector_nothing_comes_twice(half_read):
     assert found == expected(three=2, four=2, five=2, **{f"live{number}": 2 for number in range(30)})
 
 
+def test_a_running_collector_finds_by_itself_what_the_queue_forgot(half_read):
+    _, ours = half_read
+    process = ours.start("--reconcile-interval-seconds", "2")
+    wait_for(lambda: (ours.folder / "out").exists() and len(ours.output()) == 6)
+    wait_for(lambda: "kind=recent" in ours.log)
+    ours.stop(process)
+    assert ids(ours.output()) == expected(three=2, four=2, five=2)
+    assert "kind=full listed=5 missing=3" in ours.log
+
+
 def test_without_the_right_to_list_it_says_so_and_ends_with_1(half_read):
     provider, ours = half_read
     user = {name: value for name, value in provider.handover().items() if name != "bucket"}

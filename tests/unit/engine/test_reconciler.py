@@ -376,6 +376,20 @@ def test_when_the_one_that_lists_dies_another_takes_over_with_a_full_listing(mad
     assert second.delivered() == ["event"]
 
 
+def test_a_lead_that_comes_back_goes_on_from_its_own_last_sweep(made):
+    first = made()
+    second = first.beside()
+    swept(first)
+    first.store.leave()
+    second.store.alive(first.clock.now() + 60)
+    assert second.store.lead("reconciler", first.clock.now() + HOUR)
+    first.put("k", "event")
+    swept(first)
+    first.clock.advance(2 * HOUR)
+    assert swept(first).window.kind == RECENT
+    assert first.delivered() == ["event"]
+
+
 def test_a_lead_that_is_lost_ends_the_sweep(made):
     first = made(page_size=10)
     for number in range(50):
@@ -443,7 +457,8 @@ def test_the_first_full_listing_tells_what_lies_before_the_start_and_how_to_fetc
     bench.clock.advance(9 * DAY + 2 * HOUR)
     with caplog.at_level(logging.INFO, logger="collector.engine"):
         swept(bench)
-        swept(bench)
+        bench.clock.advance(DAY)
+        assert swept(bench).window.kind == FULL
     told = [record.getMessage() for record in caplog.records if "Before start_from" in record.message]
     assert len(told) == 1
     assert f"3 objects that were never read, {sum(ref.size for ref in old)} bytes" in told[0]

@@ -163,6 +163,23 @@ def test_a_head_whose_key_lied_is_never_jumped_over_again_and_others_still_are()
     assert 30 < calls < 45
 
 
+@pytest.mark.parametrize("spelling", ["2026/3/5", "2026-03-05", "2026/03/05", "2026.03.05"])
+def test_a_jump_over_the_end_of_a_year_passes_over_no_other_spelling_of_its_days(spelling):
+    december = moment(datetime(2025, 12, 1, tzinfo=timezone.utc))
+    old = [Put(f"a/202512{day + 1:02}/x", december + day * DAY_SECONDS) for day in range(3)]
+    new = Put(f"a/{spelling}/x", moment(SWEPT) + HOUR)
+    last = Put("a/20260304/x", moment(SWEPT) - DAY_SECONDS)
+    assert new.key in recent([*old, last, new], after_a_full_sweep([*old, last]))[0]
+
+
+@pytest.mark.parametrize(("late", "is_jumped_over"), [(TRUTH_SECONDS - 1, True), (TRUTH_SECONDS, False)])
+def test_a_date_tells_the_truth_for_two_days_and_not_a_second_longer(late, is_jumped_over):
+    day = moment(datetime(2026, 2, 10, tzinfo=timezone.utc))
+    puts = [*daily("a/", 30, keys=10), Put("a/2026/02/10/zz", day + late)]
+    _, calls = recent(puts, after_a_full_sweep(puts), page_keys=10)
+    assert (calls < 10) == is_jumped_over
+
+
 @pytest.mark.parametrize("stranger", ["a/2026/02/zz/x", "a/2026/02/1", "a/2025/x/2026-03-04"])
 def test_a_key_that_a_jump_would_pass_over_though_it_is_new_counts_as_a_lie(stranger):
     """Its own date may be true, or none: it stands between the dates of another head."""
