@@ -1,6 +1,7 @@
 """The Acknowledger: asks which Receipts are true, and gives up on those that never will be.
 
-One question names up to 1,000 ackIds of one channel. What is confirmed counts as accepted; what is not
+One question names up to 1,000 ackIds of one channel, and is asked when the answer to the one before is in
+the store: Splunk says true only once, so what was heard and not written down is sent again. What is confirmed counts as accepted; what is not
 confirmed in time is sent again on a new channel, after one last question.
 """
 
@@ -43,7 +44,7 @@ class Acknowledger:
     def take(self, ledger: Ledger) -> Union[Ask, Wait]:
         now = ledger.clock.monotonic()
         earliest: Optional[float] = None
-        if ledger.stopping:
+        if ledger.stopping or ledger.is_behind:
             return Wait()
         for output in ledger.outputs.values():
             for tracked in output.receipts.values():

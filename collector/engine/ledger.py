@@ -71,6 +71,7 @@ class Ledger:
         self.readable: Deque[Item] = deque()
         self.continuing: Deque[Item] = deque()
         self.dirty: Dict[Item, None] = {}
+        self.committing = False
         self.changes: Deque[Pending] = deque()
         self.changes_made = 0
         self.changes_durable = 0
@@ -213,6 +214,11 @@ class Ledger:
         """Accepted events of this item are not durable yet."""
         return item in self.dirty or item.committing
 
+    @property
+    def is_behind(self) -> bool:
+        """Something was accepted that the store does not know yet."""
+        return self.committing or bool(self.dirty) or self.store.is_open
+
     def detach(self, item: Item) -> None:
         """The item is out of our hands; deliveries that have nothing left are settled."""
         self.items.pop(item.key, None)
@@ -221,7 +227,9 @@ class Ledger:
             over = item.verdict in FINAL
             finish = Finish(row.oid, row.epoch, "filtered", reason="identified")
             self.change(finish if over else Release(row.oid, row.epoch))
-        self.dirty.pop(item, None)
+        if item in self.dirty:
+            del self.dirty[item]
+            self.tell("acknowledger")
         for delivery in item.deliveries:
             delivery.items.discard(item)
             self.settle_if_over(delivery)
@@ -384,7 +392,7 @@ class Ledger:
     def store_works(self) -> None:
         if self.store.close():
             log.info("The checkpoint store can be written again.")
-            self.tell("receiver", "settler", *self.senders())
+            self.tell("receiver", "settler", "acknowledger", *self.senders())
 
     def in_hand(self) -> bool:
         """Whether anything at all is left to be done."""

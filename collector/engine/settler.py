@@ -60,7 +60,6 @@ class Settler:
         self._queue = queue
         self._store = store
         self._chores = chores
-        self._committing = False
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -69,14 +68,14 @@ class Settler:
         if ledger.handing_back:
             self._hand_back(ledger)
         until: Optional[float] = None
-        if not self._committing:
+        if not ledger.committing:
             commit, until = self._take_commit(ledger, now)
             if commit is not None:
                 return commit
         settle, later = self._take_settle(ledger, now)
         if settle is not None:
             return settle
-        if not self._committing and ledger.changes:
+        if not ledger.committing and ledger.changes:
             # A delivery that ended without a call has left a change behind: it must not wait for news.
             commit, until = self._take_commit(ledger, now)
             if commit is not None:
@@ -100,7 +99,7 @@ class Settler:
         if not (pending or items):
             return None, None
         ledger.store.passes(now=now)
-        self._committing = True
+        ledger.committing = True
         return Commit(pending, items), None
 
     def _take_items(self, ledger: Ledger, room: int) -> List[Tuple[Item, Change]]:
@@ -111,7 +110,7 @@ class Settler:
             change = _change(item)
             del ledger.dirty[item]
             if change is None:
-                ledger.tell(*ledger.senders())  # a lane may have waited for it
+                ledger.tell("acknowledger", *ledger.senders())  # they may have waited for it
                 continue
             item.committing = True
             taken.append((item, change))
@@ -217,7 +216,8 @@ class Settler:
 
     def record(self, ledger: Ledger, work: Union[Commit, Settle, Chore], result: Any) -> None:
         if isinstance(work, Commit):
-            self._committing = False
+            ledger.committing = False
+            ledger.tell("acknowledger")
             self._record_commit(ledger, work, result)
             ledger.tell("settler")
         elif isinstance(work, Settle):
