@@ -74,7 +74,7 @@ class Queue(Protocol):
         """
 
     def measure(self) -> Optional[QueueDepth]:
-        """How deep it is (GetQueueAttributes); None where that may not be asked. AWS's counts are a minute late."""
+        """How deep it is (GetQueueAttributes); None where that may not be asked. Counts are a minute old."""
 
     def check(self) -> None:
         """Raise what stands in the way of receiving, without receiving."""

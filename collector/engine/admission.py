@@ -42,6 +42,8 @@ def admit(
         delivery = _begin_delivery(ledger, origin, message)
     if delivery is None:
         return None
+    if message is not None and not notification.noop:
+        _heard(ledger, message)
     foreign = [ref for ref in notification.refs if _is_foreign(ledger, ref)]
     for ref in notification.refs:
         if ref not in foreign:
@@ -55,12 +57,22 @@ def admit(
     return delivery
 
 
+def _heard(ledger: Ledger, message: Message) -> None:
+    """A message with work in it breaks a silence."""
+    now = ledger.clock.now() if message.sent_at is None else message.sent_at
+    over = ledger.silence.heard(now, now=ledger.clock.monotonic())
+    if over is not None:
+        log.info("%s. input=%s", over, ledger.input_name)
+
+
 def hold(ledger: Ledger, message: Message) -> Optional[Delivery]:
     """A delivery for this message with nothing in it yet; None if it was in hand already."""
     if _is_in_hand(ledger, message):
         return None
     delivery = _begin_delivery(ledger, "message", message)
     ledger.by_message[message.message_id] = delivery
+    if message.sent_at is not None:
+        ledger.waited_seconds = max(0.0, ledger.clock.now() - message.sent_at)
     return delivery
 
 
@@ -109,6 +121,10 @@ def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -
 def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
     seen = _seen(ledger, delivery, ref.event_time)
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
+    if delivery.origin == "listing":
+        ledger.silence.fed(seen)
+    elif not item.route.drop:
+        ledger.trail.saw(ref.bucket, ref.key)
     if ref.etag:
         item.oid = object_identity(ledger.input_name, ref)
     elif delivery.origin == "listing" or (delivery.message and delivery.message.receive_count > 1):

@@ -24,10 +24,12 @@ from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
 from collector.engine.unproven import SOON_SECONDS
+from collector.engine.watch import Watch
 from collector.errors import Poison, Retry
 from collector.model import Ignores, Message, Notification
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.retention.listing import ASKED, Window
+from collector.retention.silence import Silence, Trail
 
 __all__ = ["Engine", "Plan"]
 
@@ -69,6 +71,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     listing_grace_seconds: float = LISTING_GRACE_SECONDS
     reconcile_interval_seconds: float = RECONCILE_INTERVAL_SECONDS
+    #: After this long without a message the bucket is looked into; 0: never.
+    expected_interval_seconds: float = 0.0
 
 
 class Engine:
@@ -92,19 +96,27 @@ class Engine:
             input_name=plan.input_name, clock=clock, rng=rng, limits=plan.limits,
             outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
-            ignores=plan.ignores,
+            ignores=plan.ignores, trail=Trail(sorted(plan.buckets), plan.prefix),
+            silence=Silence(
+                plan.expected_interval_seconds, now=clock.monotonic(), began=clock.now(),
+                fetches=plan.reconcile_interval_seconds > 0,
+            ),
         )  # fmt: skip
         self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
         self.reader = Reader(objects, plan.decode, plan.labels, plan.digests, plan.ignores)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
-        self.settler = Settler(queue, store, chores or {})
         visibility = plan.limits.visibility_timeout_seconds
         self.keeper = Keeper(queue, store, visibility_timeout_seconds=visibility)
         self.reconciler = Reconciler(
             objects, store, buckets=sorted(plan.buckets), prefix=plan.prefix,
             interval_seconds=plan.reconcile_interval_seconds,
         )  # fmt: skip
+        self.watch = Watch(
+            queue, objects, store, input_name=plan.input_name, route=plan.route,
+            grace_seconds=plan.listing_grace_seconds, reconciler=self.reconciler, reconcile=self.reconcile,
+        )  # fmt: skip
+        self.settler = Settler(queue, store, chores or {}, self.watch)
         self.start_from = 0.0
 
     def stations(self) -> Iterator[Station[Any]]:

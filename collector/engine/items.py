@@ -45,8 +45,10 @@ class Item:
     "reading", "sent" (read to its verified end, waiting for the outputs), "waiting" (backing off),
     "asking" (open receipts of an earlier run), "over" (its final row is being written), "final". `lock` is
     the (bucket, KMS key) that it was last refused under. `doubtful` are ranges (output, receipt id, first,
-    end) that were sent and never confirmed to us. While it is `provisional`, `oid`
-    stands in for an identity whose etag is not known yet; `stand_ins` are the rows it had under such names.
+    end) that were sent and never confirmed to us. `first_event` is the time of its first event as the block
+    has it, `written` S3's LastModified (epoch seconds), each None until it is known. While it is
+    `provisional`, `oid` stands in for an identity whose etag is not known yet; `stand_ins` are the rows it
+    had under such names.
     """
 
     ref: Optional[ObjectRef]
@@ -82,6 +84,8 @@ class Item:
     provisional: bool = False
     stand_ins: List[Checkpoint] = field(default_factory=list)
     unparsed: int = 0
+    first_event: Optional[str] = None
+    written: Optional[float] = None
     sha256: str = ""
 
     @property

@@ -24,6 +24,8 @@ from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError, Fatal
 from collector.model import Ignores, Message
 from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
+from collector.retention.lag import Lags
+from collector.retention.silence import Silence, Trail
 
 __all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
 
@@ -53,6 +55,8 @@ class Ledger:
         route: Callable[[str], Route] = lambda key: Route(),
         payload_url: Callable[[Message], str] = lambda message: f"sqs://{message.message_id}",
         ignores: Optional[Ignores] = None,
+        silence: Optional[Silence] = None,
+        trail: Optional[Trail] = None,
     ) -> None:
         self.input_name = input_name
         self.clock = clock
@@ -98,6 +102,10 @@ class Ledger:
         self.polls_end = 0.0
         self.found_waits = False
         self.newest_seen = 0.0
+        self.waited_seconds = 0.0
+        self.silence = silence or Silence(0.0, now=clock.monotonic(), began=clock.now())
+        self.trail = trail or Trail(sorted(buckets), "")
+        self.lags = Lags()
         self.counters: Counter[str] = Counter()
         self.last_error: Optional[CollectorError] = None
         self._news: Set[str] = set()

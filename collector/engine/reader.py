@@ -60,8 +60,9 @@ class Piece:
     failure: Optional[CollectorError] = None
     ref: Optional[ObjectRef] = None
     sha256: str = ""
-    #: Of an object that this read opened.
+    #: The two of an object that this read opened.
     kms_key_arn: Optional[str] = None
+    last_modified: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,10 @@ class Reader:
         else:
             assert reading.opened is not None
             piece = Piece(reading, ref=reading.opened.ref)
-        return replace(piece, kms_key_arn=reading.opened.kms_key_arn) if reading.opened else piece
+        opened = reading.opened
+        if opened is None:
+            return piece
+        return replace(piece, kms_key_arn=opened.kms_key_arn, last_modified=opened.last_modified)
 
     def _read_on(self, work: Read, reading: Reading) -> Piece:
         slices: List[Slice] = []
@@ -212,6 +216,7 @@ class Reader:
         item.reading = piece.reading
         if piece.kms_key_arn is not None:
             self._record_opened(ledger, item, piece.kms_key_arn)
+            item.written = piece.last_modified
         if item.state == "final":
             ledger.drop_reading(item)
             return
@@ -268,6 +273,8 @@ class Reader:
                 if piece.end > item.committed:
                     item.boundaries.append(piece.end)
                     ledger.counters["filtered_events"] += piece.end - piece.first - piece.count
+                if not piece.first and piece.blocks:
+                    item.first_event = piece.blocks[0].times[0]
                 item.unparsed += sum(block.times.count(None) for block in piece.blocks)
                 if item.route.decoder == DIGEST and piece.blocks[0].note in _DIGESTS:
                     ledger.counters[_DIGESTS[piece.blocks[0].note]] += 1

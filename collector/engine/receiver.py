@@ -183,6 +183,7 @@ class Receiver:
         self._most_polls = min(MOST_POLLS, self._most_polls + 1) if len(result) >= work.count else 1
         ledger.empty_polls = 0 if result else ledger.empty_polls + 1
         ledger.counters["receives"] += 1
+        ledger.counters["full_receives"] += len(result) >= work.count
         if result:
             ledger.counters["messages"] += len(result)
             log.info("Received messages from the queue. count=%d queue=%s", len(result), self._queue.name)

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, T
 from collector.engine import restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
-from collector.engine.station import Wait
+from collector.engine.station import Station, Wait
 from collector.errors import CollectorError, Fatal
 from collector.model import Message
 from collector.ports import Advance, Change, CheckpointStore, Finish, Queue, Release, Unspool
@@ -46,7 +46,10 @@ class Settle:
 
 @dataclass(frozen=True)
 class Chore:
+    """`work` is what a chore in three parts took."""
+
     name: str
+    work: Any = None
 
 
 class Settler:
@@ -55,11 +58,13 @@ class Settler:
     name = "settler"
 
     def __init__(
-        self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]]
-    ) -> None:
+        self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]],
+        *stations: Station[Any],
+    ) -> None:  # fmt: skip
         self._queue = queue
         self._store = store
         self._chores = chores
+        self._stations = {station.name: station for station in stations}
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -81,7 +86,8 @@ class Settler:
             if commit is not None:
                 return commit
         if ledger.chores and not ledger.stopping:
-            return Chore(ledger.chores.popleft())
+            name = ledger.chores.popleft()
+            return Chore(name, self._stations[name].take(ledger) if name in self._stations else None)
         times = [time for time in (until, later) if time is not None]
         return Wait(min(times) if times else None)
 
@@ -205,6 +211,8 @@ class Settler:
             answers = self._store.apply(changes)
             restored.clear(self._store, _done(work, answers))
             return answers
+        if isinstance(work, Chore) and work.name in self._stations:
+            return self._stations[work.name].perform(work.work)
         if isinstance(work, Chore):
             return self._chores[work.name]()
         assert self._queue is not None
@@ -222,6 +230,8 @@ class Settler:
             ledger.tell("settler")
         elif isinstance(work, Settle):
             self._record_settle(ledger, work, result)
+        elif work.name in self._stations:
+            self._stations[work.name].record(ledger, work.work, result)
         elif work.name == "look" and not isinstance(result, CollectorError):
             disk_low, quarantine_bytes = result
             ledger.looked(disk_low=disk_low, quarantine_bytes=quarantine_bytes)
@@ -260,6 +270,7 @@ class Settler:
             ledger.look_again(item)
         else:
             if isinstance(change, Finish):
+                _count_lag(ledger, item, change)
                 ledger.counters[change.state] += change.state not in ("gone", "expired")
                 ledger.committed(item, change.events, final=True)
             else:
@@ -316,6 +327,17 @@ def _done(work: Commit, answers: Sequence[bool]) -> Iterator[Item]:
     for (item, change), accepted in zip(work.items, answers[len(work.pending) :]):
         if accepted and isinstance(change, Finish) and change.state == "done":
             yield item
+
+
+def _count_lag(ledger: Ledger, item: Item, change: Finish) -> None:
+    """How late the events of an object that is done were, and who had them meanwhile."""
+    if change.state != "done":
+        return
+    told = (one.message.sent_at for one in item.deliveries if one.message is not None)
+    sent = min((moment for moment in told if moment is not None), default=None)
+    written = None if item.ref is None else item.written
+    event = float(item.first_event) if item.first_event is not None else None
+    ledger.lags.took(event=event, written=written, sent=sent, done=ledger.clock.now())
 
 
 def _mark_unfinished(item: Item) -> None:

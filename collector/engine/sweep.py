@@ -80,6 +80,11 @@ class Sweep:
         self.missing += 1
         heapq.heappush(self._found, (ref.event_time or 0.0, self.missing, ref))
 
+    @property
+    def first(self) -> Optional[ObjectRef]:
+        """What expires first, left where it is."""
+        return self._found[0][2] if self._found else None
+
     def oldest(self) -> Optional[ObjectRef]:
         """Take out what expires first."""
         return heapq.heappop(self._found)[2] if self._found else None
