@@ -164,6 +164,9 @@ _UNRESOLVED = (
     "nodename nor servname", "No address associated", "getaddrinfo failed",
 )  # fmt: skip
 
+#: How OpenSSL words a file of authorities that holds none.
+_NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "BAD_BASE64_DECODE", "BAD_END_LINE")
+
 #: How http.client words a proxy's answer to CONNECT.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -174,6 +177,8 @@ def _translate_local(error: Exception, call: Call) -> CollectorError:
     reason = f"{error} {getattr(error, 'kwargs', {}).get('error', '')}"
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return fates.untrusted(what, call)
+    if any(words in reason for words in _NO_CERTIFICATES):
+        return fates.unreadable_file(what, call)
     tunnel = _TUNNEL.search(reason)
     if tunnel and tunnel.group(1) in ("403", "407"):
         return fates.proxy_refused(f"{what}: the proxy answers {tunnel.group(1)} to CONNECT", call)

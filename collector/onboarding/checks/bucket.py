@@ -55,6 +55,8 @@ class _Bucket:
         if unlisted is not None and unlisted.code != "list_denied":
             self._notes.refused(OBJECT, unlisted, of=self._name)
             return
+        if unlisted is not None and not named and self._is_no_bucket():
+            return
         region = self._check_region()
         refs = listed or [ref for ref in named if ref.bucket == self._name]
         opened = self._check_object(refs, is_listed=unlisted is None)
@@ -82,6 +84,25 @@ class _Bucket:
         owner = self._found.settings.expected_bucket_owner
         answer = f"S3 refuses it for the owner {owner}, and lists it without: {error.what}"
         self._notes.found(OBJECT, BUCKET_OWNER, answer, of=self._name)
+        return True
+
+    def _is_no_bucket(self) -> bool:
+        """Whether there is no such bucket, or nothing at all is granted: then that is the one finding."""
+        refused = self._refusal_without_object()
+        if refused is None or not (refused.code == "bucket_missing" or _names_right(refused)):
+            return False
+        if refused.code == "bucket_missing":
+            self._notes.refused(OBJECT, refused, of=self._name)
+            return True
+        try:
+            self._door.region_of(self._name)
+            return False
+        except CollectorError as error:
+            if error.code != "object_denied":
+                return False
+        first = "Compare bucket with what was handed over: AWS may deny what does not exist. "
+        grant = self._grant("s3:GetObject", f"/{self._prefix}*")
+        self._notes.refused(OBJECT, refused, grant=grant, first=first, of=self._name)
         return True
 
     def _check_region(self) -> str:
@@ -130,18 +151,25 @@ class _Bucket:
 
     def _try_without_object(self, *, is_listed: bool) -> None:
         why = "there is none to read" if is_listed else "none is known without listing, nor by --peek"
+        refused = self._refusal_without_object()
+        if refused is None:
+            why += "; s3:GetObject is granted, kms:Decrypt is untried"
+            self._notes.skipped(OBJECT, why, of=self._name)
+        elif refused.code == "object_denied" and not _names_right(refused):
+            why += f"; a missing key is answered by: {refused.what}"
+            self._notes.skipped(OBJECT, why, of=self._name)
+        else:
+            self._refused_object(refused)
+
+    def _refusal_without_object(self) -> Optional[CollectorError]:
+        """What stands against reading a key that is not there, but for its absence."""
         try:
             self._door.objects.open(ObjectRef(self._name, self._prefix + _NO_KEY)).close()
         except Poison:
-            why += "; s3:GetObject is granted, kms:Decrypt is untried"
-            self._notes.skipped(OBJECT, why, of=self._name)
+            return None
         except CollectorError as error:
-            names_right = "perform: s3:GetObject" in error.what
-            if error.code == "object_denied" and not names_right:
-                why += f"; a missing key is answered by: {error.what}"
-                self._notes.skipped(OBJECT, why, of=self._name)
-            else:
-                self._refused_object(error)
+            return error
+        return None
 
     def _refused_object(self, error: CollectorError) -> None:
         if error.code == "kms_denied":
@@ -185,3 +213,8 @@ class _Bucket:
 
     def _grant(self, action: str, path: str) -> Grant:
         return Grant([action], f"arn:aws:s3:::{self._name}{path}", self._identity)
+
+
+def _names_right(error: CollectorError) -> bool:
+    """Whether it is s3:GetObject that is denied, in AWS's words; a bare denial may mean no such key."""
+    return error.code == "object_denied" and "perform: s3:GetObject" in error.what

@@ -271,9 +271,20 @@ def messages_of_no_known_shape(stage: Any) -> None:
 
 @broken("bucket_missing", "you", "bucket setting")
 def no_such_bucket(stage: Any) -> None:
-    # The emulator would say 403: the role names another bucket.
     stage.settings.update(bucket="p-audit-loks", session_policy="false")
     stage.also("s3:*", "arn:aws:s3:::p-audit-loks")
+
+
+@broken("bucket_missing", "you", "bucket setting")
+def no_such_bucket_and_rights_to_the_right_one_only(stage: Any) -> None:
+    stage.settings["bucket"] = "p-audit-loks"
+
+
+@broken("object_denied", "provider", "Compare bucket", '"s3:GetObject"')
+def nothing_of_the_bucket(stage: Any) -> None:
+    policy = json.loads(stage.provider.least_privilege())
+    policy["Statement"] = [each for each in policy["Statement"] if ":s3:" not in str(each["Resource"])]
+    stage.provider.set_rights(json.dumps(policy))
 
 
 @broken("object_denied", "provider", '"s3:GetObject"', "arn:aws:s3:::p-audit-logs/*", "role/p")
@@ -439,6 +450,14 @@ def proxy_forbids_the_host(stage: Any) -> None:
 
 @broken("tls_untrusted", "network", "aws_ca_file")
 def certificate_of_an_unknown_authority(stage: Any) -> None:
+    stage.lead_to(stage.tls(stage.aws.endpoint_url))
+
+
+@broken("bad_aws_setting", "you", "aws_ca_file", configuration=True)
+def authority_for_aws_that_is_no_certificate(stage: Any) -> None:
+    file = stage.folder / "aws-ca.pem"
+    file.write_text("not a certificate")
+    stage.settings["aws_ca_file"] = file
     stage.lead_to(stage.tls(stage.aws.endpoint_url))
 
 

@@ -242,6 +242,10 @@ def _tunnel(answer: str) -> boto.ProxyConnectionError:
         (_tunnel("403 Forbidden"), ("Fatal", "proxy_refused", "role")),
         (_tunnel("503 Busy"), ("Retry", "proxy_failed", "")),
         (boto.SSLError(endpoint_url="x", error="EOF occurred"), ("Retry", "connection_failed", "")),
+        (
+            boto.SSLError(endpoint_url="x", error="[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate"),
+            ("Fatal", "bad_aws_setting", "config"),
+        ),
         (boto.NoCredentialsError(), ("Fatal", "no_credentials", "role")),
         (boto.ProfileNotFound(profile="p"), ("Fatal", "no_profile", "config")),
         (boto.NoRegionError(), ("Fatal", "bad_aws_setting", "config")),
