@@ -62,6 +62,8 @@ PRUNE_EVERY_SECONDS = 86400.0
 PROGRESS_EVERY_SECONDS = 60.0
 #: How often disk and quarantine are looked at.
 LOOK_EVERY_SECONDS = 5.0
+#: How often the watch looks: 288 times a day, one request to the queue each.
+WATCH_EVERY_SECONDS = 300.0
 #: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
 REFRESH_SHARE = 0.6
 ONCE_POLL_SECONDS = 5
@@ -269,6 +271,8 @@ class Runner:
         settings = self._input.settings
         timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
         timetable.every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
+        watch_every = min(WATCH_EVERY_SECONDS, settings.expected_interval_seconds or WATCH_EVERY_SECONDS)
+        timetable.every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
         if self._adapters.assumes_role:
             every = settings.role_duration_seconds * REFRESH_SHARE
             timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
@@ -486,5 +490,6 @@ def _plan(
         ),
         listing_grace_seconds=float(settings.reconcile_grace_seconds),
         reconcile_interval_seconds=float(settings.reconcile_interval_seconds),
+        expected_interval_seconds=float(settings.expected_interval_seconds),
     )  # fmt: skip
 

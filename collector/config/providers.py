@@ -21,6 +21,10 @@ COMMON_MARKERS = (
 )  # fmt: skip
 
 _TIMES = Format().time_fields
+#: A provider that writes every 15 minutes when there is activity is silent after three of them.
+_QUARTERS = str(3 * 900)
+#: Immuta exports once a day at the least; an hour for the export itself.
+_DAY_AND_HOUR = str(25 * 3600)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ _ALL = (
     Provider(
         "thrive",
         "Thrive audit files",
-        settings={"sourcetype": "thrive:audit"},
+        settings={"sourcetype": "thrive:audit", "expected_interval_seconds": _QUARTERS},
         # "updatedAt" is rather that of the record which was audited.
         format=_first("eventTime", "event_time", "timestamp", "@timestamp", "time", "ts", "createdAt"),
         note="The schema is not published: `audit-s3 run --dry-run` shows what was inferred.",
@@ -80,7 +84,7 @@ _ALL = (
     Provider(
         "cloudtrail",
         "AWS CloudTrail, as Okera consumes it",
-        settings={"sourcetype": "aws:cloudtrail"},
+        settings={"sourcetype": "aws:cloudtrail", "expected_interval_seconds": _QUARTERS},
         format=Format(time_fields=("eventTime",)),
         routes="*/CloudTrail-Digest/* sourcetype=aws:cloudtrail:digest decoder=cloudtrail-digest",
         hands_over=("role_arn", "bucket", "queue_url", "queue_region", "bucket_region", "kms_key_arn"),
@@ -110,7 +114,7 @@ _ALL = (
     Provider(
         "immuta",
         "Immuta audit export",
-        settings={"sourcetype": "immuta:uam"},
+        settings={"sourcetype": "immuta:uam", "expected_interval_seconds": _DAY_AND_HOUR},
         # "dateTime" is that of records from before the universal audit model.
         format=Format(time_fields=("eventTimestamp", "dateTime", "receivedTimestamp")),
         markers=(".immuta.export.log",),

@@ -185,6 +185,10 @@ class Settings:
         unit="seconds")
     reconcile_grace_seconds: int = setting(_T, _WINDOW,
         "How old a listed object must be to count as forgotten.", default=1_800, minimum=0, unit="seconds")
+    expected_interval_seconds: int = setting(_T, _WINDOW,
+        "After this long without a message the bucket is looked into for the reason; 0 never.", default=0,
+        minimum=0, unit="seconds", default_text="as the provider writes; 0 where that is not known",
+        example="3600")
     checkpoint_dir: str = setting(_T, _WINDOW, "The directory of the checkpoint files.",
         default_text="$STATE_DIRECTORY, splunkd's own, else ~/.local/state/audit-s3",
         example="/var/lib/audit-s3")

@@ -23,7 +23,7 @@ visibility_timeout_seconds workers processes output hec_url hec_token hec_ack he
 hec_tls_verify batch_max_bytes batch_linger_seconds max_event_bytes event_identity stdout_format index
 host source sourcetype start_from retention_days reconcile_interval_seconds reconcile_grace_seconds
 checkpoint_dir checkpoint_store checkpoint_table checkpoint_region http_listen log_level log_format
-allow_unauthenticated_cbc sns_topic_arn ignore_databases ignore_users
+expected_interval_seconds allow_unauthenticated_cbc sns_topic_arn ignore_databases ignore_users
 """.split()
 
 ROWS = pytest.mark.parametrize("row", SETTINGS.values(), ids=list(SETTINGS))
