@@ -5,7 +5,7 @@ SEEDS ?= 50
 FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-latest faults simulate coverage lint lock clean
+.PHONY: help demo test test-full test-latest faults simulate bench coverage lint lock clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -32,6 +32,10 @@ faults:  ## Real collectors killed, paused, throttled, refused and robbed of the
 simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+bench:  ## CPU against a typical collector and the physical limit: a table and a JSON file (ARGS=--short: a minute)
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 coverage:  ## Which lines the tests reach
 	@$(ENVIRONMENT) .venv test
