@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("measurements", nargs="*", metavar="NAME", help=f"of {' '.join(MEASUREMENTS)}")
     parser.add_argument("--short", action="store_true", help="everything once and small")
     parser.add_argument("--rounds", type=int, default=3, help="how often each leg runs (3)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file and of the sets")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of JSON file and sets")
     asked = parser.parse_args()
     unknown = sorted(set(asked.measurements) - set(MEASUREMENTS))
     if unknown:
