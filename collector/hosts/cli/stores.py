@@ -18,8 +18,10 @@ __all__ = ["opened"]
 def opened(found: Input, *, read_only: bool = True) -> Iterator[Optional[CheckpointStore]]:
     """The store; None if this input was never started here. It claims nothing and owns nothing."""
     if found.settings.checkpoint_store == "dynamodb":
-        adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer, read_only=read_only)
-        store = adapters.store
+        stdout = sys.stdout.buffer
+        store = Adapters(
+            found, checkpoint_dir=None, stdout=stdout, read_only=read_only, queue=False
+        ).store
     elif checkpoint_path(found).exists():
         store = SqliteStore(
             checkpoint_path(found), input_name=found.name, owner=this_owner(), clock=SystemClock(),
