@@ -30,8 +30,8 @@ def run(command: str, folder: Path, config: Path) -> subprocess.CompletedProcess
     """A command of the page; a redirection goes to a file in `folder`."""
     command, _, target = command.partition(" > ")
     words = [str(config) if word == CONFIG else word for word in shlex.split(command)[1:]]
-    done = subprocess.run([sys.executable, "-m", "collector", *words], cwd=folder, capture_output=True,
-                          env={**environment(), "PYTHONPATH": str(ROOT)}, timeout=120, check=False)  # fmt: skip
+    start, environ = [sys.executable, "-m", "collector"], {**environment(), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*start, *words], cwd=folder, env=environ, capture_output=True, check=False)
     if target:
         (folder / target.strip()).write_bytes(done.stdout)
     return done
