@@ -209,9 +209,9 @@ def test_the_answer_to_an_unknown_authority_names_it(make_stage: Any) -> None:
 def test_text_names_the_move_and_html_is_one_file_without_secrets(make_stage: Any) -> None:
     stage = make_stage()
     stage.without("s3:GetObject")
-    text = stage.run().stdout
+    text, _ = stage.run()
     assert "whose move: provider. Send to the provider: please add" in text
-    page = stage.run("--format", "html").stdout
+    page, _ = stage.run("--format", "html")
     assert page.startswith("<!doctype html>") and "object_denied" in page
     assert not [word for word in ("<script", "<link", "src=", "@import", "url(") if word in page]
     for said in (text, page):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import os
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Tuple
+from unittest.mock import patch
 
-from click.testing import CliRunner
+import pytest
 
 from collector.hosts.cli.check import command
 from collector.testing.certificate import Authority
@@ -121,10 +124,11 @@ class Stage:
 
     def check(self, *flags: str, environ: Mapping[str, str] = {}) -> Report:
         """`audit-s3 check --format json`, in this process."""
-        done = self.run(*flags, "--format", "json", environ=environ)
-        return Report(json.loads(done.stdout)["findings"], done.exit_code, done.stdout)
+        text, exit_code = self.run(*flags, "--format", "json", environ=environ)
+        return Report(json.loads(text)["findings"], exit_code, text)
 
-    def run(self, *flags: str, environ: Mapping[str, str] = {}) -> Any:
+    def run(self, *flags: str, environ: Mapping[str, str] = {}) -> Tuple[str, int]:
+        """What it prints, and its exit code."""
         config = self.folder / "audit-s3.conf"
         lines = [f"{name} = {value}" for name, value in self.settings.items() if value is not None]
         secret = str(self.settings.get("aws_secret_access_key") or "")
@@ -136,14 +140,14 @@ class Stage:
         lines = [line for line in lines if not line.startswith("hec_token")]
         lines.append(f"hec_token = file:{self.folder / 'token'}")
         config.write_text("\n".join(["[audit_s3://it]", *lines]) + "\n")
-        clean: Dict[str, Any] = dict.fromkeys(_leaky())
-        runner = CliRunner()
-        result = runner.invoke(
-            command, ["--config", str(config), *flags], env={**clean, **_ENVIRONMENT, **environ}
-        )
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+        said = TextIOWrapper(BytesIO(), encoding="utf-8")  # with a buffer, as stdout has one
+        with patch.dict(os.environ, {**_ENVIRONMENT, **environ}), redirect_stdout(said):
+            for name in _leaky():
+                del os.environ[name]
+            with pytest.raises(SystemExit) as ended:
+                command.main(["--config", str(config), *flags], standalone_mode=False)
+        said.seek(0)
+        return said.read(), int(str(ended.value.code))
 
 
 class _Wraps:
@@ -157,7 +161,6 @@ class _Wraps:
 
 def _leaky() -> List[str]:
     """Variables of this process that could lead somewhere real."""
-    import os
-
-    kept = environment()
-    return [name for name in os.environ if name not in kept or name.upper().endswith("_PROXY")]
+    kept = {*environment(), *_ENVIRONMENT}
+    proxies = [name for name in os.environ if name.upper().endswith("_PROXY") and name not in _ENVIRONMENT]
+    return [name for name in os.environ if name not in kept] + proxies
