@@ -23,7 +23,7 @@ from collector.ports import CheckpointStore, ObjectStore, Page, Queue, QueueDept
 from collector.retention.backlog import Backlog, Stall
 from collector.retention.clock import BUCKET, QUEUE, Cliff, Oldest, Reading
 from collector.retention.lag import Lag
-from collector.retention.notice import Notice
+from collector.retention.notice import NOBODY, Notice
 from collector.retention.silence import ANNOUNCED_SECONDS, Finding, Probe
 
 __all__ = ["WARNINGS", "Watch", "Watched"]
@@ -113,7 +113,7 @@ class Watch:
     def take(self, ledger: Ledger) -> Look:
         now, silence = ledger.clock.monotonic(), ledger.silence
         came = self._came(ledger)
-        listening = self._queue is not None and (came.all > 0 or ledger.source.is_open)
+        listening = self._queue is not None and (came.all > 0 or ledger.polls > 0 or ledger.source.is_open)
         was = silence.state
         due = silence.is_due(listening=listening, now=now)
         if silence.state != was:
@@ -225,7 +225,8 @@ class Watch:
     def _say(self, notice: Optional[Notice], ledger: Ledger) -> None:
         if notice is not None:
             level = logging.WARNING if notice.is_warning else logging.INFO
-            log.log(level, "%s. input=%s move=%s", str(notice).rstrip("."), ledger.input_name, notice.owner)
+            owner = NOBODY if notice.is_over else notice.owner
+            log.log(level, "%s. input=%s move=%s", str(notice).rstrip("."), ledger.input_name, owner)
 
     # -- the picture ----------------------------------------------------------------------------
 

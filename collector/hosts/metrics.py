@@ -7,16 +7,22 @@ docs/reference/metrics.md shows the same tables, and a test compares.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+import math
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from collector import __version__
+from collector.engine.watch import WARNINGS, Watched
 from collector.hosts.observation import STATES, Board, Observation
+from collector.retention.silence import STATES as SILENCE_STATES
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
-__all__ = ["COUNTED", "COUNTERS", "GAUGES", "Family", "exposition", "registry"]
+__all__ = ["COUNTED", "COUNTERS", "GAUGES", "QUEUE_STATES", "SUMMARIES", "Family", "exposition", "registry"]
+
+#: Where SQS counts messages.
+QUEUE_STATES = ("visible", "in_flight", "delayed")
 
 
 class Family(NamedTuple):
@@ -29,6 +35,7 @@ class Family(NamedTuple):
 
 COUNTERS: Sequence[Family] = (
     Family("audit_s3_receives_total", (), "Receive calls that the queue answered."),
+    Family("audit_s3_receives_full_total", (), "Receive calls that gave as much as was asked for."),
     Family("audit_s3_messages_received_total", (), "Messages received from the queue."),
     Family("audit_s3_messages_received_again_total", (), "Messages received while in hand already."),
     Family("audit_s3_messages_without_work_total", (), "Messages that need no work, such as test events."),
@@ -60,6 +67,7 @@ COUNTERS: Sequence[Family] = (
 #: Each counter of the engine: its metric, and the value of that metric's label.
 COUNTED: Mapping[str, Tuple[str, str]] = {
     "receives": ("audit_s3_receives_total", ""),
+    "full_receives": ("audit_s3_receives_full_total", ""),
     "messages": ("audit_s3_messages_received_total", ""),
     "received_again": ("audit_s3_messages_received_again_total", ""),
     "noop": ("audit_s3_messages_without_work_total", ""),
@@ -111,7 +119,20 @@ GAUGES: Sequence[Family] = (
     Family("audit_s3_held_bytes", (), "Event bytes read and not yet sent."),
     Family("audit_s3_quarantine_bytes", (), "What the quarantine takes on disk."),
     Family("audit_s3_receipts_open", ("output",), "Batches sent whose events are not yet all committed."),
-)
+    Family("audit_s3_warning_active", ("warning",), "1 while the collector warns of this, 0 otherwise."),
+    Family("audit_s3_retention_left_seconds", ("source",),
+           "Until what is not collected is deleted or forgotten; the whole window if nothing is."),
+    Family("audit_s3_retention_used_ratio", ("source",), "How much of that window is over: 0 to 1, or more."),
+    Family("audit_s3_silence_state", ("state",), "1 for what is known of a silence, 0 for the other states."),
+    Family("audit_s3_silence_seconds", (), "For how long no message with work came while we listened."),
+    Family("audit_s3_queue_messages", ("state",),
+           "Messages in the queue as SQS counts them, NaN if unknown."),
+)  # fmt: skip
+
+SUMMARIES: Sequence[Family] = (
+    Family("audit_s3_lag_seconds", ("owner",),
+           "How late audits are, by who had them meanwhile; quantiles are of the last 1,000 objects."),
+)  # fmt: skip
 
 Sample = Tuple[Tuple[str, ...], float]
 
@@ -160,6 +181,23 @@ def _collect(observations: Sequence[Observation]) -> Iterator[Metric]:
                 for labels, value in found[family.name]:
                     metric.add_metric([name, *labels], value)
             yield metric
+    yield from _summaries(observations)
+
+
+def _summaries(observations: Sequence[Observation]) -> Iterator[Metric]:
+    """prometheus_client's own summaries have no quantiles; the text formats do."""
+    from prometheus_client.core import Metric
+
+    (family,) = SUMMARIES
+    metric = Metric(family.name, family.help, "summary")
+    for seen in observations:
+        for owner, lag in seen.watched.lags.items():
+            labels = {"input": seen.name, "owner": owner}
+            for quantile, value in (("0.5", lag.p50_seconds), ("0.95", lag.p95_seconds)):
+                metric.add_sample(family.name, {**labels, "quantile": quantile}, value)
+            metric.add_sample(f"{family.name}_count", labels, lag.count)
+            metric.add_sample(f"{family.name}_sum", labels, lag.total_seconds)
+    yield metric
 
 
 def _counted(seen: Observation) -> Dict[str, List[Sample]]:
@@ -179,4 +217,25 @@ def _gauged(seen: Observation) -> Dict[str, List[Sample]]:
         "audit_s3_held_bytes": [((), seen.held_bytes)],
         "audit_s3_quarantine_bytes": [((), seen.quarantine_bytes)],
         "audit_s3_receipts_open": [((output,), count) for output, count in seen.receipts.items()],
+        "audit_s3_warning_active": [((name,), float(name in seen.warnings)) for name in WARNINGS],
+        **_watched(seen.watched),
     }
+
+
+def _watched(watched: Watched) -> Dict[str, List[Sample]]:
+    """What the watch saw at its last look; NaN is what it could not see."""
+    clocks, depth = watched.deadlines.items(), watched.depth
+    counts = (depth.visible, depth.in_flight, depth.delayed) if depth is not None else (math.nan,) * 3
+    return {
+        "audit_s3_retention_left_seconds": [((of,), _or_nan(clock.left_seconds)) for of, clock in clocks],
+        "audit_s3_retention_used_ratio": [((of,), _or_nan(clock.share)) for of, clock in clocks],
+        "audit_s3_silence_state": [
+            ((state,), float(state == watched.silence_state)) for state in SILENCE_STATES
+        ],
+        "audit_s3_silence_seconds": [((), watched.silence_seconds)],
+        "audit_s3_queue_messages": [((state,), count) for state, count in zip(QUEUE_STATES, counts)],
+    }
+
+
+def _or_nan(value: Optional[float]) -> float:
+    return math.nan if value is None else value

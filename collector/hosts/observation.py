@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
+from collector.engine.watch import Watched
 from collector.errors import CollectorError, Fatal
 
 if TYPE_CHECKING:
     from collector.engine.engine import Engine
     from collector.engine.ledger import Ledger
+    from collector.retention.notice import Notice
     from collector.runtime import Runner
 
 __all__ = ["Board", "ITEM_STATES", "Observation", "Problem", "STATES", "observe"]
@@ -58,7 +60,8 @@ class Observation:
 
     `deliveries` are messages, listings and commands in hand; `objects` the objects and payloads in hand,
     by state; `held_bytes` what is read and not yet sent; `receipts`, by output, the batches sent and not
-    yet confirmed for good. `breakers` has whatever can stop receiving: None is a closed one.
+    yet confirmed for good. `breakers` has whatever can stop receiving: None is a closed one. `watched` is
+    what was seen of time at the last look, `warnings` what is warned of, by its name.
     """
 
     name: str
@@ -71,6 +74,9 @@ class Observation:
     quarantine_bytes: int = 0
     breakers: Mapping[str, Optional[Problem]] = field(default_factory=dict)
     last_error: Optional[Problem] = None
+    watched: Watched = field(default_factory=Watched)
+    warnings: Mapping[str, Problem] = field(default_factory=dict)
+    silence: Optional[Problem] = None
 
     @property
     def is_ready(self) -> bool:
@@ -111,7 +117,7 @@ class Board:
             return Observation(name, "not_started", last_error=self._problem(failure))
         return runners[name].observe(lambda engine: observe(name, engine, problem=self._problem))
 
-    def _problem(self, error: CollectorError) -> Problem:
+    def _problem(self, error: Union[CollectorError, Notice]) -> Problem:
         return Problem(*map(self._shown, (error.what, error.code, error.where, error.hint)))
 
     def _shown(self, text: str) -> str:
@@ -120,9 +126,12 @@ class Board:
         return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
-def observe(name: str, engine: Engine, *, problem: Callable[[CollectorError], Problem]) -> Observation:
+def observe(
+    name: str, engine: Engine, *, problem: Callable[[Union[CollectorError, Notice]], Problem]
+) -> Observation:
     """Copy what there is to see. Called under the engine's lock; changes nothing."""
     ledger = engine.ledger
+    watched = engine.watch.picture(ledger)
     breakers = {name: problem(error) if error else None for name, error in _stops(ledger).items()}
     return Observation(
         name,
@@ -135,6 +144,9 @@ def observe(name: str, engine: Engine, *, problem: Callable[[CollectorError], Pr
         quarantine_bytes=ledger.quarantine_bytes,
         breakers=breakers,
         last_error=problem(ledger.last_error) if ledger.last_error else None,
+        watched=watched,
+        warnings={name: problem(notice) for name, notice in watched.warnings.items()},
+        silence=problem(watched.silence) if watched.silence else None,
     )
 
 

@@ -19,6 +19,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from collector import __version__
 from collector.hosts.metrics import COUNTED
 from collector.hosts.observation import STATES, Board, Observation, Problem
+from collector.retention.clock import Reading
+from collector.retention.lag import Lag
+from collector.retention.silence import STATES as SILENCE_STATES
 
 __all__ = ["POLICY", "SCRIPT", "STYLE", "as_text", "document", "hash_of", "page", "readiness"]
 
@@ -154,9 +157,44 @@ def _input(one: Observation) -> Dict[str, Any]:
             "receipts": dict(one.receipts),
         },
         "quarantine_bytes": one.quarantine_bytes,
+        "warnings": {name: _error(problem) for name, problem in one.warnings.items()},
+        **_watched(one),
         "breakers_open": {name: _error(problem) for name, problem in one.open_breakers.items()},
         "last_error": _error(one.last_error),
     }
+
+
+def _watched(one: Observation) -> Dict[str, Any]:
+    """What the watch saw at its last look. `text` is for people; what is not known is null."""
+    watched, depth = one.watched, one.watched.depth
+    return {
+        "retention": {of: _clock(reading) for of, reading in watched.deadlines.items()},
+        "silence": {
+            "state": watched.silence_state,
+            "seconds": round(watched.silence_seconds),
+            "expected_interval_seconds": watched.expected_interval_seconds,
+            "text": str(one.silence or SILENCE_STATES[watched.silence_state]),
+            "hint": one.silence.hint if one.silence else "",
+        },
+        "queue": dict(vars(depth)) if depth is not None else None,
+        "lag": {owner: _lag(lag) for owner, lag in watched.lags.items()},
+    }
+
+
+def _clock(reading: Reading) -> Dict[str, Any]:
+    left, oldest = reading.left_seconds, reading.oldest
+    return {
+        "left_seconds": None if left is None else round(left),
+        "window_seconds": reading.window_seconds,
+        "used_ratio": None if reading.share is None else round(reading.share, 4),
+        "oldest": oldest.what if oldest is not None else None,
+        "text": str(reading),
+    }
+
+
+def _lag(lag: Lag) -> Dict[str, Any]:
+    p50, p95 = (round(lag.p50_seconds, 3), round(lag.p95_seconds, 3)) if lag.count else (None, None)
+    return {"p50_seconds": p50, "p95_seconds": p95, "objects": lag.count, "text": str(lag)}
 
 
 def _error(problem: Optional[Problem]) -> Optional[Dict[str, str]]:
@@ -201,9 +239,17 @@ _NUMBERS: Sequence[Tuple[str, Tuple[str, ...]]] = (
     ("read and not sent, bytes", ("in_hand", "held_bytes")),
     ("sent and not confirmed, batches", ("in_hand", "receipts")),
     ("in quarantine, bytes", ("quarantine_bytes",)),
+    ("until the bucket deletes", ("retention", "bucket")),
+    ("until the queue forgets", ("retention", "queue")),
+    ("silence", ("silence", "state")),
+    ("messages in the queue", ("queue",)),
+    ("lag of the provider", ("lag", "provider")),
+    ("lag of AWS", ("lag", "aws")),
+    ("lag of the collector", ("lag", "collector")),
 )
 _PROBLEMS: Sequence[Tuple[str, Tuple[str, ...]]] = (
     ("breakers open", ("breakers_open",)),
+    ("warnings", ("warnings",)),
     ("last error", ("last_error", "text")),
     ("what to do", ("last_error", "hint")),
 )
@@ -239,7 +285,7 @@ def _place(tag: str, status: Mapping[str, Any], *steps: Any, attributes: str = "
 
 def _at(status: Any, steps: Sequence[Any]) -> Any:
     for step in steps:
-        status = status if status is None else status[step]
+        status = status.get(step) if isinstance(status, Mapping) else status and status[step]
     return status
 
 

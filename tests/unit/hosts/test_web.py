@@ -23,10 +23,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.engine import admission
 from collector.engine.engine import Engine, Plan
 from collector.engine.station import perform_safely
+from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts import metrics, web, web_page
 from collector.hosts.observation import ITEM_STATES, STATES, Board
 from collector.model import Notification, ObjectRef
+from collector.retention.lag import OWNERS
+from collector.retention.silence import STATES as SILENCE_STATES
 from collector.testing.memory_store import MemoryCheckpointStore
 from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue, MemorySink
 
@@ -383,6 +386,7 @@ def test_the_reference_lists_exactly_the_metrics_that_are_exposed(thrive: Input)
 def test_the_reference_lists_the_values_of_the_labels() -> None:
     text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     values = [*STATES, *ITEM_STATES, *(label for _, label in metrics.COUNTED.values() if label)]
+    values += [*WARNINGS, *SILENCE_STATES, *OWNERS, *metrics.QUEUE_STATES]
     assert [value for value in values if f"`{value}`" not in text] == []
 
 
