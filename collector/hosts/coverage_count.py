@@ -17,13 +17,13 @@ from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.coverage import Coverage, Question, Tally
 from collector.retention.splunk_counts import Comparison
 
-__all__ = ["Counted", "count"]
+__all__ = ["Counted", "count", "pages_of"]
 
 log = logging.getLogger("collector")
 
 #: Rows that nobody works on, named one by one; beyond them age decides.
 MOST_FREE = 20_000
-#: A listing goes on after a failure; then it is asked again after these.
+#: A page of a listing that failed is asked for again after these.
 _WAITS_SECONDS = (1.0, 5.0, 20.0)
 _TOLD_EVERY_PAGES = 200
 
@@ -101,7 +101,7 @@ def _list(found: Input, question: Question, tally: Tally) -> Dict[str, str]:
     assert adapters.objects is not None
     for bucket in question.buckets:
         try:
-            for page in _pages(adapters.objects, bucket, question.prefix):
+            for page in pages_of(adapters.objects, bucket, question.prefix):
                 tally.listed(page.refs)
         except CollectorError as error:
             if (isinstance(error, Fatal) and error.scope == "config") or error.code.startswith("store_"):
@@ -110,10 +110,13 @@ def _list(found: Input, question: Question, tally: Tally) -> Dict[str, str]:
     return unlisted
 
 
-def _pages(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[Page]:
+def pages_of(
+    objects: ObjectStore, bucket: str, prefix: str, *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Page]:
+    """All pages of a listing. One that fails is asked for again; what it says the fourth time is raised."""
     token, pages, listed = "", 0, 0
     while True:
-        page = _page(objects, bucket, prefix, token)
+        page = _page(objects, bucket, prefix, token, sleep=sleep)
         yield page
         token, pages, listed = page.next_token, pages + 1, listed + len(page.refs)
         if pages % _TOLD_EVERY_PAGES == 0:
@@ -122,11 +125,13 @@ def _pages(objects: ObjectStore, bucket: str, prefix: str) -> Iterator[Page]:
             return
 
 
-def _page(objects: ObjectStore, bucket: str, prefix: str, token: str) -> Page:
+def _page(
+    objects: ObjectStore, bucket: str, prefix: str, token: str, *, sleep: Callable[[float], None]
+) -> Page:
     for wait in _WAITS_SECONDS:
         try:
             return objects.list(bucket, prefix=prefix, token=token)
         except Retry as error:
             log.info("Listing is tried again: %s", error)
-            time.sleep(wait)
+            sleep(wait)
     return objects.list(bucket, prefix=prefix, token=token)

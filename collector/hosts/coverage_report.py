@@ -44,7 +44,7 @@ def audit(text: str) -> Tuple[bool, str]:
     """Whether an exported report is as it was written, and what to say of it."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return False, f"this is no coverage report: {error}"
     entries = document.get("entries") if isinstance(document, dict) else None
     if not isinstance(entries, list) or document.get("format") != FORMAT:

@@ -71,6 +71,6 @@ def _hash(entry: Mapping[str, Any]) -> str:
             {name: value for name, value in entry.items() if name != "sha256"},
             sort_keys=True, separators=(",", ":"), allow_nan=False,
         )  # fmt: skip
-    except ValueError:
+    except (ValueError, RecursionError):
         return _NEVER
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""The coverage report: what it says in text, on its page, and in an export that is checked later."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Sequence
+
+import pytest
+
+from collector.errors import CollectorError, Retry
+from collector.hosts.coverage_count import Counted, pages_of
+from collector.hosts.coverage_report import HEADINGS, MOST_SHOWN, as_json, as_text, audit, cells
+from collector.hosts.coverage_report_html import as_html
+from collector.model import ObjectRef
+from collector.ports import Page
+from collector.retention.coverage import Question, Tally
+from collector.retention.splunk_counts import Comparison, Difference
+from collector.testing.twins import ManualClock, MemoryBucket
+
+NOW = 1_790_000_000.0
+
+
+def counted(*keys: str, buckets: Sequence[str] = ("b",), splunk: Any = None, **unlisted: str) -> Counted:
+    """All these keys are missing."""
+    question = Question("thrive", tuple(buckets), "", NOW - 9e5, NOW, NOW - 9e5, NOW, 1800.0)
+    with Tally(question, rows=lambda oids: {}) as tally:
+        tally.listed([ObjectRef("b", key, etag="e", size=5, event_time=NOW - 5000) for key in keys])
+        tally.unlisted(unlisted)
+        return Counted(tally.coverage(), True, splunk)
+
+
+def test_every_row_has_a_cell_for_every_heading_and_the_last_is_their_sum() -> None:
+    table = cells(counted("a/1", "a/2", "c/1"))
+    assert {len(row) for row in table} == {len(HEADINGS)}
+    assert [row[:3] for row in table] == [
+        ["2026-09-21", "a/", "2"], ["2026-09-21", "c/", "1"], ["all", "", "3"],
+    ]  # fmt: skip
+
+
+def test_with_several_buckets_the_prefix_says_which() -> None:
+    assert cells(counted("a/1", buckets=("b", "c")))[0][1] == "b/a/"
+
+
+def test_a_key_cannot_write_to_the_terminal() -> None:
+    text = as_text([counted("a/\x1b[2J\nnext\udcff", splunk=_differing("s3://b/\x1b[2J\r"))])
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "a/\\x1b[2J\\nnext\\udcff" in text
+
+
+def test_a_key_cannot_write_into_the_page() -> None:
+    page = as_html([counted("<b>&'\"</b>/1")], created=NOW)
+    assert "<b>" not in page
+    assert "&lt;b&gt;&amp;" in page
+
+
+def test_of_many_that_are_missing_the_text_names_some_and_says_how_many_more() -> None:
+    text = as_text([counted(*(f"a/{number:03}" for number in range(MOST_SHOWN + 3)))])
+    assert text.count("missing: s3://b/a/") == MOST_SHOWN
+    assert "and 3 more that were not read" in text
+    assert "23 objects are missing." in text
+
+
+def _differing(url: str = "s3://b/k", count: int = 1) -> Comparison:
+    found = Comparison("s3_oid", objects=9, events=90, indexes={"audit"})
+    for _ in range(count):
+        found.add(Difference("missing_events", url, "o", events=9, expected=9, found=7, repeats=1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole"),
+    [
+        (counted(), True),
+        (counted("a/1"), False),
+        (counted(b="denied"), False),
+        (counted(splunk=Comparison("s3_oid")), True),
+        (counted(splunk=_differing()), False),
+    ],
+)
+def test_it_is_whole_only_if_nothing_is_missing_unknown_or_different(answer: Counted, whole: bool) -> None:
+    assert answer.is_whole is whole
+    entries = json.loads(as_json([answer], created=NOW)[0])["entries"]
+    assert entries[-2]["whole"] is whole
+    assert ("Not whole" in as_html([answer], created=NOW)) is not whole
+
+
+def test_what_splunk_holds_otherwise_is_said_with_numbers() -> None:
+    text = as_text([counted(splunk=_differing(count=MOST_SHOWN + 1))])
+    assert "Splunk holds something else of 21 objects. Compared: 9 objects with 90 events" in text
+    assert "2 of 9 events missing, 1 repeated: s3://b/k" in text
+    assert "and 1 more" in text
+
+
+def test_an_export_of_several_inputs_is_one_chain() -> None:
+    text, seal = as_json([counted("a/1"), counted("a/2", splunk=_differing())], created=NOW)
+    entries = json.loads(text)["entries"]
+    assert [entry["kind"] for entry in entries] == [
+        "head", "window", "unread", "total",
+        "head", "window", "unread", "splunk", "difference", "total", "end",
+    ]  # fmt: skip
+    assert audit(text) == (True, f"unchanged: 11 entries, seal {seal}")
+    shorter = {"format": "audit-s3 coverage 1", "entries": [*entries[:4], entries[-1]]}
+    assert audit(json.dumps(shorter)) == (
+        False, "entry 5 (end) does not follow the one before it: something was put in, left out or moved",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", "nonsense", '{"format": "audit-s3 coverage 1"}', '{"format": "other", "entries": []}',
+        "[" * 200_000,
+    ],
+)  # fmt: skip
+def test_what_is_no_export_is_said_to_be_none(text: str) -> None:
+    unchanged, said = audit(text)
+    assert not unchanged
+    assert "no coverage report" in said
+
+
+def test_an_audit_repeats_nothing_that_could_write_to_the_terminal() -> None:
+    entries: List[Dict[str, Any]] = [{"kind": "\x1b[2J\n", "sha256": "x", "previous": ""}]
+    unchanged, said = audit(json.dumps({"format": "audit-s3 coverage 1", "entries": entries}))
+    assert (unchanged, said.isprintable()) == (False, True)
+
+
+# -- listing
+
+
+class Stumbling:
+    """Fails before each page, a number of times."""
+
+    def __init__(self, bucket: MemoryBucket, times: int) -> None:
+        self._bucket, self._times, self._left = bucket, times, times
+
+    def list(self, bucket: str, *, prefix: str = "", start_after: str = "", token: str = "") -> Page:
+        if self._left:
+            self._left -= 1
+            raise Retry("slow down", code="throttled")
+        self._left = self._times
+        return self._bucket.list(bucket, prefix=prefix, start_after=start_after, token=token)
+
+
+def listed(times: int) -> List[str]:
+    bucket = MemoryBucket(ManualClock(), "b", page_size=3)
+    for number in range(8):
+        bucket.put(f"a/{number}", b"x")
+    bucket.put("c/1", b"x")
+    waits: List[float] = []
+    pages = list(pages_of(Stumbling(bucket, times), "b", "a/", sleep=waits.append))  # type: ignore[arg-type]
+    assert len(waits) == 3 * times
+    return [ref.key for page in pages for ref in page.refs]
+
+
+def test_every_page_is_listed_and_a_failure_is_tried_again() -> None:
+    assert listed(0) == listed(3) == [f"a/{number}" for number in range(8)]
+
+
+def test_a_listing_that_goes_on_failing_says_so() -> None:
+    with pytest.raises(CollectorError, match="slow down"):
+        listed(4)
