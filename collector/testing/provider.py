@@ -133,7 +133,8 @@ class Provider:
     def _create_queue(self, max_receive_count: int, *, visibility_timeout_seconds: int) -> None:
         suffix = ".fifo" if self.fifo else ""
         common = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if self.fifo else {}
-        self.dlq_url = self._queue(f"{self.name}-audit-dlq{suffix}", common)
+        longest = {"MessageRetentionPeriod": "1209600"}  # a DLQ has to outlast its queue
+        self.dlq_url = self._queue(f"{self.name}-audit-dlq{suffix}", {**common, **longest})
         redrive = {
             "deadLetterTargetArn": self._queue_arn(self.dlq_url),
             "maxReceiveCount": max_receive_count,

@@ -52,12 +52,11 @@ def examine(
 def _check_aws(
     notes: Notes, found: Input, asked: Asked, *, peek: bool, parse: Callable[[str], Notification]
 ) -> None:
-    can_ask = check_account(notes, asked.account, found.settings)
+    can_ask, identity = check_account(notes, asked.account, found.settings)
     can_ask_queue = can_ask
     if asked.queue_account is not None:
         can_ask_queue = check_role(notes, asked.queue_account, found.settings, of="of the queue")
     refs: List[ObjectRef] = []
-    identity = _identity(asked)
     if asked.queue_door is not None and can_ask_queue:
         refs = check_queue(notes, found, asked.queue_door, peek=peek, parse=parse, identity=identity)
     elif asked.queue_door is not None:
@@ -67,13 +66,3 @@ def _check_aws(
             check_bucket(notes, found, asked.bucket, name, named=refs, identity=identity)
         else:
             notes.skipped(OBJECT, "there is nobody to ask as", of=name)
-
-
-def _identity(asked: Asked) -> str:
-    """Who a policy has to name: the role, else whom the credentials belong to."""
-    if asked.account.role:
-        return asked.account.role
-    try:
-        return asked.account.base().arn
-    except CollectorError:
-        return "the collector's own credentials"

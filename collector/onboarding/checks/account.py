@@ -5,7 +5,7 @@ One call tells two things: AWS's answer to GetCallerIdentity, which no policy ca
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 from collector.config.settings import Settings
 from collector.errors import CollectorError, Retry
@@ -21,18 +21,19 @@ __all__ = ["check_account"]
 _DRIFT_SECONDS = 60
 
 
-def check_account(notes: Notes, account: Account, settings: Settings) -> bool:
-    """Whether there is somebody to ask as."""
+def check_account(notes: Notes, account: Account, settings: Settings) -> Tuple[bool, str]:
+    """Whether there is somebody to ask as, and whom a policy has to name for that."""
     caller: Optional[Caller] = None
     try:
         caller = account.base()
     except CollectorError as error:
         if not _goes_without(notes, account, error):
-            return False
+            return False, account.role
     else:
         _check_clock(notes, caller.ahead_seconds)
         notes.ok(CREDENTIALS, caller.arn)
-    return check_role(notes, account, settings, caller=caller)
+    own = caller.arn if caller else "the collector's own credentials"
+    return check_role(notes, account, settings, caller=caller), account.role or own
 
 
 def check_role(

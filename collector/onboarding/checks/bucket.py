@@ -81,10 +81,24 @@ class _Bucket:
             return False
         if self._list(self._door.of_any_owner)[1] is not None:
             return False
-        owner = self._found.settings.expected_bucket_owner
-        answer = f"S3 refuses it for the owner {owner}, and lists it without: {error.what}"
-        self._notes.found(OBJECT, BUCKET_OWNER, answer, of=self._name)
+        self._somebody_elses(error)
         return True
+
+    def _is_the_owners(self, ref: ObjectRef, error: CollectorError) -> bool:
+        """The same for one object, where nobody may list."""
+        if error.code != "object_denied" or self._door.of_any_owner is self._door.objects:
+            return False
+        try:
+            self._door.of_any_owner.open(ref).close()
+        except CollectorError:
+            return False
+        self._somebody_elses(error)
+        return True
+
+    def _somebody_elses(self, error: CollectorError) -> None:
+        owner = self._found.settings.expected_bucket_owner
+        answer = f"S3 refuses it for the owner {owner}, and allows it without: {error.what}"
+        self._notes.found(OBJECT, BUCKET_OWNER, answer, of=self._name)
 
     def _is_no_bucket(self) -> bool:
         """Whether there is no such bucket, or nothing at all is granted: then that is the one finding."""
@@ -130,6 +144,8 @@ class _Bucket:
                 opened = self._read(ref)
             except CollectorError as error:
                 refused = error
+                if self._is_the_owners(ref, error):
+                    return None
                 if error.code not in _NEXT:
                     break
             else:

@@ -225,6 +225,9 @@ def queue_forgets_within_the_hour(stage: Any) -> None:
 @broken("dlq_retention_short", "provider", "p-audit-dlq", "MessageRetentionPeriod=1209600", status="warning")
 def dlq_forgets_with_the_queue(stage: Any) -> None:
     stage.also("sqs:GetQueueAttributes", stage.provider.queue_arn.replace("-queue", "-dlq"))
+    stage.provider.client("sqs").set_queue_attributes(
+        QueueUrl=stage.provider.dlq_url, Attributes={"MessageRetentionPeriod": "345600"}
+    )
 
 
 @broken("queue_redrive_low", "provider", '"maxReceiveCount": 5', status="warning", flags=PEEK,

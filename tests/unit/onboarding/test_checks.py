@@ -332,6 +332,17 @@ def test_a_region_that_differs_is_to_be_set(world):
     assert (found.owner, found.fix) == ("you", "Set bucket_region = us-west-2")
 
 
+def test_the_owner_alone_that_is_refused_is_ours_to_mend(world):
+    world.bucket.of_any_owner = world.bucket.objects
+    barred = MemoryBucket(world.clock, "audits")
+    barred.put("k/one", b"{}")
+    barred.refuse("k/one", Fatal("AWS refused it", code="object_denied", scope="object"))
+    world.bucket.objects = barred
+    findings = look(world)
+    assert troubles(findings) == ["bucket_owner"]
+    assert findings["bucket_owner"].owner == "you"
+
+
 # -- HEC
 
 
