@@ -26,6 +26,7 @@ FATES: Mapping[str, str] = {
     "Poison": "the same input will always fail: it ends in quarantine, or as gone, and the rest goes on",
     "Refused": "an output refused it for its content: the event goes to quarantine, its neighbours are sent",
     "Fatal": "somebody has to act: nothing is quarantined and nothing is deleted for it",
+    "Notice": "said once when it begins and once when it ends, and shown meanwhile; collecting goes on",
     "Check": "`audit-s3 check` tries it",
     "Trouble": "`audit-s3 check` finds it, and says whose move it is",
 }

@@ -23,7 +23,9 @@ from collector.retention.clock import Reading
 from collector.retention.lag import Lag
 from collector.retention.silence import STATES as SILENCE_STATES
 
-__all__ = ["POLICY", "SCRIPT", "STYLE", "as_text", "document", "hash_of", "page", "readiness"]
+__all__ = [
+    "POLICY", "SCRIPT", "STYLE", "TIMES", "as_text", "at", "document", "hash_of", "page", "readiness",
+]  # fmt: skip
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884;
@@ -239,9 +241,12 @@ _NUMBERS: Sequence[Tuple[str, Tuple[str, ...]]] = (
     ("read and not sent, bytes", ("in_hand", "held_bytes")),
     ("sent and not confirmed, batches", ("in_hand", "receipts")),
     ("in quarantine, bytes", ("quarantine_bytes",)),
+)
+#: What there is to know of time; `audit-s3 status` shows it too.
+TIMES: Sequence[Tuple[str, Tuple[str, ...]]] = (
     ("until the bucket deletes", ("retention", "bucket")),
     ("until the queue forgets", ("retention", "queue")),
-    ("silence", ("silence", "state")),
+    ("silence", ("silence",)),
     ("messages in the queue", ("queue",)),
     ("lag of the provider", ("lag", "provider")),
     ("lag of AWS", ("lag", "aws")),
@@ -257,7 +262,7 @@ _PROBLEMS: Sequence[Tuple[str, Tuple[str, ...]]] = (
 
 def _section(status: Mapping[str, Any], number: int) -> str:
     here = ("inputs", number)
-    numbers = "".join(_row(status, label, (*here, *steps)) for label, steps in _NUMBERS)
+    numbers = "".join(_row(status, label, (*here, *steps)) for label, steps in (*_NUMBERS, *TIMES))
     problems = "".join(_row(status, label, (*here, *steps), problem=True) for label, steps in _PROBLEMS)
     counters = "".join(_row(status, name, (*here, "counters", name)) for name in COUNTED)
     state = html.escape(status["inputs"][number]["state"])
@@ -272,18 +277,19 @@ def _section(status: Mapping[str, Any], number: int) -> str:
 def _row(status: Mapping[str, Any], label: str, steps: Sequence[Any], *, problem: bool = False) -> str:
     optional = ""
     if problem:
-        hidden = "" if as_text(_at(status, steps)) else " hidden"
+        hidden = "" if as_text(at(status, steps)) else " hidden"
         optional = f' class="words problem" data-optional{hidden}'
     return f"<div{optional}><dt>{html.escape(label)}</dt>{_place('dd', status, *steps)}</div>"
 
 
 def _place(tag: str, status: Mapping[str, Any], *steps: Any, attributes: str = "") -> str:
     """An element that shows one value of the document, and tells the script which."""
-    at = html.escape(json.dumps(list(steps)))
-    return f'<{tag}{attributes} data-at="{at}">{html.escape(as_text(_at(status, steps)))}</{tag}>'
+    where = html.escape(json.dumps(list(steps)))
+    return f'<{tag}{attributes} data-at="{where}">{html.escape(as_text(at(status, steps)))}</{tag}>'
 
 
-def _at(status: Any, steps: Sequence[Any]) -> Any:
+def at(status: Any, steps: Sequence[Any]) -> Any:
+    """What stands in the document at the end of these steps; None where there is nothing."""
     for step in steps:
         status = status.get(step) if isinstance(status, Mapping) else status and status[step]
     return status

@@ -274,7 +274,7 @@ def test_what_another_collector_of_the_same_store_receives_is_no_silence(
 # -- the queue --------------------------------------------------------------------------------------
 
 
-def test_a_queue_with_its_most_messages_in_flight_is_an_alarm_and_its_end_is_told(
+def test_f24_a_queue_with_its_most_messages_in_flight_is_an_alarm_and_its_end_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = watched(interval=0.0)
