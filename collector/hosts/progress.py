@@ -6,8 +6,9 @@ import logging
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, List, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence
 
 from collector.engine.engine import Engine
 from collector.errors import CollectorError
@@ -103,17 +104,15 @@ def line(now: Backfilled, *, seconds: float) -> str:
     return f"{text} left={(now.missing - now.done) / rate:.0f}s"
 
 
-class _lines_above_it:
-    """Log lines go where rich can keep them clear of its bar."""
-
-    def __enter__(self) -> None:
-        self._streams = [
-            (one, one.setStream(sys.stderr))
-            for one in logging.getLogger().handlers
-            if isinstance(one, logging.StreamHandler)
-        ]
-
-    def __exit__(self, *how: Any) -> None:
-        for handler, stream in self._streams:
-            if stream is not None:
-                handler.setStream(stream)
+@contextmanager
+def _lines_above_it() -> Iterator[None]:
+    """Log lines go where rich can keep them clear of its bar, and back where they went."""
+    handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.StreamHandler)]
+    streams = [one.stream for one in handlers]
+    for handler in handlers:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, streams):
+            handler.setStream(stream)
