@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,16 @@ import pytest
 
 from collector.testing.local_aws import LocalAws
 from tests.s3_encryption_client import S3EncryptionClient, make_environment
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_as_they_were() -> Iterator[None]:
+    """A verb that a test runs in this process sets up logging for good; the next test is not to know."""
+    loggers = [logging.getLogger(), logging.getLogger("collector")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before):
+        logger.setLevel(level)
 
 
 def _demand(module: str) -> None:
