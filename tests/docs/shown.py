@@ -120,6 +120,8 @@ class Shell:
     def _value(self, value: str, kind: str) -> Any:
         if value.startswith("file://"):
             value = self._read(value).decode()
+        if kind == "list" and not value.lstrip().startswith("["):
+            return [value]
         if kind in ("structure", "map", "list"):
             return json.loads(value) if value.lstrip()[0] in "[{" else _shorthand(value)
         return int(value) if kind in ("integer", "long") else value

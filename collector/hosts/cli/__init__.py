@@ -22,6 +22,7 @@ EX_CONFIG = 78
 #: verb -> what it does; the verb's command is `command` in the module of its name.
 VERBS: Dict[str, str] = {
     "demo": "Start a local AWS, play the providers, and collect from them.",
+    "init": "Write a configuration from what was handed over, or from Splunk's add-on.",
     "setup": "Print what has to be set up for a provider: template, policies, steps.",
     "run": "Collect: the service, or with --once until nothing is left.",
     "check": "Try role, bucket, key and output, and say whose move it is.",

@@ -1,0 +1,101 @@
+"""`audit-s3 setup PROVIDER`: templates, policies and texts for whoever has to set up the other side."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Any, Dict, Mapping, Sequence
+
+import click
+
+from collector.config.addresses import arn_account
+from collector.config.load import bare_settings
+from collector.config.table import Invalid
+from collector.errors import CollectorError
+from collector.onboarding.setup import NAMES, Side, policies, side_of, text
+
+__all__ = ["command"]
+
+_ASSUMED = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.+")
+
+
+@click.command("setup")
+@click.argument("provider", type=click.Choice(NAMES), metavar="PROVIDER")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE",
+    help="A parameter of the template; Account and Region for exact policies and texts.",
+)  # fmt: skip
+@click.option("--policies", "only_policies", is_flag=True, help="The plain policies, with ARNs filled in.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="text: the steps for a person. json: the CloudFormation template.")  # fmt: skip
+def command(provider: str, pairs: Sequence[str], only_policies: bool, form: str) -> None:
+    """Say what has to be set up for PROVIDER, and print it ready to be used.
+
+    PROVIDER is thrive, cloudtrail, privacera-pgaudit, privacera-policysync or immuta. Nothing is made and
+    nothing changed. For thrive AWS is asked who you are, with the keys of the environment.
+    """
+    given = _given(pairs)
+    if provider == "thrive" and "CallerArn" not in given:
+        given = {**_caller(), **given}
+    try:
+        side = side_of(provider, given)
+    except Invalid as wrong:
+        raise click.UsageError(f"--set: {wrong.what}: {wrong.hint}") from wrong
+    print(_policies(side, form) if only_policies else _whole(side, form), end="")
+    if side.missing and (form == "json" or only_policies):
+        print(f"still to be given: {', '.join(side.missing)} (--set NAME=VALUE)", file=sys.stderr)
+
+
+def _given(pairs: Sequence[str]) -> Dict[str, str]:
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set wants NAME=VALUE, not {pair!r}")
+        given[name] = value
+    return given
+
+
+def _whole(side: Side, form: str) -> str:
+    return text(side) if form == "text" else json.dumps(side.template, indent=2) + "\n"
+
+
+def _policies(side: Side, form: str) -> str:
+    found = policies(side)
+    if form == "json":
+        return json.dumps(found, indent=2) + "\n"
+    return "\n".join(f"# {whose}\n{json.dumps(policy, indent=2)}\n" for whose, policy in found.items())
+
+
+def _caller() -> Mapping[str, str]:
+    """Who AWS says we are, if it can be asked; what stands in the way is said, and is no failure."""
+    try:
+        arn = _asked()
+    except CollectorError as error:
+        print(f"audit-s3: AWS does not say who you are: {error}", file=sys.stderr)
+        return {}
+    assumed = _ASSUMED.fullmatch(arn)
+    if assumed:
+        arn = f"arn:{assumed[1]}:iam::{assumed[2]}:role/{assumed[3]}"
+    return {"CallerArn": arn, "Account": arn_account(arn)}
+
+
+def _asked() -> str:
+    from collector.aws.session import Access, AwsSession
+
+    settings = bare_settings()
+    region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    access: Dict[str, Any] = {
+        "region": region or "us-east-1",
+        "access_key_id": settings.aws_access_key_id,
+        "secret_access_key": settings.aws_secret_access_key.reveal(),
+        "session_token": settings.aws_session_token.reveal(),
+        "profile": settings.aws_profile,
+        "endpoint_urls": {"sts": settings.endpoint_for("sts")},
+        "proxy_url": settings.proxy_url,
+        "ca_file": settings.aws_ca_file,
+        "use_fips_endpoint": settings.use_fips_endpoint,
+    }
+    return AwsSession(Access(**access)).identity()
