@@ -23,7 +23,7 @@ from collector.model import Block, Format
 
 __all__ = ["decode"]
 
-_NOTHING = re.compile(rb"\s*(?:null|\{\s*\}|\[\s*\])?\s*")
+_NOTHING = re.compile(rb"(?:null|\{\s*\}|\[\s*\])?")
 _NOTHING_BYTES = 4096
 
 
@@ -62,4 +62,4 @@ def _runs(found: Iterable[Text], reader: JsonReader, container: str) -> Iterator
 def _is_nothing(tape: Tape) -> bool:
     """Whether the whole text is blank, null, {} or []: there are no events in it."""
     held = tape.look(_NOTHING_BYTES)
-    return tape.ended and _NOTHING.fullmatch(held) is not None
+    return tape.ended and _NOTHING.fullmatch(held.strip()) is not None

@@ -31,6 +31,8 @@ __all__ = ["Records"]
 
 #: Why a walk stopped, beside the verdicts of `scan`.
 _PAUSED, _CLOSED, _ARRAY, _WRAPPER = 0, 1, 2, 3
+#: A glued array or wrapper up to this size is read where it stands.
+_SMALL_BYTES = 64 * 1024
 #: How many places for a cut are tried before a window is walked.
 _CUTS = 3
 #: A comma between glued objects is forgiven.
@@ -59,6 +61,8 @@ class Records:
     def __init__(self, tape: Tape, reader: JsonReader) -> None:
         self._tape = tape
         self._reader = reader
+        #: An array or wrapper has been met: if more are glued to it, they may be many and small.
+        self._opened = False
 
     def runs(self) -> Iterator[Run]:
         """The values at the top, one after the other."""
@@ -87,15 +91,18 @@ class Records:
             code = window[position : position + 1]
             if not code:
                 return _Walk(gather.runs, position, UNFINISHED)
-            if code == b"[":
-                return _Walk(gather.runs, position + 1, _ARRAY)
-            head = RECORDS_HEAD.match(window, position)
-            if head:
-                return _Walk(gather.runs, head.end(), _WRAPPER)
-            seen = self._reader.parse(text, position)
-            inside = self._inside(window, position, seen) if code == b"{" else -1
+            inside = _opening(window, position)
+            seen = self._reader.parse(text, position) if inside < 0 or self._opened else None
+            if inside < 0 and code == b"{":
+                inside = self._inside(window, position, seen)
             if inside >= 0:
-                return _Walk(gather.runs, position + inside, _WRAPPER)
+                stop = _ARRAY if code == b"[" else _WRAPPER
+                if seen is not None and 0 <= seen.end <= position + _SMALL_BYTES:
+                    gather.add_runs(self._small(window[position + inside : seen.end], stop))
+                    position = seen.end
+                    continue
+                self._opened = True
+                return _Walk(gather.runs, position + inside, stop)
             if seen is None and code == b"{" and not self._sees_enough(window, position):
                 return _Walk(gather.runs, position, UNFINISHED)
             seen = seen or self._reader.judge(window, position, ended=self._tape.whole)
@@ -103,6 +110,13 @@ class Records:
                 return _Walk(gather.runs, position, seen.end)
             gather.add(*self._reader.event(window[position : seen.end], seen))
             position = seen.end
+
+    def _small(self, text: bytes, stop: int) -> Iterator[Run]:
+        """The inside of an array or wrapper that is here whole: of thousands, each costs its own size."""
+        records = Records(Tape([text]), self._reader)
+        yield from records._array()
+        if stop == _WRAPPER:
+            yield from records._rest_of_wrapper()
 
     def _sees_enough(self, window: bytes, position: int) -> bool:
         """Whether an object that ends nowhere in sight can be judged by its head."""
@@ -261,6 +275,14 @@ class Records:
             "the JSON document is not JSON from here on", code="corrupt_json",
             hint="the events before were delivered; look at the object",
         )  # fmt: skip
+
+
+def _opening(window: bytes, position: int) -> int:
+    """How far it is into the array or the wrapper that begins here beyond doubt, else -1."""
+    if window[position] == 0x5B:
+        return 1
+    head = RECORDS_HEAD.match(window, position)
+    return head.end() - position if head else -1
 
 
 def _past(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
