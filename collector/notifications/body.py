@@ -82,7 +82,7 @@ def each(parts: Iterable[Part], read: Callable[[Part], Meaning]) -> Tuple[List[M
         try:
             meanings.append(read(part))
         except Poison as error:
-            problems.append(error)
+            problems.append(error.with_traceback(None))
     if problems and not meanings:
         raise problems[0]
     return meanings, tuple(problems)

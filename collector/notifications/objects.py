@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -155,7 +154,7 @@ def config(body: Body) -> Optional[Notification]:
     return Notification("config", payloads=(container(body.text),))
 
 
-_BUCKET_LOCATION = re.compile(r'"s3BucketLocation"\s*:\s*("[^"\\]+/[^"\\]+")')
+_BUCKET_LOCATION = re.compile(r'"s3BucketLocation"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
 
 def _oversized_location(body: Body) -> Optional[str]:
@@ -163,7 +162,7 @@ def _oversized_location(body: Body) -> Optional[str]:
     if '"OversizedConfigurationItemChangeNotification"' not in body.text:
         return None
     match = _BUCKET_LOCATION.search(body.text)
-    return str(json.loads(match.group(1))) if match else None
+    return match.group(1) if match and "/" in match.group(1)[1:-1] else None
 
 
 def eventbridge(body: Body) -> Optional[Notification]:
@@ -177,7 +176,7 @@ def eventbridge(body: Body) -> Optional[Notification]:
         return None
     kind = value.get("detail-type", "Object Created")
     if kind not in ("Object Created", "Object Restore Completed"):
-        return Notification("eventbridge", noop=str(kind))
+        return Notification("eventbridge", noop=str(kind) or "an event without a type")
     ref = ObjectRef(
         bucket=bucket,
         key=thing["key"],
@@ -202,7 +201,7 @@ def eventbridge_api_call(body: Body) -> Optional[Notification]:
     key = at(value, "detail", "requestParameters", "key")
     if "detail-type" not in (value if isinstance(value, dict) else ()) or not isinstance(bucket, str):
         return None
-    call = str(at(value, "detail", "eventName"))
+    call = str(at(value, "detail", "eventName")) or "a call without a name"
     if call not in _WRITES or not isinstance(key, str) or at(value, "detail", "errorCode"):
         return Notification("eventbridge_api_call", noop=call)
     region, moment = text_or_none(value.get("region")), time_or_none(value.get("time"))

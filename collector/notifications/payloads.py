@@ -129,7 +129,9 @@ def several_values(body: Body) -> Optional[Notification]:
 
 
 def _each(body: Body, shape: str, texts: Sequence[str], *, audits: bool) -> Notification:
-    known = [_known(body, text) for text in texts]
+    # A number or a word is nobody's notification, and of these a body may hold half a million.
+    scalar = Poison("a part that is no object, no list and no text", code="unknown_body")
+    known = [_known(body, text) if text[:1] in '{["' else scalar for text in texts]
     if audits and all(map(_is_strange, known)):
         return Notification(shape, payloads=(container(body.text),))
 
@@ -138,7 +140,7 @@ def _each(body: Body, shape: str, texts: Sequence[str], *, audits: bool) -> Noti
         if audits and _is_strange(found):
             return Notification("audits", payloads=(container(texts[index]),))
         if isinstance(found, Poison):
-            raise found
+            raise found.with_traceback(None)
         return found
 
     return under(shape, together(*each(range(len(texts)), meaning)))
@@ -149,7 +151,7 @@ def _known(body: Body, text: str) -> Union[Notification, Poison]:
     try:
         return replace(body, audits=False).inner(text)
     except Poison as error:
-        return error
+        return error.with_traceback(None)
 
 
 def _is_strange(found: Union[Notification, Poison]) -> bool:
