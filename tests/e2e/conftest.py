@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Callable, Iterator, List
 
 import pytest
@@ -23,3 +24,11 @@ def collector(tmp_path: Any) -> Iterator[Callable[..., Collector]]:
     yield make
     for one in made:
         one.end()
+
+
+@pytest.fixture
+def address() -> str:
+    """An address on loopback that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"

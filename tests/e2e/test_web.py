@@ -23,14 +23,6 @@ from collector.testing.provider import Provider
 from tests.e2e.collector_process import Collector, ndjson, wait_for
 
 
-@pytest.fixture
-def address() -> str:
-    """An address on loopback that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 def ask(address: str, path: str) -> Tuple[int, bytes]:
     """Status and body; status 0 while nobody listens."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

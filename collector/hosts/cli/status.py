@@ -46,7 +46,7 @@ def command(config_path: str, input_name: str) -> None:
         if one.name in said:
             console.print(_times(said[one.name]))
         elif oldest:
-            console.print(_plain(f"{one.name}: {oldest}"), markup=False, highlight=False)
+            _print(console, _plain(f"{one.name}: {oldest}"))
     if not said:
         _say_why_not(inputs, console)
     troubled = any(isinstance(cell, int) and cell for row, _ in found for cell in row[4:])
@@ -81,8 +81,11 @@ def _said_beside(inputs: Sequence[Input]) -> Mapping[str, Dict[str, Any]]:
 def _say_why_not(inputs: Sequence[Input], console: Console) -> None:
     address = inputs[0].settings.http_listen
     why = f"nobody answers at http_listen = {address}" if address else "http_listen is not set"
-    text = f"Deadlines, silence and lag are known to a running collector only, and {why}."
-    console.print(text, markup=False, highlight=False)
+    _print(console, f"Deadlines, silence and lag are known to a running collector only, and {why}.")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _times(one: Mapping[str, Any]) -> Table:
