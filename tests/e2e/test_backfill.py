@@ -46,7 +46,7 @@ def half_read(ministack, collector):
 
 
 def ledger(ours):
-    """Every file of the ledger that holds a byte of it; a reader may leave SQLite's -shm and an empty -wal."""
+    """Every file of the ledger that holds a byte; a reader may leave SQLite's -shm and an empty -wal."""
     files = [path for path in (ours.folder / "state").iterdir() if not path.name.endswith("-shm")]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.stat().st_size}
 
