@@ -13,11 +13,12 @@ import os
 import zlib
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, List, Optional, Protocol, Sequence, Tuple, Type
+from operator import attrgetter
+from typing import Any, Callable, Iterator, List, Optional, Protocol, Sequence, Tuple, Type
 
 __all__ = [
-    "Decompressor", "INFLATE_ERRORS", "Inflater", "JsonWindows", "ZSTD_ERRORS", "active", "crc32",
-    "gzip_compress", "inflater", "json_windows", "zstd_decompressor",
+    "Decompressor", "INFLATE_ERRORS", "Inflater", "JsonWindows", "TimeFields", "ZSTD_ERRORS", "active",
+    "crc32", "gzip_compress", "inflater", "json_windows", "zstd_decompressor",
 ]  # fmt: skip
 
 _wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
@@ -129,8 +130,23 @@ def gzip_compress(payload: bytes) -> bytes:
     return packer.compress(payload) + packer.flush()
 
 
-#: Bodies, and for each the JSON text of its time fields in the order asked for (None if absent).
-Columns = Tuple[List[bytes], List[Sequence[Any]]]
+class TimeFields:
+    """The time fields of some records, as JSON text: by field, or record by record. None: absent."""
+
+    def __init__(self, records: List[Any], getters: Sequence[Callable[[Any], Any]]) -> None:
+        self._records = records
+        self._getters = getters
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def column(self, index: int) -> List[Any]:
+        """One field of all records."""
+        return [*map(self._getters[index], self._records)]
+
+    def rows(self) -> Iterator[List[Any]]:
+        """All fields of each record, in the order asked for."""
+        return ([get(record) for get in self._getters] for record in self._records)
 
 
 class JsonWindows:
@@ -145,28 +161,28 @@ class JsonWindows:
         record = _msgspec.defstruct(
             "TimeFields", [(name, raw, None) for name in names], rename=dict(zip(names, fields)), gc=False
         )
-        self._columns = _msgspec.structs.astuple
+        self._getters = [attrgetter(name) for name in names]
         self._raws = _msgspec.json.Decoder(List[raw])  # type: ignore[valid-type]
         self._array = _msgspec.json.Decoder(List[record])  # type: ignore[valid-type]
         self._line = _msgspec.json.Decoder(record)
         self._refusals = (_msgspec.DecodeError, RecursionError)
 
-    def elements(self, array: bytes) -> Optional[Columns]:
+    def elements(self, array: bytes) -> Optional[Tuple[List[bytes], TimeFields]]:
         """The elements of one whole JSON array, as slices of its own bytes."""
         try:
             times = self._array.decode(array)
             bodies = [bytes(raw) for raw in self._raws.decode(array)]
         except self._refusals:
             return None
-        return bodies, [self._columns(record) for record in times]
+        return bodies, TimeFields(times, self._getters)
 
-    def lines(self, text: bytes, count: int) -> Optional[List[Sequence[Any]]]:
+    def lines(self, text: bytes, count: int) -> Optional[TimeFields]:
         """The time fields of `count` records. None as well if there are more, or fewer."""
         try:
             times = self._line.decode_lines(text)
         except self._refusals:
             return None
-        return [self._columns(record) for record in times] if len(times) == count else None
+        return TimeFields(times, self._getters) if len(times) == count else None
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,9 @@ Block; a Block never mixes JSON with text, nor noted events with others.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Iterable, Iterator, List, Optional
 
 from collector.errors import CollectorError
@@ -69,14 +71,13 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _cut(run: Run, first: int) -> Iterator[Block]:
-    start, size = 0, 0
-    for index, body in enumerate(run.bodies):
-        if index > start and (size + len(body) > SLICE_MAX_BYTES or index - start == SLICE_MAX_EVENTS):
-            yield _block(run, start, index, first)
-            start, size = index, 0
-        size += len(body)
-    if start < len(run.bodies):
-        yield _block(run, start, len(run.bodies), first)
+    ends = [*accumulate(map(len, run.bodies))]
+    start = before = 0
+    while start < len(ends):
+        last = min(len(ends), start + SLICE_MAX_EVENTS)
+        end = max(start + 1, bisect_right(ends, before + SLICE_MAX_BYTES, start, last))
+        yield _block(run, start, end, first)
+        start, before = end, ends[end - 1]
 
 
 def _block(run: Run, start: int, end: int, first: int) -> Block:

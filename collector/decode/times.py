@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Dict, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 __all__ = ["Remembered", "Times"]
 
@@ -19,6 +19,8 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946684800
 _DAY = 86400
 _REMEMBERED = 4096
+#: Longer ones are no times, and are not kept.
+_END_CHARACTERS = 16
 _SECONDS = {f"{second:02d}": second for second in range(60)}
 
 _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
@@ -36,22 +38,25 @@ class Times:
     def __init__(self, *, now: float, zone_minutes: int = 0) -> None:
         self._latest = int(now) + _DAY
         self._naive = zone_minutes * 60
-        self._minutes: Dict[str, int] = {}
+        self._seconds = _Seconds(self._latest)
+        self._ends = _Ends()
 
     def read(self, text: str) -> Optional[str]:
         """Epoch seconds with at most six decimals, or None if `text` is no credible time."""
-        minute = self._minutes.get(text[:17])
-        second = _SECONDS.get(text[17:19])
-        if minute is not None and second is not None:
-            rest = text[19:]
-            if rest == "Z":
-                return str(minute + second)
-            fraction = rest[1:-1]
-            if rest[:1] == "." and rest[-1:] == "Z" and fraction.isdigit() and fraction.isascii():
-                return f"{minute + second}.{fraction[:6]}"
         if text[4:5] == "-":
-            return self._iso(text)
+            second, end = self._seconds[text[:19]], self._ends[text[19:]]
+            return self._iso(text) if second is None or end is None else second + end
         return self._logged(text) if text[2:3] == "/" else self._number(text)
+
+    def read_all(self, raws: Iterable[Any]) -> Optional[List[Optional[str]]]:
+        """The times of raw JSON values at once, if all are in UTC as nearly all are; else None."""
+        seconds, ends = self._seconds, self._ends
+        try:
+            # What is absent is no text, and None cannot be added to: either is a TypeError.
+            texts = [str(raw, "latin-1") for raw in raws]
+            return [seconds[text[1:20]] + ends[text[20:-1]] for text in texts]  # type: ignore[operator]
+        except TypeError:
+            return None
 
     def _iso(self, text: str) -> Optional[str]:
         rest = _REST.fullmatch(text, 19)
@@ -63,7 +68,6 @@ class Times:
         fraction = rest.group(1)
         if not _EARLIEST <= epoch <= self._latest:
             return None
-        self._remember(text, second)
         return f"{epoch}.{fraction[:6]}" if fraction else str(epoch)
 
     def _logged(self, text: str) -> Optional[str]:
@@ -73,15 +77,6 @@ class Times:
             return None
         day, month, year, clock, zone = match.groups()
         return self._iso(f"{year}-{_MONTHS[month]}-{day} {clock}{zone}")
-
-    def _remember(self, text: str, second: int) -> None:
-        """The minute that holds `second` (read as UTC), if all of it is credible."""
-        seconds = _SECONDS.get(text[17:19])
-        if seconds is None or not _EARLIEST <= second - seconds <= self._latest - 59:
-            return
-        if len(self._minutes) >= _REMEMBERED:
-            self._minutes.clear()
-        self._minutes[text[:17]] = second - seconds
 
     def _number(self, text: str) -> Optional[str]:
         """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size."""
@@ -103,6 +98,53 @@ class Times:
             return None
         whole, _, fraction = f"{value:f}".partition(".")
         return f"{whole}.{fraction[:6]}" if fraction else whole
+
+
+class _Seconds(Dict[str, Optional[str]]):
+    """The first 19 characters of times in UTC, and the second that they are; None if it is not credible."""
+
+    def __init__(self, latest: int) -> None:
+        super().__init__()
+        self._latest = latest
+        self._minutes: Dict[str, int] = {}
+
+    def __missing__(self, text: str) -> Optional[str]:
+        minute, second = self._minutes.get(text[:17]), _SECONDS.get(text[17:])
+        known = None if minute is None or second is None else str(minute + second)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = self[text] = known or self._read(text)
+        return found
+
+    def _read(self, text: str) -> Optional[str]:
+        epoch = _epoch(text)
+        if epoch is None or not _EARLIEST <= epoch <= self._latest:
+            return None
+        self._remember(text, epoch)
+        return str(epoch)
+
+    def _remember(self, text: str, epoch: int) -> None:
+        """The minute that holds `epoch`, if all of it is credible."""
+        seconds = _SECONDS.get(text[17:])
+        if seconds is None or not _EARLIEST <= epoch - seconds <= self._latest - 59:
+            return
+        if len(self._minutes) >= _REMEMBERED:
+            self._minutes.clear()
+        self._minutes[text[:17]] = epoch - seconds
+
+
+class _Ends(Dict[str, Optional[str]]):
+    """What follows the second, in UTC: the fraction that it stands for; None if it is anything else."""
+
+    def __missing__(self, text: str) -> Optional[str]:
+        fraction = text[1:-1]
+        plain = text[:1] == "." and text[-1:] == "Z" and fraction.isdigit() and fraction.isascii()
+        found = "" if text == "Z" else f".{fraction[:6]}" if plain else None
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        if len(text) <= _END_CHARACTERS:
+            self[text] = found
+        return found
 
 
 class Remembered(Dict[bytes, Optional[str]]):

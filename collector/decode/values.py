@@ -13,6 +13,7 @@ from collections import deque
 from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from collector import accel
+from collector.accel import TimeFields
 from collector.decode.blocks import Run
 from collector.decode.scan import TOO_LARGE, UNFINISHED, value_end
 from collector.decode.times import Times
@@ -126,17 +127,21 @@ class JsonReader:
                     return time
         return None
 
-    def _raw_times(self, rows: Iterable[Sequence[Any]]) -> List[Optional[str]]:
-        read, times = self.times.read, []
-        for row in rows:
-            time = None
-            for raw in row:
-                if raw is not None:
-                    time = read(_inner_text(str(raw, "latin-1")))
-                    if time is not None:
-                        break
-            times.append(time)
-        return times
+    def _raw_times(self, fields: TimeFields) -> List[Optional[str]]:
+        """The first credible time of each; all at once if the first field that anybody has will do."""
+        for index in range(len(self.fields)):
+            column = fields.column(index)
+            if any(column):
+                return self.times.read_all(column) or [*map(self._first_time, fields.rows())]
+        return [None] * len(fields)
+
+    def _first_time(self, row: Sequence[Any]) -> Optional[str]:
+        for raw in row:
+            if raw is not None:
+                time = self.times.read(_inner_text(str(raw, "latin-1")))
+                if time is not None:
+                    return time
+        return None
 
 
 class Gather:

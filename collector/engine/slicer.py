@@ -6,6 +6,8 @@ that is what makes a slice the unit of progress.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Iterable, Iterator, List
 
 from collector.errors import Poison
@@ -36,17 +38,20 @@ def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
         if not block.bodies:
             yield Slice(origin, first, first, (), 0)
             continue
-        start = 0
-        for index, body in enumerate(block.bodies):
-            if count and (count >= SLICE_MAX_EVENTS or size + len(body) > SLICE_MAX_BYTES):
-                if index > start:
-                    parts.append(block.part(block.first + start, block.first + index))
-                yield Slice(origin, first, block.first + index, tuple(parts), size)
-                first, count, size, parts, start = block.first + index, 0, 0, [], index
-            count += 1
-            size += len(body)
-        if start < len(block.bodies):
-            whole = start == 0
-            parts.append(block if whole else block.part(block.first + start, block.end))
+        ends = [*accumulate(map(len, block.bodies))]
+        start = before = 0
+        while start < len(ends):
+            last = min(len(ends), start + SLICE_MAX_EVENTS - count)
+            end = bisect_right(ends, before + SLICE_MAX_BYTES - size, start, last)
+            if not count:
+                end = max(end, start + 1)
+            if end > start:
+                whole = end - start == len(ends)
+                parts.append(block if whole else block.part(block.first + start, block.first + end))
+                count, size = count + end - start, size + ends[end - 1] - before
+                start, before = end, ends[end - 1]
+            if start < len(ends):
+                yield Slice(origin, first, block.first + start, tuple(parts), size)
+                first, count, size, parts = block.first + start, 0, 0, []
     if parts:
         yield Slice(origin, first, parts[-1].end, tuple(parts), size)

@@ -82,3 +82,21 @@ def test_what_is_no_credible_time_is_none(text: str) -> None:
 def test_any_text_is_a_time_or_none(text: str) -> None:
     found = read(text)
     assert found is None or 946684800 <= Decimal(found) <= Decimal(NOW) + 86400
+
+
+def test_times_read_at_once_are_those_read_alone():
+    times = Times(now=NOW)
+    texts = ["2026-05-04T10:15:02.412Z", "2026-05-04 10:15:02Z", "2026-05-04T23:59:60.1234567Z"]
+    raws = [f'"{text}"'.encode() for text in texts]
+
+    assert times.read_all(raws) == [times.read(text) for text in texts] == [
+        "1777889702.412", "1777889702", "1777939199.123456"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw", [None, b"1777889702", b'"2026-05-04T10:15:02+02:00"', b'"1999-05-04T10:15:02Z"',
+            b'"2026\\u002d05"', '"2026-05-04T10:15:02.\u00b2Z"'.encode("latin-1"), b"null", b'""']
+)  # fmt: skip
+def test_what_is_not_utc_as_nearly_all_are_is_not_read_at_once(raw):
+    assert Times(now=NOW).read_all([b'"2026-05-04T10:15:02Z"', raw]) is None
