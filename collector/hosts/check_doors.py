@@ -12,18 +12,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Mapping, Optional, Sequence
 
-from collector.adapters import Adapters, access_of, checkpoint_path
+from collector.adapters import Adapters, access_of, checkpoint_path, this_owner
 from collector.aws.policy import takes
 from collector.aws.questions import BucketQuestions, Caller, caller, issuer_of, queue_attributes
 from collector.aws.s3 import S3Store
 from collector.aws.session import AwsSession
 from collector.aws.sqs import resolve_queue
 from collector.config.inputs import Input
+from collector.errors import CollectorError
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue
 from collector.sinks.hec_questions import HecQuestions
 from collector.sinks.wire import Wire
+from collector.stores.sqlite import SqliteStore
 
 __all__ = ["Doors"]
 
@@ -79,6 +81,24 @@ class Doors(Adapters):
             reply_timeout_seconds=20.0,
         )  # fmt: skip
         return [HecQuestions(url, settings.hec_token.reveal, wire=wire) for url in settings.hec_url]
+
+    def is_running(self) -> bool:
+        """By the checkpoint file of this user; what others keep in a table of their own is not asked."""
+        path = checkpoint_path(self._input)
+        if self._input.settings.checkpoint_store != "sqlite" or not path.exists():
+            return False
+        try:
+            store = SqliteStore(
+                path, input_name=self._input.name, owner=this_owner(), clock=self.clock, read_only=True
+            )
+        except CollectorError:
+            return False
+        try:
+            return bool(store.others())
+        except CollectorError:
+            return False
+        finally:
+            store.close()
 
     def issuer(self, text: str) -> str:
         """Who signed the certificate of the first https URL in a text."""

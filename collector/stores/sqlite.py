@@ -235,6 +235,10 @@ class SqliteStore:
             lambda connection: connection.execute("DELETE FROM owners WHERE owner = ?", (self.owner,))
         )
 
+    def others(self) -> Sequence[str]:
+        """The living owners besides us: the collectors that run on this store."""
+        return sorted(self._living() - {self.owner})
+
     def lead(self, role: str, until: float) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             name = f"lead {role}"

@@ -11,7 +11,7 @@ import pytest
 from collector.onboarding.checks import CHECKS, TROUBLES
 from tests.e2e.broken_setups.cases import CASES, Case
 from tests.e2e.broken_setups.stage import Report, Stage
-from tests.e2e.collector_process import ndjson
+from tests.e2e.collector_process import ndjson, wait_for
 
 KEYS = ["code", "status", "owner", "tried", "answer", "fix"]
 CODES = {check.code for check in CHECKS} | set(TROUBLES)
@@ -177,6 +177,20 @@ def test_offline_asks_nobody(make_stage: Any) -> None:
     assert report.exit_code == 0
     assert {each["status"] for each in report.findings} == {"ok", "skipped"}
     assert (altered.asked, stage.hec.connections) == (0, 0)
+
+
+def test_what_a_running_collector_holds_is_nobody_elses(make_stage: Any, collector: Any) -> None:
+    stage = make_stage()
+    stage.hec.policy.hold_acks = stage.hec.acks = True
+    ours = collector(
+        {**stage.provider.handover(), "hec_url": stage.hec.url, "hec_token": stage.hec.token}, name="it"
+    )
+    running = ours.start()
+    wait_for(lambda: stage.hec.events)
+    stage.settings["checkpoint_dir"] = ours.folder / "state"
+    report = stage.check()
+    ours.stop(running)
+    assert report.of("queue_readers")["answer"].startswith("1 messages are in flight, and a collector")
 
 
 # -- acknowledgement

@@ -58,7 +58,10 @@ def _check_aws(
         can_ask_queue = check_role(notes, asked.queue_account, found.settings, of="of the queue")
     refs: List[ObjectRef] = []
     if asked.queue_door is not None and can_ask_queue:
-        refs = check_queue(notes, found, asked.queue_door, peek=peek, parse=parse, identity=identity)
+        refs = check_queue(
+            notes, found, asked.queue_door, peek=peek, parse=parse, identity=identity,
+            is_running=asked.is_running,
+        )  # fmt: skip
     elif asked.queue_door is not None:
         notes.skipped(QUEUE, "there is nobody to ask as")
     for name in found.settings.bucket:

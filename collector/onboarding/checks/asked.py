@@ -82,5 +82,8 @@ class Asked(Protocol):
     def session_policy_is_too_long(self) -> bool: ...
     @property
     def checkpoint_dir(self) -> str: ...
+    def is_running(self) -> bool:
+        """Whether a collector of this input is known to run now, and so to hold messages."""
+
     def issuer(self, text: str) -> str:
         """Who signed the certificate of the first https URL in a text; "" if that cannot be learnt."""

@@ -45,8 +45,9 @@ _WAIT_SECONDS = 1
 
 
 def check_queue(
-    notes: Notes, found: Input, door: QueueDoor, *, peek: bool, parse: Parse, identity: str
-) -> List[ObjectRef]:
+    notes: Notes, found: Input, door: QueueDoor, *, peek: bool, parse: Parse, identity: str,
+    is_running: Callable[[], bool],
+) -> List[ObjectRef]:  # fmt: skip
     """The objects that a peeked message names."""
     asked = _Asked(notes, found, door, identity)
     try:
@@ -68,7 +69,7 @@ def check_queue(
     asked.tell(QUEUE_VISIBILITY, hide, VISIBILITY_DENIED.code, "ChangeMessageVisibility")
     asked.tell(QUEUE_ATTRIBUTES, unseen, ATTRIBUTES_DENIED.code, "GetQueueAttributes")
     if attributes:
-        check_attributes(notes, found, door, attributes, url=queue.name)
+        check_attributes(notes, found, door, attributes, url=queue.name, is_running=is_running)
     return refs
 
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQue
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
 from collector.config.inputs import Input
 from collector.errors import CollectorError
@@ -47,13 +47,14 @@ _GUARDS = frozenset(
 
 
 def check_attributes(
-    notes: Notes, found: Input, door: QueueDoor, attributes: Mapping[str, str], *, url: str
-) -> None:
+    notes: Notes, found: Input, door: QueueDoor, attributes: Mapping[str, str], *, url: str,
+    is_running: Callable[[], bool],
+) -> None:  # fmt: skip
     _check_retention(notes, found, attributes, url=url)
     _check_dlq(notes, door, attributes, url=url)
     _check_size(notes, found, attributes, url=url)
     _check_policy(notes, found, attributes)
-    _check_readers(notes, attributes)
+    _check_readers(notes, attributes, is_running)
 
 
 def most_receives(attributes: Mapping[str, str]) -> int:
@@ -133,9 +134,11 @@ def _check_policy(notes: Notes, found: Input, attributes: Mapping[str, str]) -> 
         notes.ok(QUEUE_POLICY, "nobody whom it does not name" if policy else "its own account alone")
 
 
-def _check_readers(notes: Notes, attributes: Mapping[str, str]) -> None:
+def _check_readers(notes: Notes, attributes: Mapping[str, str], is_running: Callable[[], bool]) -> None:
     held = _whole(attributes.get("ApproximateNumberOfMessagesNotVisible"))
-    if held:
+    if held and is_running():
+        notes.ok(QUEUE_READERS, f"{held} messages are in flight, and a collector of this input is running")
+    elif held:
         notes.found(QUEUE_READERS, OTHER_READER, f"{held} messages are in flight")
     else:
         notes.ok(QUEUE_READERS, "nobody holds a message")

@@ -112,7 +112,11 @@ class World:
         self.account, self.queue_account = Account(), None
         self.queue_door = QueueDoor(self.queue, ATTRIBUTES)
         self.bucket, self.hec = Bucket(self.objects), ()
+        self.runs = False
         self.session_policy_is_too_long, self.checkpoint_dir = False, "/tmp"
+
+    def is_running(self):
+        return self.runs
 
     def issuer(self, text):
         return "CN=Somebody"
@@ -255,6 +259,12 @@ def test_objects_that_are_filtered_are_no_samples(world):
 def test_an_attribute_beyond_its_limit_is_a_trouble(world, attributes, code):
     world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, **attributes})
     assert troubles(look(world)) == [code]
+
+
+def test_messages_in_flight_are_our_own_while_a_collector_runs(world):
+    world.queue_door = QueueDoor(world.queue, {**ATTRIBUTES, "ApproximateNumberOfMessagesNotVisible": "7"})
+    world.runs = True
+    assert troubles(look(world)) == []
 
 
 @pytest.mark.parametrize(
