@@ -22,7 +22,7 @@ SERVED = [
     ("s3-encryption", "s3-encryption"),
 ]  # fmt: skip
 #: Need Python 3.10: the older legs use those of the main environment.
-EMULATORS = {"ministack", "moto"}
+EMULATORS = {"ministack", "moto", "cfn-lint"}
 LOCKS = ("demo", "lint", "py39", "runtime", "s3-encryption", "test")
 
 
