@@ -6,6 +6,7 @@ import hashlib
 import json
 import tracemalloc
 from collections import Counter
+from itertools import product
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 import pytest
@@ -171,6 +172,23 @@ def test_everything_listed_or_known_is_counted_once_as_what_it_is(
     assert len(coverage.named) == expected["missing"] + expected["gone"] + expected["expired"]
 
 
+def test_each_way_to_be_listed_and_known_is_one_kind() -> None:
+    """Every combination once, so that no rare one is left to chance."""
+    states: List[Optional[str]] = [None, *ENDS, "worked", "free", "resting"]
+    written: List[Optional[float]] = [None, *MOMENTS]
+    ledger, listed, expected = Ledger(), [], Counter()
+    for number, thing in enumerate(map(Thing._make, product(written, states, MOMENTS, [False, True]))):
+        one = ref(f"k/{number}{'.tmp' if thing.drop else ''}")
+        if thing.state is not None:
+            ledger.row(one, thing.state, moment=thing.known)
+        if thing.listed is not None:
+            listed.append(ref(one.key, moment=thing.listed))
+        expected[kind_of(thing)] += 1
+    del expected[""]
+    assert kinds(cover(ledger, [listed])) == dict(expected)
+    assert set(expected) == set(KINDS)
+
+
 # -- rows and listings
 
 
@@ -179,6 +197,12 @@ def test_what_is_taken_up_between_listing_and_reading_is_counted_by_its_row(stat
     ledger, one = Ledger(), ref("a/k")
     coverage = cover(ledger, [[one]], meanwhile=lambda: ledger.row(one, state))
     assert kinds(coverage) == {"delivered" if state == "done" else "late": 1}
+
+
+def test_quotes_around_an_etag_make_no_other_object() -> None:
+    ledger, one = Ledger(), ref("a/k", etag="e1")
+    coverage = cover(ledger, [[one]], meanwhile=lambda: ledger.row(ref("a/k", etag='"e1"')))
+    assert kinds(coverage) == {"delivered": 1}
 
 
 def test_a_row_whose_time_is_just_outside_is_counted_where_the_listing_has_it() -> None:
@@ -209,6 +233,13 @@ def test_a_row_of_unknown_etag_stands_for_what_is_listed_under_its_key_until_it_
     ledger = Ledger()
     ledger.row(ObjectRef(BUCKET, "a/k", event_time=OLD), state, oid="stand-in")
     assert kinds(cover(ledger, [[ref("a/k")]])) == expected
+
+
+def test_two_uploads_of_unknown_etag_are_two() -> None:
+    ledger = Ledger()
+    for oid, moment in (("one", OLD), ("two", OLD + 5)):
+        ledger.row(ObjectRef(BUCKET, "a/k", event_time=moment), "gone", oid=oid)
+    assert kinds(cover(ledger)) == {"gone": 2}
 
 
 def test_a_stand_in_whose_object_was_identified_is_no_object_of_its_own() -> None:

@@ -134,6 +134,11 @@ def test_slices_hold_everything_in_order_and_are_bounded(lengths: List[int]) -> 
         assert len(some) == 1 or sum(len(one.name) + 3 for one in some) <= MOST_CHARACTERS + 3
 
 
+def test_a_slice_of_long_names_is_short() -> None:
+    everything = [Expected("x" * 1000, str(n), "", 1, 1, 1) for n in range(100)]
+    assert [len(some) for some in slices(everything)] == [49, 49, 2]
+
+
 def test_a_slice_names_no_more_objects_than_a_search_takes() -> None:
     everything = [Expected(str(n), str(n), "", 1, 1, 1) for n in range(MOST_ASKED + 1)]
     assert [len(some) for some in slices(everything)] == [MOST_ASKED, 1]
