@@ -63,6 +63,7 @@ class Receiver:
         self._store = store
         self._parse = parse
         self._polls = 0
+        self._asked = 0
         self._most_polls = 1
         self._failures = 0
         self._pause_until = 0.0
@@ -83,7 +84,7 @@ class Receiver:
             return Wait(due)
         looks = not self._polls and ledger.may_look()
         if looks or ledger.may_receive():
-            most = ledger.room()
+            most = ledger.room() - self._asked
         else:
             most = int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
@@ -96,6 +97,7 @@ class Receiver:
         if looks:
             ledger.keys.looked(now=now)
         self._polls += 1
+        self._asked += count
         ledger.polls += 1
         ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
         return Receive(count, ledger.limits.wait_time_seconds, ledger.lease_seconds)
@@ -172,6 +174,7 @@ class Receiver:
             self._record_second_look(ledger, work, result)
             return
         self._polls -= 1
+        self._asked -= work.count
         ledger.polls -= 1
         assert self._queue is not None
         if isinstance(result, CollectorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from collector.engine.station import Wait
 from collector.errors import Fatal, Refused, Retry
 from collector.model import object_identity
 from collector.ports import Advance, Finish, SaveReceipt
@@ -394,6 +395,18 @@ def test_only_what_free_readers_can_start_is_received(make_bench):
         bench.publish(f"k{number}", "one")
     bench.drive(without=("reader",))
     assert bench.queue.in_flight == 4
+
+
+def test_receives_that_run_side_by_side_share_the_room_that_there_is(make_bench):
+    bench = make_bench(workers=25)
+    receiver, ledger = bench.engine.receiver, bench.ledger
+    receiver._most_polls = 4
+    asked = [receiver.take(ledger) for _ in range(4)]
+    assert [work.count for work in asked[:3]] == [10, 10, 5]
+    assert isinstance(asked[3], Wait)
+    receiver.record(ledger, asked[0], [])
+    receiver._most_polls = 4
+    assert receiver.take(ledger).count == 10
 
 
 def test_many_small_objects_share_a_batch(bench):
