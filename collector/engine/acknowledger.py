@@ -1,8 +1,9 @@
 """The Acknowledger: asks which Receipts are true, and gives up on those that never will be.
 
 One question names up to 1,000 ackIds of one channel, and is asked when the answer to the one before is in
-the store: Splunk says true only once, so what was heard and not written down is sent again. What is confirmed counts as accepted; what is not
-confirmed in time is sent again on a new channel, after one last question.
+the store: Splunk says true only once, so what was heard and not written down is sent again. What is
+confirmed counts as accepted; what is not confirmed in time goes again on a new channel, after one last
+question.
 """
 
 from __future__ import annotations
