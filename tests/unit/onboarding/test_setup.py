@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
+import click
 import pytest
-from click.testing import CliRunner, Result
 
 from collector.config.table import Invalid
 from collector.hosts.cli.setup import command
@@ -179,26 +179,34 @@ def test_a_value_that_cannot_be_is_refused_with_what_can(name: str, value: str, 
     assert hint in refused.value.hint
 
 
-def said(*words: str) -> Result:
-    return CliRunner().invoke(command, words)
+Captured = pytest.CaptureFixture[str]
 
 
-def test_stdout_carries_what_was_asked_for_and_nothing_else() -> None:
-    printed = said("cloudtrail", "--format", "json")
-    assert json.loads(printed.stdout)["Parameters"]["BucketName"]["Type"] == "String"
-    assert "still to be given: BucketName, CollectorArn, ExternalId" in printed.stderr
+def said(capsys: Captured, *words: str) -> Tuple[str, str]:
+    """stdout and stderr of `audit-s3 setup`."""
+    command.main(args=list(words), standalone_mode=False)
+    printed = capsys.readouterr()
+    return printed.out, printed.err
+
+
+def test_stdout_carries_what_was_asked_for_and_nothing_else(capsys: Captured) -> None:
+    out, err = said(capsys, "cloudtrail", "--format", "json")
+    assert json.loads(out)["Parameters"]["BucketName"]["Type"] == "String"
+    assert "still to be given: BucketName, CollectorArn, ExternalId" in err
     flags = [f"--set={name}={value}" for name, value in GIVEN["cloudtrail"].items()]
-    assert said("cloudtrail", "--format", "json", *flags).stderr == ""
-    assert said("cloudtrail").stderr == "", "the text itself says what is missing"
+    assert said(capsys, "cloudtrail", "--format", "json", *flags)[1] == ""
+    assert said(capsys, "cloudtrail")[1] == "", "the text itself says what is missing"
 
 
-def test_plain_policies_stand_under_what_they_are_attached_to() -> None:
-    printed = said("immuta", "--policies", *(f"--set={n}={v}" for n, v in GIVEN["immuta"].items())).stdout
-    parts = dict(part.split("\n", 1) for part in printed.split("# ")[1:])
+def test_plain_policies_stand_under_what_they_are_attached_to(capsys: Captured) -> None:
+    flags = [f"--set={name}={value}" for name, value in GIVEN["immuta"].items()]
+    out, _ = said(capsys, "immuta", "--policies", *flags)
+    parts = dict(part.split("\n", 1) for part in out.split("# ")[1:])
     assert {whose: json.loads(policy) for whose, policy in parts.items()} == found("immuta")
 
 
 @pytest.mark.parametrize("words", [("nobody",), ("immuta", "--set", "BucketName"), ("immuta", "--set=A=b")])
-def test_what_is_not_understood_is_a_mistake_of_usage(words: Tuple[str, ...]) -> None:
-    refused = said(*words)
-    assert (refused.exit_code, refused.stdout) == (2, "")
+def test_what_is_not_understood_is_a_mistake_of_usage(capsys: Captured, words: Tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError):
+        said(capsys, *words)
+    assert capsys.readouterr().out == ""
