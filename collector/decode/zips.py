@@ -191,7 +191,10 @@ def _pieces(file: IO[bytes], start: int, size: int) -> Iterator[bytes]:
 
 
 def _read(file: IO[bytes], start: int, count: int) -> bytes:
-    file.seek(start)
+    try:
+        file.seek(start)
+    except (OSError, OverflowError, ValueError) as error:
+        raise _corrupt("an offset in it lies outside of any file") from error
     return file.read(count)
 
 

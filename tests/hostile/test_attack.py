@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import io
 import json
 import random
+import struct
 import time
 import tracemalloc
+import zipfile
 
 import pytest
 
@@ -132,6 +135,19 @@ def test_whatever_is_made_of_known_bodies_means_something_or_is_poison():
 
 
 # -- objects
+
+
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**63, 2**64 - 1])
+def test_a_zip_that_points_outside_of_every_file_is_corrupt(offset):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        entry = zipfile.ZipInfo("a")
+        entry.extra = struct.pack("<HHQ", 1, 8, offset)
+        archive.writestr(entry, b"text")
+    stored = bytearray(out.getvalue())
+    place = stored.index(b"PK\x01\x02") + 42
+    stored[place : place + 4] = b"\xff\xff\xff\xff"
+    assert rows(bytes(stored)) == ([], "corrupt_zip")
 
 
 @pytest.mark.parametrize("seed", range(4))
