@@ -37,7 +37,7 @@ from collector.decode.pgaudit import ignoring
 from collector.engine import admission
 from collector.engine.engine import Engine, Plan
 from collector.engine.ledger import Limits
-from collector.engine.reader import Labels
+from collector.engine.opener import Labels
 from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
 from collector.model import Block, Message, Notification, ObjectRef, object_identity

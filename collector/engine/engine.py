@@ -17,7 +17,8 @@ from collector.engine.acknowledger import Acknowledger
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
 from collector.engine.ledger import Ledger, Limits, Output
-from collector.engine.reader import Decode, Labels, Reader
+from collector.engine.opener import Decode, Labels, Opener
+from collector.engine.reader import Reader
 from collector.engine.receiver import Parse, Receiver
 from collector.engine.reconciler import Reconciler
 from collector.engine.sender import Sender
@@ -103,7 +104,7 @@ class Engine:
             ),
         )  # fmt: skip
         self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
-        self.reader = Reader(objects, plan.decode, plan.labels, plan.digests, plan.ignores)
+        self.reader = Reader(Opener(objects, plan.decode, plan.labels, plan.digests), plan.ignores)
         self.senders = [Sender(sink, store) for sink in sinks]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
         visibility = plan.limits.visibility_timeout_seconds

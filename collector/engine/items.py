@@ -36,6 +36,11 @@ class Reading:
     slices: Iterator[Slice]
     content: Optional[Content] = None
 
+    def close(self) -> None:
+        """Give the connection back, if there is one."""
+        if self.opened is not None:
+            self.opened.close()
+
 
 @dataclass(eq=False)
 class Item:

@@ -158,8 +158,7 @@ class Ledger:
     def drop_reading(self, item: Item) -> None:
         """Close an item's stream, if no thread is inside it."""
         if item.reading is not None and item.busy_since is None:
-            if item.reading.opened is not None:
-                item.reading.opened.close()
+            item.reading.close()
             item.reading = None
 
     def queue_slices(self, item: Item, outgoing: Iterable[Outgoing], output: Output) -> None:

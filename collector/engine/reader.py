@@ -6,24 +6,19 @@ and the object stays open where it is.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Protocol, Tuple, Union
+from typing import Any, Deque, List, Optional, Tuple, Union
 
-from collector.config.routes import Route
 from collector.engine import admission
-from collector.engine.content import Content
 from collector.engine.failures import failed
 from collector.engine.items import Item, Outgoing, Reading
 from collector.engine.keys import UNTOLD
 from collector.engine.ledger import Ledger
-from collector.engine.slicer import cut
+from collector.engine.opener import Opener
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Poison
-from collector.model import DIGEST, SLICE_MAX_BYTES, Block, Ignores, ObjectRef, Origin, Payload, Slice
-from collector.notifications import host_of
-from collector.ports import Digests, ObjectStore, OpenObject
+from collector.model import DIGEST, SLICE_MAX_BYTES, Ignores, ObjectRef, Slice
 
 __all__ = ["Reader"]
 
@@ -31,14 +26,6 @@ log = logging.getLogger("collector.engine")
 
 #: What is counted under which result of a digest.
 _DIGESTS = {name: f"digests_{name}" for name in ("valid", "invalid", "gap", "unsigned")}
-
-
-class Decode(Protocol):
-    """Stored bytes to blocks, as a route says; `inflated` is told what is inside the outermost gzip."""
-
-    def __call__(
-        self, chunks: Iterable[bytes], route: Route, inflated: Optional[Callable[[bytes], None]] = None
-    ) -> Iterator[Block]: ...
 
 
 @dataclass(frozen=True)
@@ -65,33 +52,13 @@ class Piece:
     last_modified: Optional[float] = None
 
 
-@dataclass(frozen=True)
-class Labels:
-    """An input's own metadata for events, where a route says nothing."""
-
-    sourcetype: str = ""
-    index: str = ""
-    host: str = ""
-    source: str = ""
-
-
 class Reader:
     """Items in, slices out."""
 
     name = "reader"
 
-    def __init__(
-        self,
-        objects: Optional[ObjectStore],
-        decode: Decode,
-        labels: Labels,
-        digests: Optional[Digests] = None,
-        ignores: Optional[Ignores] = None,
-    ) -> None:
-        self._objects = objects
-        self._decode = decode
-        self._labels = labels
-        self._digests = digests
+    def __init__(self, opener: Opener, ignores: Optional[Ignores] = None) -> None:
+        self._opener = opener
         self._ignores = ignores
 
     # -- take -----------------------------------------------------------------------------------
@@ -132,7 +99,7 @@ class Reader:
     def perform(self, work: Read) -> Piece:
         if work.reading is not None:
             return self._read_on(work, work.reading)
-        reading = self._open(work.item)
+        reading = self._opener.open(work.item)
         if work.identified:
             piece = self._read_on(work, reading)
         else:
@@ -150,7 +117,7 @@ class Reader:
             while size < SLICE_MAX_BYTES:
                 piece = next(reading.slices, None)
                 if piece is None:
-                    _close(reading)
+                    reading.close()
                     sha256 = reading.content.sha256 if reading.content else ""
                     return Piece(None, tuple(slices), ended=True, sha256=sha256)
                 if not piece.blocks:
@@ -159,48 +126,9 @@ class Reader:
                 size += piece.size_bytes
         except CollectorError as error:
             error.where = error.where or work.item.url
-            _close(reading)
+            reading.close()
             return Piece(None, tuple(slices), failure=error)
         return Piece(reading, tuple(slices))
-
-    def _open(self, item: Item) -> Reading:
-        if item.payload is not None:
-            origin = self._origin(item, item.object_time)
-            return Reading(None, cut(self._payload_blocks(item.payload, item.route), origin))
-        assert item.ref is not None
-        if self._objects is None:
-            raise Poison(
-                f"{item.ref.bucket} is not a bucket of this input, which has none", code="foreign_bucket",
-                where=item.url, hint="If the bucket is your provider's, add it to the bucket setting",
-            )  # fmt: skip
-        opened = self._objects.open(item.ref)
-        content = Content() if self._digests is not None else None
-        blocks = self._blocks(opened, item.route, content)
-        return Reading(opened, _Slices(self, item, opened, blocks), content)
-
-    def _blocks(self, opened: OpenObject, route: Route, content: Optional[Content]) -> Iterator[Block]:
-        if self._digests is None or content is None:
-            return self._decode(_chunks(opened), route)
-        if route.decoder == DIGEST:
-            return self._digests.judge(opened, content.add)
-        return self._decode(_chunks(opened), route, content.add)
-
-    def _payload_blocks(self, payload: Payload, route: Route) -> Iterator[Block]:
-        if payload.whole:
-            return iter([Block(0, [payload.body], [payload.time], _is_json(payload.body))])
-        return self._decode([payload.body], route)
-
-    def _origin(self, item: Item, fallback: float) -> Origin:
-        labels, route = self._labels, item.route
-        named = host_of(item.payload.origin) if item.payload else ""
-        return Origin(
-            oid=item.oid,
-            source=labels.source or item.url,
-            fallback_time=f"{fallback:.3f}",
-            sourcetype=route.sourcetype or labels.sourcetype,
-            index=route.index or labels.index,
-            host=labels.host or named,
-        )
 
     # -- record ---------------------------------------------------------------------------------
 
@@ -298,21 +226,6 @@ def _next(waiting: Deque[Item]) -> Optional[Item]:
     return None
 
 
-def _is_json(body: bytes) -> bool:
-    """Whether a whole payload may stand inside an envelope as it is."""
-    if not body.startswith(b"{"):
-        return False
-    try:
-        json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _is_in_doubt(item: Item, failure: Optional[CollectorError]) -> bool:
     """Whether what came before a failure may not be what S3 holds: it is read again before it is believed."""
     if isinstance(failure, Poison):
@@ -322,36 +235,3 @@ def _is_in_doubt(item: Item, failure: Optional[CollectorError]) -> bool:
 
 def _narrowed(piece: Slice, first: int, end: int) -> Slice:
     return piece if (first, end) == (piece.first, piece.end) else piece.part(first, end)
-
-
-class _Slices:
-    """The slices of an open object. The origin is made late: a ref without etag learns its oid first."""
-
-    def __init__(self, reader: Reader, item: Item, opened: OpenObject, blocks: Iterator[Block]) -> None:
-        self._reader = reader
-        self._item = item
-        self._opened = opened
-        self._blocks = blocks
-        self._slices: Optional[Iterator[Slice]] = None
-
-    def __iter__(self) -> Iterator[Slice]:
-        return self
-
-    def __next__(self) -> Slice:
-        if self._slices is None:
-            origin = self._reader._origin(self._item, self._opened.last_modified)
-            self._slices = cut(self._blocks, origin)
-        return next(self._slices)
-
-
-def _chunks(opened: OpenObject) -> Iterator[bytes]:
-    while True:
-        chunk = opened.read()
-        if not chunk:
-            return
-        yield chunk
-
-
-def _close(reading: Reading) -> None:
-    if reading.opened is not None:
-        reading.opened.close()

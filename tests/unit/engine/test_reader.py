@@ -6,7 +6,8 @@ import pytest
 
 from collector.config.routes import Route
 from collector.engine.items import Item
-from collector.engine.reader import Labels, Read, Reader
+from collector.engine.opener import Labels, Opener
+from collector.engine.reader import Read, Reader
 from collector.errors import Poison
 from collector.model import ObjectRef
 
@@ -14,4 +15,4 @@ from collector.model import ObjectRef
 def test_an_object_named_to_an_input_without_buckets_is_foreign():
     item = Item(ObjectRef("not-ours", "k", etag="e"), None, Route(), 0.0, url="s3://not-ours/k")
     with pytest.raises(Poison, match="foreign_bucket"):
-        Reader(None, lambda chunks, route: iter(()), Labels()).perform(Read(item, None, True))
+        Reader(Opener(None, lambda chunks, route: iter(()), Labels())).perform(Read(item, None, True))
