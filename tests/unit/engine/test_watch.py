@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator, List, Optional
 
 import pytest
 
+from collector.config.routes import Route
 from collector.engine.engine import Plan
 from collector.engine.outputs import Limits
 from collector.errors import CollectorError, Fatal, Retry
@@ -40,12 +41,17 @@ class ListedBucket:
 
 
 def watched(
-    *, interval: float = 2700.0, reconcile: float = 21_600.0, decode: Callable[..., Any] = decode, **how: Any
+    *,
+    interval: float = 2700.0,
+    reconcile: float = 21_600.0,
+    decode: Callable[..., Any] = decode,
+    route: Callable[[str], Route] = lambda key: Route(drop=key.endswith(".tmp"), reason="excluded"),
+    **how: Any,
 ) -> Bench:
     """A bench whose provider is expected to write every 45 minutes."""
     plan = Plan(
         INPUT, parse, decode, buckets=frozenset({BUCKET}), expected_interval_seconds=interval,
-        reconcile_interval_seconds=reconcile, limits=Limits(),
+        reconcile_interval_seconds=reconcile, limits=Limits(), route=route,
     )  # fmt: skip
     found = Bench(plan=plan, **how)
     found.bucket = found.engine.watch._objects = found.reconciled = ListedBucket(found.bucket)  # type: ignore
@@ -195,6 +201,53 @@ def test_objects_that_nobody_tells_of_are_noticed_and_fetched_by_listing(
     assert len(said(caplog)) == 2
 
 
+def test_what_a_reconcile_fetched_before_the_look_shows_it_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    bench = watched()
+    bench.publish("k/0", "first")
+    bench.run(60.0)
+    bench.put("k/1", "lost")
+    live(bench, 2100.0)
+    bench.engine.reconcile()
+    live(bench, 1200.0)
+    assert bench.delivered() == ["first", "lost"]
+    assert state(bench) == "notifications_broken"
+    assert len(said(caplog)) == 1
+
+
+def test_an_object_whose_message_may_be_under_way_is_not_held_against_the_notifications() -> None:
+    bench = watched()
+    bench.publish("k/0", "first")
+    live(bench, 2400.0)
+    bench.run(200.0)
+    bench.put("k/1", "just now")
+    bench.run(100.0)
+    look(bench)
+    assert (state(bench), len(bench.bucket.lists)) == ("silent", 1)
+    live(bench, 2700.0)
+    assert state(bench) == "notifications_broken"
+
+
+def test_what_no_route_wants_is_not_held_against_the_notifications() -> None:
+    bench = watched()
+    bench.publish("k/0", "first")
+    bench.run(60.0)
+    bench.put("k/1.tmp", "unwanted")
+    live(bench, 5400.0)
+    assert state(bench) == "quiet"
+
+
+def test_every_silence_is_looked_into_first_where_a_key_was_seen_last() -> None:
+    bench = watched(reconcile=0.0)
+    bench.publish("x/1", "a")
+    bench.run(60.0)
+    bench.publish("y/1", "b")
+    live(bench, 3600.0)
+    assert bench.bucket.lists == ["y/"]
+    bench.publish("y/2", "c")
+    live(bench, 7200.0)
+    assert bench.bucket.lists == ["y/", "y/", "x/"]
+
+
 def test_with_reconciling_off_nothing_is_fetched_and_the_line_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -310,6 +363,18 @@ def test_a_backlog_that_rises_is_told_whether_or_not_the_queue_may_be_counted(
     assert set(bench.engine.watch.picture(bench.ledger).warnings) == {"backlog"}
 
 
+def test_what_piles_up_while_receiving_has_stopped_is_no_backlog_of_its_own() -> None:
+    bench = watched(interval=0.0)
+    bench.run(60.0)
+    bench.ledger.disk_low = Fatal("The disk is full", code="disk_full")
+    bench.run(60.0)
+    for _ in range(6):
+        for _ in range(100):
+            bench.queue.send("{}")
+        live(bench, LOOK)
+    assert bench.engine.watch.picture(bench.ledger).warnings == {}
+
+
 def test_without_the_right_to_count_that_is_said_once_and_collecting_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -367,6 +432,14 @@ def test_each_object_counts_once_for_each_who_had_it() -> None:
     assert (lags["provider"].p50_seconds, lags["aws"].p50_seconds) == (600.0, 4.0)
     assert lags["collector"].p50_seconds == pytest.approx(7.0, abs=2.0)
     assert {lag.count for lag in lags.values()} == {1}
+
+
+def test_it_is_the_first_event_that_counts_however_many_slices_follow() -> None:
+    bench = watched(interval=0.0, decode=timed)
+    now = bench.clock.now()
+    bench.publish("k/1", *(f"{now - 5000 + number}" for number in range(2500)))
+    bench.run(5.0)
+    assert bench.engine.watch.picture(bench.ledger).lags["provider"].p95_seconds == 5000.0
 
 
 def test_what_ends_otherwise_than_done_has_no_lag() -> None:
