@@ -74,6 +74,8 @@ def install(
 
 def _escaped(text: str) -> str:
     """One line, whatever is in it."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -148,6 +148,12 @@ class Records:
                     self._tape.drop(cut)
                     wanted = WINDOW_BYTES
                     continue
+            if self._reader.windows is None:
+                end, run = self._reader.usual(window, between=between)
+                if run is not None:
+                    yield run
+                    self._tape.drop(end)
+                    between, empty, window = True, False, self._tape.held
             learning = self._reader.windows is not None and not separator
             walk = self._walk(window, between, empty=empty, limit=2 if learning else 0)
             yield from walk.runs

@@ -39,18 +39,17 @@ class Times:
         self._latest = int(now) + _DAY
         self._naive = zone_minutes * 60
         self._seconds = _Seconds(self._latest)
-        self._ends = _Ends()
 
     def read(self, text: str) -> Optional[str]:
         """Epoch seconds with at most six decimals, or None if `text` is no credible time."""
         if text[4:5] == "-":
-            second, end = self._seconds[text[:19]], self._ends[text[19:]]
+            second, end = self._seconds[text[:19]], _ENDS[text[19:]]
             return self._iso(text) if second is None or end is None else second + end
         return self._logged(text) if text[2:3] == "/" else self._number(text)
 
     def read_all(self, raws: Iterable[Any]) -> Optional[List[Optional[str]]]:
         """The times of raw JSON values at once, if all are in UTC as nearly all are; else None."""
-        seconds, ends = self._seconds, self._ends
+        seconds, ends = self._seconds, _ENDS
         try:
             # What is absent is no text, and None cannot be added to: either is a TypeError.
             texts = [str(raw, "latin-1") for raw in raws]
@@ -145,6 +144,10 @@ class _Ends(Dict[str, Optional[str]]):
         if len(text) <= _END_CHARACTERS:
             self[text] = found
         return found
+
+
+#: Of all objects: what a fraction stands for depends on nothing else.
+_ENDS = _Ends()
 
 
 class Remembered(Dict[bytes, Optional[str]]):

@@ -11,6 +11,7 @@ Page: Splunk docs, "Format events for HTTP Event Collector".
 from __future__ import annotations
 
 import re
+from itertools import count
 from json.encoder import encode_basestring
 from typing import Iterable, List, Sequence, Tuple
 
@@ -107,12 +108,12 @@ def _metadata(origin: Origin) -> Tuple[Tuple[str, str], ...]:
 
 
 def _heads(block: Block, origin: Origin, before: str, after: str) -> List[bytes]:
-    heads = []
-    for ordinal, time in enumerate(block.times, block.first):
-        time = time or origin.fallback_time
-        start = f'{{"time":{time},{before}' if time else "{" + before
-        heads.append((f"{start}{ordinal}{after}" if after else start).encode())
-    return heads
+    untimed = origin.fallback_time
+    timed = zip(count(block.first), [time or untimed for time in block.times])
+    if untimed and after:
+        return [f'{{"time":{time},{before}{ordinal}{after}'.encode() for ordinal, time in timed]
+    starts = [(ordinal, f'{{"time":{time},{before}' if time else "{" + before) for ordinal, time in timed]
+    return [(f"{start}{ordinal}{after}" if after else start).encode() for ordinal, start in starts]
 
 
 def _json_bodies(block: Block, *, lines: bool) -> Sequence[bytes]:
