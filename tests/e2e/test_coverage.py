@@ -59,7 +59,7 @@ def test_everything_in_the_bucket_is_one_thing_and_what_is_missing_is_named(
 ) -> None:
     provider, settings = stage(ministack)
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     found = entries(ours, code=1)
     assert total(found) == {"delivered": 1, "missing": 1, "quarantined": 1, "filtered": 1, "gone": 1}
     (window,) = of(found, "window")
@@ -81,12 +81,12 @@ def test_everything_in_the_bucket_is_one_thing_and_what_is_missing_is_named(
 def test_grace_start_and_span_decide_what_is_asked_about(ministack: LocalAws, collector: Make) -> None:
     _, settings = stage(ministack, reconcile_grace_seconds=3600)
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     assert total(entries(ours, code=0))["late"] == 1
     assert total(entries(ours, "--until", "1d", "--since", "2d", code=0)) == {}
     late = collector({**settings, "start_from": "now"})
     time.sleep(1.1)  # S3's times are whole seconds
-    late.run("--once")
+    late.once()
     assert total(entries(late, "--since", "1d", code=0)) == {"before_start": 3, "filtered": 1}
 
 
@@ -95,7 +95,7 @@ def test_an_export_shows_what_was_changed_in_it(
 ) -> None:
     _, settings = stage(ministack)
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     done = ours.verb("coverage", "--format", "json", code=1)
     export = tmp_path / "coverage.json"
     export.write_bytes(done.stdout)
@@ -140,7 +140,7 @@ def test_the_page_is_whole_by_itself_and_runs_nothing(ministack: LocalAws, colle
     provider, settings = stage(ministack)
     provider.upload("<script>alert(1)</script>/x.json.gz", ndjson("x", 1))
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     text = ours.verb("coverage", "--format", "html", code=1).stdout.decode()
     page = Page(text)
     assert page.loads == []
@@ -165,7 +165,7 @@ def test_an_input_of_messages_has_nothing_to_be_compared_with(ministack: LocalAw
 def test_without_the_right_to_list_what_is_missing_is_unknown(ministack: LocalAws, collector: Make) -> None:
     provider, settings = stage(ministack)
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     provider.set_rights(provider.least_privilege(without="s3:ListBucket"))
     found = entries(ours, code=1)
     assert total(found) == {"delivered": 1, "quarantined": 1, "filtered": 1, "gone": 1}
@@ -189,7 +189,7 @@ def test_a_shared_ledger_is_counted_from_anywhere(ministack: LocalAws, collector
         UserName="thrive-collector", PolicyName="ledger",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [rights]}),
     )  # fmt: skip
-    collector(settings).run("--once")
+    collector(settings).once(code=1)
     elsewhere = collector(settings)
     assert total(entries(elsewhere, code=1)) == {
         "delivered": 1, "missing": 1, "quarantined": 1, "filtered": 1, "gone": 1,
@@ -230,7 +230,7 @@ def test_what_splunk_does_not_hold_is_named(
     with FakeHec() as hec:
         ours = collector({**settings, "hec_url": hec.url, "hec_token": hec.token, "index": "audit",
                           "event_identity": str(identity).lower()})  # fmt: skip
-        ours.run("--once")
+        ours.once(code=1)
         ours.verb("backfill", "--missing")
         events = hec.events
     splunkd.events += events
@@ -266,7 +266,7 @@ def test_an_event_that_was_refused_is_not_expected_and_found_once_it_was_retried
     with FakeHec() as hec:
         hec.policy.max_event_bytes = 5000
         ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token})
-        ours.run("--once")
+        ours.once(code=1)
         settle(ours)
         splunkd.events[:] = hec.events
         assert len(splunkd.events) == 5
@@ -282,7 +282,7 @@ def test_an_event_that_was_refused_is_not_expected_and_found_once_it_was_retried
 def test_usage_is_2_and_configuration_78(ministack: LocalAws, collector: Make, splunkd: FakeSplunkd) -> None:
     _, settings = stage(ministack)
     ours = collector(settings)
-    ours.run("--once")
+    ours.once(code=1)
     ours.verb("coverage", "--since", "yesterday", code=2)
     ours.verb("coverage", "--since", "1d", "--until", "2d", code=2)
     ours.verb("coverage", "--splunk", code=2)
