@@ -142,6 +142,13 @@ def allow_to_assume(operator: Operator) -> None:
     )
 
 
+def complaints(operator: Operator) -> List[str]:
+    """What `check` has to say to whoever made queue and bucket."""
+    said = operator.program("check", "--config", "audit-s3.conf", "--format", "json")
+    findings = json.loads(said.stdout)["findings"]
+    return [f"{each['code']}: {each['answer']}" for each in findings if each["status"] in ("failed", "warning")]
+
+
 def upload(operator: Operator, audits: Audits) -> None:
     for each in audits.uploads:
         operator.aws.client("s3").put_object(
@@ -168,6 +175,7 @@ def depth(operator: Operator) -> int:
 def test_a_bucket_that_was_set_up_by_the_text_is_collected(operator: Operator, provider: str) -> None:
     operator.follow(operator.program("setup", provider, *operator.chosen(provider)).stdout)
     allow_to_assume(operator)
+    assert complaints(operator) == []
     upload(operator, PLAYED[provider])
     assert depth(operator) > 0, "the bucket tells the queue"
     lines = operator.collect()
@@ -219,6 +227,7 @@ def test_what_the_audit_server_sends_is_collected(operator: Operator, fifo: str)
     extra = {"MessageGroupId": "audits"} if fifo == "true" else {}
     for body in PLAYED["privacera-policysync"].bodies:
         sqs.send_message(QueueUrl=operator.outputs["QueueUrl"], MessageBody=body.text, **extra)
+    assert complaints(operator) == []
     assert texts(operator.collect()) == written(PLAYED["privacera-policysync"])
     assert depth(operator) == 0
     with pytest.raises(sqs.exceptions.ClientError, match="AccessDenied"):
