@@ -184,7 +184,8 @@ class Engine:
         ledger = self.ledger
         if ledger.polls:
             return False
-        if ledger.source.is_open or ledger.deletes.is_open or self.receiver.failed_polls >= 4:
+        stopped = ledger.source.is_open or ledger.objects.is_open or ledger.deletes.is_open
+        if stopped or self.receiver.failed_polls >= 4:
             return True
         if any(output.failures >= 5 for output in ledger.outputs.values()):
             return True

@@ -46,14 +46,26 @@ def failed(ledger: Ledger, item: Item, error: CollectorError) -> None:
     level = logging.WARNING if item.error is None else logging.INFO
     log.log(level, "An object could not be read: %s", error)
     if isinstance(error, Fatal) and error.scope in ("role", "queue", "config"):
-        _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
-        open_source(ledger, error)
+        _all_refused(ledger, item, error)
     elif isinstance(error, Poison):
         _poisoned(ledger, item, error)
     elif isinstance(error, Fatal) and error.scope == "kms" and item.ref is not None:
         _key_refused(ledger, item, error)
     else:
         _stumbled(ledger, item, error)
+
+
+def _all_refused(ledger: Ledger, item: Item, error: Fatal) -> None:
+    """What every object needs was refused, the role most often; this one is kept to try it with.
+
+    The queue may still answer, under a role of its own: it must not be asked for messages in vain.
+    """
+    if ledger.objects.open(error, now=ledger.clock.monotonic()):
+        log.error("No object can be read; receiving stops until one can: %s", error)
+        hand_back(ledger, spare=item)
+    else:
+        _try_another_probe(ledger, item)
+    _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
 
 
 def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:

@@ -110,16 +110,32 @@ def test_a_long_outage_costs_no_message_its_receives(make_bench):
     assert len(bench.delivered()) == 8
 
 
-def test_a_refused_role_hands_everything_back_and_tries_one_receive_a_minute(bench):
-    bench.bucket.refuse("a", Fatal("cannot assume role", code="role_denied", scope="role"))
-    ref = bench.publish("a", "one")
-    bench.run(30)
-    assert bench.ledger.source.is_open
-    assert bench.queue.in_flight == 0
-    bench.bucket.refuse("a", None)
-    bench.run(120)
-    assert bench.state(ref) == "done"
+ROLE = Fatal("cannot assume role", code="role_denied", scope="role")
+
+
+def test_a_refused_role_hands_all_back_but_one_and_tries_it_once_a_minute(make_bench):
+    bench = make_bench(max_receive_count=5)
+    for number in range(12):
+        bench.bucket.refuse(f"k{number}", ROLE)
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(3 * 3600)
+    assert bench.ledger.objects.is_open
+    assert len(bench.ledger.deliveries) <= 1
+    assert bench.queue.dead == []
+    assert bench.ledger.counters["messages"] <= 12 + 3 * 60 / 10 + 1
+    for number in range(12):
+        bench.bucket.refuse(f"k{number}", None)
+    bench.run(3 * 3600)
+    assert len(bench.delivered()) == 12
     assert bench.queue.depth == 0
+
+
+def test_a_drain_ends_where_the_role_is_refused_and_the_queue_answers(make_bench):
+    bench = make_bench(once=True)
+    bench.bucket.refuse("a", ROLE)
+    bench.publish("a", "one")
+    bench.run(30)
+    assert bench.engine.is_stuck()
 
 
 def test_a_refused_queue_is_tried_once_a_minute_until_it_answers(bench):
