@@ -148,7 +148,10 @@ class Draft:
         needed = {"aws_secret_access_key": "aws_access_key_id", "hec_token": "hec_url"}
         for name, file in SECRET_FILES.items():
             value = settings.get(name, "")
-            if is_reference(value) or not (value or needed[name] in settings):
+            if needed[name] not in settings:
+                settings.pop(name, "")  # it opens nothing here
+                continue
+            if is_reference(value):
                 continue
             path = secrets_dir / file
             if self.secrets.get(path, value) != value:  # each input has its own

@@ -145,8 +145,8 @@ def allow_to_assume(operator: Operator) -> None:
 def complaints(operator: Operator) -> List[str]:
     """What `check` has to say to whoever made queue and bucket."""
     said = operator.program("check", "--config", "audit-s3.conf", "--format", "json")
-    findings = json.loads(said.stdout)["findings"]
-    return [f"{each['code']}: {each['answer']}" for each in findings if each["status"] in ("failed", "warning")]
+    found = [each for each in json.loads(said.stdout)["findings"] if each["status"] in ("failed", "warning")]
+    return [f"{each['code']}: {each['answer']}" for each in found]
 
 
 def upload(operator: Operator, audits: Audits) -> None:
@@ -200,6 +200,7 @@ def test_the_database_log_arrives_through_the_function_that_was_set_up(
     text = operator.program("setup", "privacera-pgaudit", *operator.chosen("privacera-pgaudit")).stdout
     operator.follow(text, rds=moto)
     allow_to_assume(operator)
+    assert complaints(operator) == []
     lines = [f"2026-11-21 04:55:35 UTC:10.0.0.9(1):{who}@sales:[7]:LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,x,"
              for who in ("etl", "privacera")]  # fmt: skip
     events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]

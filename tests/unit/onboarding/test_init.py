@@ -104,6 +104,11 @@ def test_a_reference_stays_as_it_is(tmp_path: Path) -> None:
     assert (draft.secrets, "hec_token = env:TOKEN" in draft.text) == ({}, True)
 
 
+def test_a_secret_that_opens_nothing_is_left_out(tmp_path: Path) -> None:
+    draft = Draft([Part("thrive", {**HANDED, "hec_token": "hush", "aws_secret_access_key": "hush"})], tmp_path)
+    assert (draft.secrets, "hec_token" in draft.text, "aws_secret" in draft.text) == ({}, False, False)
+
+
 def test_two_inputs_with_two_tokens_have_two_files(tmp_path: Path) -> None:
     first = {**HANDED, "hec_url": "https://one:8088", "hec_token": "one"}
     second = {**HANDED, "queue_url": QUEUE + "-2", "hec_url": "https://two:8088", "hec_token": "two"}
