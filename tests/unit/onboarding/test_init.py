@@ -105,7 +105,8 @@ def test_a_reference_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_opens_nothing_is_left_out(tmp_path: Path) -> None:
-    draft = Draft([Part("thrive", {**HANDED, "hec_token": "hush", "aws_secret_access_key": "hush"})], tmp_path)
+    secrets = {"hec_token": "hush", "aws_secret_access_key": "hush"}
+    draft = Draft([Part("thrive", {**HANDED, **secrets})], tmp_path)
     assert (draft.secrets, "hec_token" in draft.text, "aws_secret" in draft.text) == ({}, False, False)
 
 
