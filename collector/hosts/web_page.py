@@ -159,7 +159,10 @@ def _input(one: Observation) -> Dict[str, Any]:
             "receipts": dict(one.receipts),
         },
         "quarantine_bytes": one.quarantine_bytes,
-        "warnings": {name: _error(problem) for name, problem in one.warnings.items()},
+        "warnings": {
+            name: {**(_error(problem) or {}), "owner": one.watched.warnings[name].owner}
+            for name, problem in one.warnings.items()
+        },
         **_watched(one),
         "breakers_open": {name: _error(problem) for name, problem in one.open_breakers.items()},
         "last_error": _error(one.last_error),

@@ -106,7 +106,8 @@ def _texts(one: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
 def _warnings(one: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
     warnings: Mapping[str, Mapping[str, Optional[str]]] = one.get("warnings") or {}
     for name, warning in warnings.items():
-        yield f"warning: {name}", f"{warning.get('text')}. {warning.get('hint')}"
+        move = f"(move: {warning.get('owner')})"
+        yield f"warning: {name}", f"{warning.get('text')}. {warning.get('hint')} {move}"
 
 
 def _plain(text: str) -> str:

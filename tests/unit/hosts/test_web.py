@@ -351,6 +351,56 @@ def test_secrets_are_masked_in_errors(thrive: Input) -> None:
     assert "token ******** refused" in ask(board).text
 
 
+@pytest.fixture
+def warned(thrive: Input) -> Input:
+    """An object that is refused has used most of its window; everything about it tries to be markup."""
+    ref = ObjectRef("b", NASTY, "etag", event_time=thrive.clock.now() - 25 * 86_400)
+    admission.admit(thrive.ledger, Notification("test", refs=(ref,)), origin="command")
+    (item,) = thrive.ledger.items.values()
+    item.error = Fatal(f"0b9c-secret {NASTY}", code="denied", hint=f"Provider: 0b9c-secret {NASTY}")
+    watch = thrive.engine.watch
+    work = watch.take(thrive.ledger)
+    watch.record(thrive.ledger, work, watch.perform(work))
+    return thrive
+
+
+def test_a_warning_is_shown_with_whose_move_it_is_and_is_counted(warned: Input) -> None:
+    board = board_of(warned)
+    (shown,) = ask(board, "/status.json").json["inputs"]
+    assert list(shown["warnings"]) == ["bucket_deadline"]
+    assert shown["warnings"]["bucket_deadline"]["owner"] == "provider"
+    assert shown["retention"]["bucket"]["left_seconds"] == 5 * 86_400
+    assert shown["queue"] == {"visible": 0, "in_flight": 0, "delayed": 0, "retention_seconds": 4 * 86_400}
+    found = _families(board)
+    active = {one.labels["warning"]: one.value for one in found["audit_s3_warning_active"].samples}
+    assert active == {**dict.fromkeys(WARNINGS, 0.0), "bucket_deadline": 1.0}
+    left = {one.labels["source"]: one.value for one in found["audit_s3_retention_left_seconds"].samples}
+    assert left == {"bucket": 5 * 86_400, "queue": 4 * 86_400}
+
+
+def test_a_warning_is_masked_and_never_becomes_markup(warned: Input) -> None:
+    board = board_of(warned, secrets=("0b9c-secret",))
+    page = ask(board).text
+    assert "0b9c" not in page + ask(board, "/status.json").text
+    shown = _Elements(page)
+    assert NASTY not in page
+    assert NASTY in shown.places['["inputs", 0, "warnings"]']
+    assert NASTY in shown.places['["inputs", 0, "retention", "bucket"]']
+
+
+def test_what_is_not_known_is_null_in_the_document_and_nan_in_the_metrics(thrive: Input) -> None:
+    board = board_of(thrive)
+    (shown,) = ask(board, "/status.json").json["inputs"]
+    assert (shown["queue"], shown["retention"]["queue"]["left_seconds"]) == (None, None)
+    assert shown["lag"]["aws"] == {
+        "p50_seconds": None, "p95_seconds": None, "objects": 0, "text": "nothing yet",
+    }  # fmt: skip
+    found = _families(board)
+    unknown = found["audit_s3_queue_messages"].samples + found["audit_s3_lag_seconds"].samples
+    values = [one.value for one in unknown if "owner" not in one.labels or "quantile" in one.labels]
+    assert values and all(value != value for value in values)
+
+
 def test_an_endless_error_is_cut(thrive: Input) -> None:
     thrive.poll(Retry("x" * 1_000_000, code="long"))
     assert len(ask(board_of(thrive)).body) < 50_000
