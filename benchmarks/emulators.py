@@ -60,6 +60,7 @@ class Stage:
         if wanted.get("set"):
             place = ensure(Path(wanted["folder"]), ObjectSet(*wanted["set"]))
             self._manifest = load_manifest(place)
+            self._copies = 1 if self._manifest["bodies"] else self._copies
             self._fill(place)
 
     def _fill(self, place: Path) -> None:

@@ -79,7 +79,10 @@ Outcome = Tuple[Rows, Dict[str, Any]]
 
 
 class Comparison(NamedTuple):
-    """`copies` of the set that each leg gets, so that each works long enough to be measured."""
+    """`copies` of the set that each leg gets, so that each works long enough to be measured.
+
+    Bodies have no copies: a second one with the same id is no second audit.
+    """
 
     wanted: ObjectSet
     copies: Mapping[str, int]
@@ -103,7 +106,7 @@ COMPARISONS: Dict[str, Comparison] = {
          ("collector_gzip", "typical", 1 / 7)),
     ),
     "pgaudit_bodies": Comparison(
-        ObjectSet("pgaudit", 3000), {"collector": 2, "typical": 1, "pure_python": 2},
+        ObjectSet("pgaudit", 5000), {"collector": 1, "typical": 1, "pure_python": 1},
         (("collector", "typical", 0.2), ("pure_python", "typical", 0.25)),
     ),
 }  # fmt: skip
@@ -144,7 +147,7 @@ def _counted(name: str, spents: Sequence[Spent]) -> Rows:
     if report["bodies"]:
         return [Row(f"{name}: messages joined in one request", report["bodies"] / report["posts"], 10.0,
                     "", is_most=False)]  # fmt: skip
-    rows = [Row(f"{name}: peak memory", max(spent.peak_mb for spent in spents), 128.0, "MB")]
+    rows = [Row(f"{name}: peak memory", max(spent.peak_mb for spent in spents), None, "MB")]
     if report["objects"] >= 100:
         calls = sum(report["calls"].values()) / report["objects"]
         rows.append(Row(f"{name}: AWS calls per object", calls, 1.25, ""))
