@@ -265,14 +265,16 @@ def start_up(theatre: Theatre, scale: Scale) -> Outcome:
 
 
 def modular_input(theatre: Theatre, scale: Scale) -> Outcome:
-    count = 2000 if scale.is_short else 40_000
+    count = 2000 if scale.is_short else 100_000
     each: Dict[str, List[float]] = {"collector": [], "splunklib": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         for _ in range(scale.rounds):
-            making = _stream(path, "nobody", count)
+            making = _stream(path, "nobody", count) - _stream(path, "nobody", 0)
             for writer, spent in each.items():
-                spent.append(max(1e-4, _stream(path, writer, count) - making) * 1e6 / count)
+                start_up = _stream(path, writer, 0)
+                writing = _stream(path, writer, count) - start_up - making
+                spent.append(max(1e-3, writing) * 1e6 / count)
         ours, theirs = stream.arrived(path / "collector"), stream.arrived(path / "splunklib")
     if ours != theirs or ours[0] != count:
         raise Incomplete(f"the streams differ: {ours} and {theirs}")
