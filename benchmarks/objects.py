@@ -133,8 +133,8 @@ def _nested_event(values: Dict[str, Any]) -> bytes:
 
 #: How an event is made, its usual size, and what stands before, between and after the events of an object.
 _SHAPES: Dict[str, Tuple[Callable[[Dict[str, Any]], bytes], int, bytes, bytes, bytes]] = {
-    "cloudtrail": (_CLOUDTRAIL_EVENT, 1700, b'{"Records":[', b",", b"]}"),
-    "ndjson": (_NDJSON_EVENT, 510, b"", b"\n", b"\n"),
+    "cloudtrail": (_CLOUDTRAIL_EVENT, 1392, b'{"Records":[', b",", b"]}"),
+    "ndjson": (_NDJSON_EVENT, 462, b"", b"\n", b"\n"),
     "long": (_long_event, 0, b"", b"\n", b"\n"),
     "nested": (_nested_event, 1750, b'{"Records":[', b",", b"]}"),
 }
