@@ -327,6 +327,7 @@ def test_there_are_signs_of_life_while_files_are_fetched(world: World) -> None:
         b"plain text", gzip.compress(b"other"), gzip.compress(b"other")[:-4], b"",
         gzip.compress(b"x") + b"junk",
     ],
+    ids=["text", "gzip", "cut off", "empty", "junk after"],
 )  # fmt: skip
 def test_a_file_that_holds_anything_else_is_invalid_after_a_second_look(world: World, body: bytes) -> None:
     log = world.trail.log()
