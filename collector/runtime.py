@@ -39,7 +39,7 @@ from collector.engine.engine import Engine, Plan
 from collector.engine.ledger import Limits
 from collector.engine.opener import Labels
 from collector.engine.station import Driver, Station
-from collector.errors import CollectorError
+from collector.errors import CollectorError, Fatal
 from collector.model import Block, Message, Notification, ObjectRef, object_identity
 from collector.notifications import parse
 from collector.notifications.body import Fetch
@@ -90,6 +90,11 @@ def run(
     configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
     the rest does not, whenever that changes; `summary` gets each input's counters at the end.
     """
+    if stdout is None and sys.stdout is None:
+        raise Fatal(
+            "stdout is closed", code="stdout_closed", where="stdout",
+            hint="Start the program with a stdout, /dev/null where nobody reads it",
+        )  # fmt: skip
     stream = stdout if stdout is not None else sys.stdout.buffer
     kits = {
         one.name: Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
@@ -390,7 +395,9 @@ class Runner:
         counters = self.engine.ledger.counters
         bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
         bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
-        ended_well = not self.engine.ledger.source.is_open and not self.engine.ledger.troubled()
+        ledger = self.engine.ledger
+        ended_well = not ledger.source.is_open and not ledger.troubled()
+        ended_well = ended_well and ledger.disk_low is None and not ledger.is_quarantine_full()
         ended_well = ended_well and not self.engine.receiver.failed_polls
         ended_well = ended_well and not self.engine.ledger.keys.errors
         if self._errand is not None:

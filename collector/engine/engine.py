@@ -184,6 +184,9 @@ class Engine:
         ledger = self.ledger
         if ledger.polls:
             return False
+        full = ledger.disk_low is not None or ledger.is_quarantine_full()
+        if full and not ledger.in_hand():
+            return True
         stopped = ledger.source.is_open or ledger.objects.is_open or ledger.deletes.is_open
         if stopped or self.receiver.failed_polls >= 4:
             return True

@@ -153,6 +153,10 @@ def _poisoned(ledger: Ledger, item: Item, error: Poison) -> None:
     if item.sightings[error.code] < error.sightings:
         _back_off(ledger, item, error, longest=60.0)
         return
+    if error.code == "gone" and item.ref is not None and not item.oid:
+        # It ends without an etag, and must leave a row all the same: it is claimed, and asked for once more.
+        admission.stand_in(ledger, item)
+        return
     ledger.alike.succeeded()
     if error.code == "gone":
         age = ledger.clock.now() - item.object_time

@@ -57,8 +57,11 @@ def command(
     if what != "-" and not os.path.exists(what):
         _explain_code(what)
         return
-    with click.open_file(what, encoding="utf-8", errors="replace") as file:
-        text = file.read()
+    try:
+        with click.open_file(what, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError as error:
+        raise click.UsageError(f"{what} cannot be read: {error.strerror}") from error
     explained = _explain(text, _input(config_path, input_name, given), bodies=bodies)
     if form == "json":
         print(json.dumps(vars(explained), indent=2))

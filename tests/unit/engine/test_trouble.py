@@ -130,6 +130,24 @@ def test_a_refused_role_hands_all_back_but_one_and_tries_it_once_a_minute(make_b
     assert bench.queue.depth == 0
 
 
+def test_an_object_that_is_gone_leaves_its_row_though_its_etag_was_never_told(bench):
+    ref = bench.put("a", "one")
+    bench.bucket.remove("a")
+    bench.notify(ref, etags=False)
+    bench.run(400)
+    assert bench.store.counts()["gone"] == 1
+    assert bench.ledger.counters["gone"] == 1
+    assert bench.queue.depth == 0
+
+
+def test_a_drain_ends_where_the_disk_is_full(make_bench):
+    bench = make_bench(once=True)
+    bench.ledger.looked(disk_low=Retry("full", code="disk_low"), quarantine_bytes=0)
+    bench.publish("a", "one")
+    bench.run(30)
+    assert bench.engine.is_stuck()
+
+
 def test_a_drain_ends_where_the_role_is_refused_and_the_queue_answers(make_bench):
     bench = make_bench(once=True)
     bench.bucket.refuse("a", ROLE)
