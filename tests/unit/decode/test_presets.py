@@ -11,7 +11,7 @@ from collector.config.providers import PROVIDERS
 from collector.model import CONTAINERS
 from tests.unit.decode.documents import rows
 
-FORMATS = Path(__file__).parents[3] / "docs" / "reference" / "formats.md"
+FORMATS = Path(__file__).parents[3] / "docs" / "reference" / "decoders.md"
 TIME = "1777889702.412"
 
 
