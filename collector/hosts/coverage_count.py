@@ -30,11 +30,15 @@ _TOLD_EVERY_PAGES = 200
 
 @dataclass(frozen=True)
 class Counted:
-    """`is_started` says that there is a ledger here; `splunk` is None where Splunk was not asked."""
+    """`is_started` says that there is a ledger here; `splunk` is None where Splunk was not asked.
+
+    `bodies` are messages in quarantine that could not be understood: no row stands for what they announced.
+    """
 
     coverage: Coverage
     is_started: bool
     splunk: Optional[Comparison] = None
+    bodies: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -67,9 +71,13 @@ def count(
             for row in () if store is None else store.window(question.since, question.until):
                 tally.row(row)
             coverage = tally.coverage()
-        if search is None or store is None:
-            return Counted(coverage, store is not None)
-        return Counted(coverage, True, compare_with_splunk(found, question, store=store, search=search))
+        if store is None:
+            return Counted(coverage, False)
+        bodies = sum(1 for one in store.quarantine() if one.kind == "body")
+        if search is None:
+            return Counted(coverage, True, bodies=bodies)
+        compared = compare_with_splunk(found, question, store=store, search=search)
+        return Counted(coverage, True, compared, bodies)
 
 
 def _question(

@@ -84,7 +84,7 @@ def _entries(answer: Counted, *, created: float) -> Iterator[Mapping[str, Any]]:
         for difference in answer.splunk.differences:
             yield {"kind": "difference", **about, **_difference(difference)}
     yield {"kind": "total", **about, **_sums(coverage.total), "unnamed": coverage.unnamed,
-           "whole": answer.is_whole}  # fmt: skip
+           "quarantined_bodies": answer.bodies, "whole": answer.is_whole}  # fmt: skip
 
 
 def _sums(one: Covered) -> Dict[str, Any]:
@@ -138,7 +138,9 @@ def cells(answer: Counted) -> List[List[str]]:
 
 def notes(answer: Counted) -> List[str]:
     """What the numbers mean for whoever reads them, in sentences."""
-    return [*_about_listing(answer), *_about_missing(answer), *_about_splunk(answer)]
+    return [
+        *_about_listing(answer), *_about_missing(answer), *_about_bodies(answer), *_about_splunk(answer)
+    ]  # fmt: skip
 
 
 def iso(seconds: float) -> str:
@@ -178,6 +180,13 @@ def _about_listing(answer: Counted) -> Iterator[str]:
         yield "received is counted."
     for bucket, why in coverage.unlisted.items():
         yield f"What is missing in s3://{bucket} is unknown, as it was not listed to its end: {_plain(why)}"
+
+
+def _about_bodies(answer: Counted) -> Iterator[str]:
+    if answer.bodies:
+        name = answer.coverage.question.input_name
+        yield f"In quarantine are also {answer.bodies:,} message bodies, of any age; what they hold or announce"
+        yield f"is not counted above. Look: audit-s3 quarantine list --input {shlex.quote(name)}"
 
 
 def _about_missing(answer: Counted) -> Iterator[str]:

@@ -71,6 +71,10 @@ def test_everything_in_the_bucket_is_one_thing_and_what_is_missing_is_named(
     assert "1 object is missing. To fetch: audit-s3 backfill --input thrive --missing" in text
     assert f"missing: s3://{provider.bucket}/{FOLDER}/forgotten.json.gz" in text
 
+    provider.send_body("what is this")
+    ours.once(code=1)
+    assert of(entries(ours, code=1), "total")[0]["quarantined_bodies"] == 1
+
     ours.verb("backfill", "--missing")
     again = entries(ours, code=0)
     assert total(again) == {"delivered": 2, "quarantined": 1, "filtered": 1, "gone": 1}

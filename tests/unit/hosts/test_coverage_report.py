@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any, Dict, List, Sequence
 
@@ -35,6 +36,14 @@ def test_every_row_has_a_cell_for_every_heading_and_the_last_is_their_sum() -> N
     assert [row[:3] for row in table] == [
         ["2026-09-21", "a/", "2"], ["2026-09-21", "c/", "1"], ["all", "", "3"],
     ]  # fmt: skip
+
+
+def test_bodies_in_quarantine_are_spoken_of_for_no_row_stands_for_what_they_announced() -> None:
+    found = dataclasses.replace(counted(), bodies=2)
+    assert "In quarantine are also 2 message bodies" in as_text([found])
+    text, _ = as_json([found], created=NOW)
+    assert json.loads(text)["entries"][-2]["quarantined_bodies"] == 2
+    assert "quarantine" not in as_text([counted()]).replace("quarantined", "")
 
 
 def test_with_several_buckets_the_prefix_says_which() -> None:
