@@ -231,8 +231,9 @@ class Runner:
         moved = getattr(store, "moved_aside", "")
         if moved:
             log.error(
-                "The checkpoint file was damaged and is set aside; what the queue holds is sent again. For "
-                "the rest run: audit-s3 backfill --input %s --since TIME. file=%s", self.name, moved,
+                "The checkpoint file was damaged and is set aside, with whatever was in quarantine; what the "
+                "queue holds is sent again. For the rest run: audit-s3 backfill --input %s --since TIME, "
+                "where TIME is when it was last sound. file=%s", self.name, moved,
             )  # fmt: skip
         store.alive(clock.now() + 60.0)
         began = store.start_from(self._proposed_start(clock.now()))

@@ -185,8 +185,8 @@ def _about_listing(answer: Counted) -> Iterator[str]:
 def _about_bodies(answer: Counted) -> Iterator[str]:
     if answer.bodies:
         name = answer.coverage.question.input_name
-        yield f"In quarantine are also {answer.bodies:,} message bodies, of any age; what they hold or announce"
-        yield f"is not counted above. Look: audit-s3 quarantine list --input {shlex.quote(name)}"
+        yield f"In quarantine are also {answer.bodies:,} message bodies, of any age; what they hold or"
+        yield f"announce is not counted above. Look: audit-s3 quarantine list --input {shlex.quote(name)}"
 
 
 def _about_missing(answer: Counted) -> Iterator[str]:

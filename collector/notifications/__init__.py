@@ -104,5 +104,5 @@ def _read(text: str, *, depth: int, audits: bool, verify: Verify, fetch: Optiona
     raise Poison(
         f"the body is in no known shape: {glimpse(text)}",
         code="unknown_body",
-        hint="try `audit-s3 explain FILE`; if bodies of this queue are audits, choose a provider for it",
+        hint="see it with `audit-s3 quarantine show`; if such bodies are audits, choose a provider for them",
     )

@@ -30,7 +30,7 @@ def _check_narrowing(notes: Notes, found: Input, asked: Asked) -> None:
     elif asked.session_policy_is_too_long:
         notes.found(NARROWING, NARROWING_LONG, "it has more than the 2,048 characters that STS takes")
     else:
-        notes.ok(NARROWING, "STS takes it")
+        notes.ok(NARROWING, "it is short enough for STS")
 
 
 def _check_checkpoints(notes: Notes, found: Input, folder: str) -> None:
