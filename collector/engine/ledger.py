@@ -75,7 +75,7 @@ class Ledger:
         self.readable: Deque[Item] = deque()
         self.continuing: Deque[Item] = deque()
         self.dirty: Dict[Item, None] = {}
-        self.committing = False
+        self.committing = self.committing_items = False
         self.changes: Deque[Pending] = deque()
         self.changes_made = 0
         self.changes_durable = 0
@@ -224,7 +224,7 @@ class Ledger:
     @property
     def is_behind(self) -> bool:
         """Something was accepted that the store does not know yet."""
-        return self.committing or bool(self.dirty) or self.store.is_open
+        return self.committing_items or bool(self.dirty) or self.store.is_open
 
     def detach(self, item: Item) -> None:
         """The item is out of our hands; deliveries that have nothing left are settled."""

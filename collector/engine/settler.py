@@ -105,7 +105,7 @@ class Settler:
         if not (pending or items):
             return None, None
         ledger.store.passes(now=now)
-        ledger.committing = True
+        ledger.committing, ledger.committing_items = True, bool(items)
         return Commit(pending, items), None
 
     def _take_items(self, ledger: Ledger, room: int) -> List[Tuple[Item, Change]]:
@@ -224,7 +224,7 @@ class Settler:
 
     def record(self, ledger: Ledger, work: Union[Commit, Settle, Chore], result: Any) -> None:
         if isinstance(work, Commit):
-            ledger.committing = False
+            ledger.committing = ledger.committing_items = False
             ledger.tell("acknowledger")
             self._record_commit(ledger, work, result)
             ledger.tell("settler")

@@ -397,6 +397,13 @@ def test_only_what_free_readers_can_start_is_received(make_bench):
     assert bench.queue.in_flight == 4
 
 
+def test_a_commit_of_receipts_alone_holds_up_no_question_about_others(bench):
+    bench.ledger.committing = True
+    assert not bench.ledger.is_behind
+    bench.ledger.committing_items = True
+    assert bench.ledger.is_behind
+
+
 def test_receives_that_run_side_by_side_share_the_room_that_there_is(make_bench):
     bench = make_bench(workers=25)
     receiver, ledger = bench.engine.receiver, bench.ledger
