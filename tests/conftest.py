@@ -6,12 +6,24 @@ import logging
 import os
 import subprocess
 import sys
-from typing import Iterator
+from typing import Any, Iterator, List
 
 import pytest
 
 from collector.testing.local_aws import LocalAws
 from tests.s3_encryption_client import S3EncryptionClient, make_environment
+
+
+def pytest_configure(config: Any) -> None:
+    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (FAULTS=all)")
+
+
+def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
+    if os.environ.get("FAULTS") == "all":
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(autouse=True)

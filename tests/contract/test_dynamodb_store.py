@@ -317,6 +317,7 @@ def adapted(changes: Sequence[Change], rows: Dict[str, Any], forgets: int) -> Li
     return kept
 
 
+@pytest.mark.exhaustive
 @settings(
     max_examples=12,
     deadline=None,

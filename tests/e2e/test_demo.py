@@ -90,6 +90,7 @@ def _check_summary(told: str) -> None:
     assert int(rows["all"][2]) == sum(_expected().values())
 
 
+@pytest.mark.exhaustive
 def test_kept_it_waits_with_new_events_for_a_collector_started_by_hand(
     environment: Dict[str, str], tmp_path: Path
 ) -> None:

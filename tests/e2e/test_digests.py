@@ -140,16 +140,6 @@ def test_without_the_permission_audits_flow_and_the_digest_says_what_was_not_che
     assert b"cloudtrail:ListPublicKeys" in done.stderr
 
 
-def test_a_check_says_whether_digests_would_be_signed_and_fails_for_nothing(scene: Scene) -> None:
-    ours = scene.collector()
-    for allowed, status, word in ((True, "ok", "answers"), (False, "skipped", "cloudtrail:ListPublicKeys")):
-        scene.list_keys(allowed=allowed)
-        found = json.loads(ours.verb("check", "--format", "json").stdout)["findings"]
-        (finding,) = [one for one in found if one["code"] == "digest_keys"]
-        assert finding["status"] == status
-        assert word in finding["answer"]
-
-
 def test_what_lies_among_digests_and_is_none_goes_to_quarantine(scene: Scene) -> None:
     scene.provider.upload("AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz", gzip.compress(b'{"a":1}'))
     done = scene.collector().run("--once")

@@ -113,6 +113,7 @@ def test_a_configuration_that_may_not_be_read_says_so(ministack, tmp_path):
     assert b"[config_denied]" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_queue_that_cannot_be_reached_is_named_and_polled_again(ministack, tmp_path):
     ministack.reset()
     okera = Okera(ministack, tmp_path)

@@ -140,6 +140,7 @@ def test_a_signal_ends_it_cleanly_while_it_waits_for_messages(ministack, collect
     assert "Traceback" not in ours.log
 
 
+@pytest.mark.exhaustive
 def test_killed_in_the_middle_it_loses_nothing(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", visibility_timeout_seconds=5)
@@ -259,6 +260,7 @@ def test_an_event_that_splunk_refused_alone_is_delivered_once_it_is_accepted(min
         assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
 
 
+@pytest.mark.exhaustive
 def test_once_ends_when_the_queue_cannot_be_reached_at_all(collector):
     ours = collector({
         "queue_url": "http://127.0.0.1:9/111111111111/q", "endpoint_url": "http://127.0.0.1:9",

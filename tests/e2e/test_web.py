@@ -151,6 +151,7 @@ def served(address: str = "127.0.0.1:0") -> Iterator[Server]:
         server.server_close()
 
 
+@pytest.mark.exhaustive
 def test_a_silent_crowd_is_bounded_and_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Conversation, "timeout", 1.0)
     with served() as server, ExitStack() as stack:

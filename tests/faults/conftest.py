@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, Iterator, List
+from typing import Any, Iterator
 
 import pytest
 
 from collector.testing.local_aws import LocalAws
 from tests.faults.microburst import Microburst
-
-
-def pytest_configure(config: Any) -> None:
-    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (FAULTS=all)")
-
-
-def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
-    if os.environ.get("FAULTS") == "all":
-        return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def _by_name(scenario: Any) -> Dict[str, str]:
     return {"queue_url": name, "queue_region": scenario.provider.aws.region}
 
 
+@pytest.mark.exhaustive
 def test_f15_an_input_whose_aws_is_away_at_boot_begins_when_it_is_back(ministack, folder):
     with Road(origin=ministack.endpoint_url) as road, Scenario(ministack, folder, role=False) as scenario:
         scenario.upload("one", 20)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.faults.scenario import LEASE_SECONDS, Scenario, wait_for
 
 #: One read takes longer than a lease that nobody extends.
@@ -42,6 +44,7 @@ def _work_after_it_is_known(scenario, ours):
     assert "Traceback" not in ours.log
 
 
+@pytest.mark.exhaustive
 def test_f03_without_the_right_to_extend_a_lease_receives_are_sized_for_the_work(ministack, folder):
     with Scenario(ministack, folder) as scenario:
         scenario.provider.set_rights(_without_visibility(scenario.provider.least_privilege()))
