@@ -22,6 +22,8 @@ from tests.skips import NO_SKIPS, REPORT, Tally, read
 TEST_TIMEOUT_SECONDS = 180
 PURE = ("tests/unit", "tests/golden", "tests/contract")
 OTHERS = (*PURE, "tests/splunk")
+#: What the accelerators have a hand in: reading objects, and packing request bodies.
+ACCELERATED = ("tests/unit/decode", "tests/unit/sinks", "tests/golden")
 #: Blocks of seeds need no common set-up: any worker takes the next.
 SIMULATION = "tests/simulation"
 #: Python of a leg and the lock it installs; one that is the main interpreter's is not run twice.
@@ -71,7 +73,7 @@ def legs() -> Tuple[List[Leg], List[str]]:
     chosen = [
         Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"]),
         Leg("a thousand simulated histories", sys.executable, (SIMULATION,), ["--dist=load"]),
-        Leg("accelerators off", sys.executable, PURE, environment={"AUDIT_S3_ACCELERATORS": "off"}),
+        Leg("accelerators off", sys.executable, ACCELERATED, environment={"AUDIT_S3_ACCELERATORS": "off"}),
     ]
     absent = []
     for version, lock in OTHER_PYTHONS:
