@@ -9,6 +9,7 @@ and whose next success is the next pattern.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -20,6 +21,8 @@ from collector.aws.connections import Answer, Connections, Endpoint
 from collector.aws.sigv4 import Signer, Unsigned
 
 __all__ = ["Lean", "Pattern"]
+
+log = logging.getLogger("collector.aws")
 
 _CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/(s3|sqs)/aws4_request,")
 #: Of boto3's own request these are made anew each time, or are botocore's own affair.
@@ -95,16 +98,21 @@ class Lean:
         pattern = self._patterns.get(kind)
         if pattern is None:
             return None
+        from botocore.exceptions import BotoCoreError, ClientError  # loaded since the first pattern
+
+        answer: Optional[Answer] = None
         try:
             request = self._request(
                 pattern, Unsigned(method, pattern.path + path, query, {**pattern.headers, **headers}, body)
             )
             answer = self._connections.ask(pattern.endpoint, request)
-            if answer.status == 200:
-                return answer
+        except (OSError, ValueError, BotoCoreError, ClientError) as error:
+            # No answer, no plain one, or no credentials: boto3 meets it again and has the words for it.
+            log.debug("%s is left to boto3: %s", kind, error)
+        if answer is not None and answer.status == 200:
+            return answer
+        if answer is not None:
             answer.body.close()
-        except Exception:  # whatever it was, boto3 meets it again and has the words for it
-            pass
         self.forget(kind)
         return None
 

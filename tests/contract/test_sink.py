@@ -128,3 +128,4 @@ def test_closing_twice_is_closing_once(setup: Setup) -> None:
     setup.sink.send(batch_of(b"one"), lane=0)
     setup.sink.close()
     setup.sink.close()
+    assert setup.delivered() == ["one"]
