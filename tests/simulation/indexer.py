@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from collector.engine import slicer
+from collector.model import Block, Origin
+
 __all__ = ["Indexer"]
 
 
@@ -120,8 +123,12 @@ class Indexer:
                 self.world.violate(f"{owner} sends on lane {lane}, and {row.url} is not committed")
 
     def _is_whole_slice(self, span):
-        """Not what was left of a batch that was refused."""
-        return not self.world.refused.intersection(self.world.texts_of[span.oid])
+        """Not a part of one, or what was left of it: a refused batch is halved wherever its middle is."""
+        texts = self.world.texts_of[span.oid]
+        if self.world.refused.intersection(texts):
+            return False
+        block = Block(0, [text.encode() for text in texts], [None] * len(texts), False)
+        return span.end in {piece.end for piece in slicer.cut(iter([block]), Origin(span.oid, "", ""))}
 
     def answered(self, owner, lane, channel, ack_id):
         """The answer to the batch in this lane reached the collector."""
