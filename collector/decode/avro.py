@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from uuid import UUID
 
 from collector.decode.budget import Budget
+from collector.decode.damage import corrupt, cut_off
 from collector.decode.inflate import inflate_member, member_of
 from collector.decode.spelling import (
     lines,
@@ -276,10 +277,7 @@ def _exactly(tape: Tape, count: int) -> bytes:
 
 
 def _truncated(tape: Tape) -> CollectorError:
-    return tape.damage or Poison(
-        "the Avro file ends inside a block", code="truncated_avro", sightings=3,
-        hint="the upload was cut off, or the object is still being written",
-    )  # fmt: skip
+    return cut_off(tape, "avro", "the Avro file ends inside a block")
 
 
 def _unsupported(what: str) -> Poison:
@@ -290,7 +288,4 @@ def _unsupported(what: str) -> Poison:
 
 
 def _corrupt(why: str) -> Poison:
-    return Poison(
-        f"the Avro file is damaged: {why}", code="corrupt_avro", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return corrupt("avro", f"the Avro file is damaged: {why}")

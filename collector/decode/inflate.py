@@ -14,6 +14,7 @@ from typing import Callable, Dict, Iterator, Protocol, Tuple, Type
 
 from collector import accel
 from collector.decode.budget import Budget
+from collector.decode.damage import corrupt, cut_off
 from collector.decode.sniff import is_skippable_frame
 from collector.decode.tape import Tape
 from collector.errors import CollectorError, Poison
@@ -204,18 +205,11 @@ def _skip_text(tape: Tape) -> None:
 
 
 def _truncated(tape: Tape, name: str) -> CollectorError:
-    """What ended the source, if it was not its end."""
-    return tape.damage or Poison(
-        f"the {name} stream ends before its trailer", code=f"truncated_{name}", sightings=3,
-        hint="the upload was cut off, or the object is still being written",
-    )  # fmt: skip
+    return cut_off(tape, name, f"the {name} stream ends before its trailer")
 
 
 def _corrupt(name: str, why: str) -> Poison:
-    return Poison(
-        f"the {name} stream is damaged: {why}", code=f"corrupt_{name}", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return corrupt(name, f"the {name} stream is damaged: {why}")
 
 
 def _refused(name: str, why: str) -> Poison:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import IO, Any, Callable, Iterator, List, Optional, Tuple, Type
 
 from collector.decode.budget import Budget
+from collector.decode.damage import corrupt, truncated
 from collector.decode.spelling import (
     lines,
     quoted,
@@ -97,10 +98,7 @@ def _check_end(file: IO[bytes]) -> None:
     size = file.seek(0, 2)
     file.seek(max(0, size - len(_MAGIC)))
     if size < _LEAST_BYTES or file.read() != _MAGIC:
-        raise Poison(
-            "the Parquet file has no footer", code="truncated_parquet", sightings=3,
-            hint="the upload was cut off, or the object is still being written",
-        )  # fmt: skip
+        raise truncated("parquet", "the Parquet file has no footer")
     file.seek(0)
 
 
@@ -220,7 +218,4 @@ def _unsupported(why: str) -> Poison:
 
 
 def _corrupt(why: str) -> Poison:
-    return Poison(
-        f"the Parquet file is damaged: {why}", code="corrupt_parquet", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return corrupt("parquet", f"the Parquet file is damaged: {why}")

@@ -12,6 +12,7 @@ import tarfile
 from typing import Dict, Iterator, Tuple
 
 from collector.decode.budget import Budget
+from collector.decode.damage import corrupt, cut_off
 from collector.decode.tape import Tape, rest_of
 from collector.errors import CollectorError, Poison
 
@@ -161,17 +162,11 @@ def _exactly(tape: Tape, count: int) -> bytes:
 
 
 def _truncated(tape: Tape) -> CollectorError:
-    return tape.damage or Poison(
-        "the tar archive ends before its closing blocks of zeros", code="truncated_tar", sightings=3,
-        hint="the upload was cut off, or the object is still being written",
-    )  # fmt: skip
+    return cut_off(tape, "tar", "the tar archive ends before its closing blocks of zeros")
 
 
 def _corrupt(why: str) -> Poison:
-    return Poison(
-        f"the tar archive is damaged: {why}", code="corrupt_tar", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return corrupt("tar", f"the tar archive is damaged: {why}")
 
 
 def _junk() -> Poison:

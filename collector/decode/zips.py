@@ -14,6 +14,7 @@ from typing import IO, Iterator, NamedTuple, Optional, Tuple
 
 from collector import accel
 from collector.decode.budget import Budget
+from collector.decode.damage import corrupt, truncated
 from collector.decode.inflate import inflate_member, member_of
 from collector.decode.spool import spooled
 from collector.decode.tape import Tape, rest_of
@@ -79,10 +80,7 @@ def _directory(file: IO[bytes]) -> _Directory:
     tail = _read(file, tail_start, size - tail_start)
     found = tail.rfind(b"PK\x05\x06")
     if found < 0 or len(tail) - found < _END.size:
-        raise Poison(
-            "the zip archive has no end", code="truncated_zip", sightings=3,
-            hint="the upload was cut off, or the object is still being written",
-        )  # fmt: skip
+        raise truncated("zip", "the zip archive has no end")
     _, disk, first_disk, _, _, length, offset, _ = _END.unpack_from(tail, found)
     end, wide = tail_start + found, _end64(file, tail_start + found)
     if wide is not None:
@@ -206,7 +204,4 @@ def _unsupported(what: str) -> Poison:
 
 
 def _corrupt(why: str) -> Poison:
-    return Poison(
-        f"the zip archive is damaged: {why}", code="corrupt_zip", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return corrupt("zip", f"the zip archive is damaged: {why}")
