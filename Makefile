@@ -5,7 +5,7 @@ SEEDS ?= 50
 FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-latest faults simulate bench coverage lint lock clean
+.PHONY: help demo test test-full test-latest system faults simulate bench coverage lint lock clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -15,11 +15,14 @@ demo:  ## A local AWS, the providers' audits, the real collector: events and a s
 	@.venv/bin/python -m collector demo $(ARGS)
 
 test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
-	@$(ENVIRONMENT) .venv test
+	@$(ENVIRONMENT) .venv test browser
 	@.venv/bin/python -m tests.legs $(ARGS)
 
 test-full:  ## The same, and fail on any skip
 	@AUDIT_S3_NO_SKIPS=1 $(MAKE) --no-print-directory test
+
+system:  ## The system programs that some tests need, from Debian's packages (as root)
+	@apt-get update -qq && apt-get install -y -qq --no-install-recommends $$(sed 's/#.*//' requirements/system.txt)
 
 test-latest:  ## The newest release of every dependency, not what the locks pin
 	@$(ENVIRONMENT) .venv test
@@ -39,7 +42,7 @@ bench:  ## CPU against a typical collector and the physical limit: a table and a
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 coverage:  ## Which lines the tests reach
-	@$(ENVIRONMENT) .venv test
+	@$(ENVIRONMENT) .venv test browser
 	@.venv/bin/coverage erase
 	@.venv/bin/coverage run -m pytest -q tests
 	@.venv/bin/coverage combine -q

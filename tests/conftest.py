@@ -11,6 +11,7 @@ from typing import Any, Iterator, List
 import pytest
 
 from collector.testing.local_aws import LocalAws
+from tests.browser import chromium
 from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 
@@ -65,6 +66,13 @@ def s3_encryption_client() -> S3EncryptionClient:
         return S3EncryptionClient(make_environment())
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("amazon-s3-encryption-client-python cannot be installed")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, one for all tests of a worker; skips where it is not installed."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(params=["ministack", "moto"])
