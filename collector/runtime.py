@@ -1,50 +1,21 @@
 """The composition root: settings -> adapters -> engine -> threads, and an orderly end.
 
-Everything is wired here and nowhere else. One process serves all inputs; each has an engine, a store
-and threads of its own, so that one input's trouble never stops another's.
+One process serves all inputs; each has an engine, a store and threads of its own (collector.runner), so that
+one input's trouble never stops another's.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from functools import partial
-from typing import (
-    Any,
-    BinaryIO,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Tuple,
-    TypeVar,
-)
+from typing import BinaryIO, Callable, Mapping, Optional, Sequence
 
-from collector.adapters import Adapters, SystemClock
+from collector.adapters import Adapters
 from collector.config.inputs import Input
-from collector.config.routes import Route
-from collector.config.values import start_time
-from collector.decode import decode
-from collector.decode.pgaudit import ignoring
-from collector.engine import admission
-from collector.engine.engine import Engine, Plan
-from collector.engine.ledger import Limits
-from collector.engine.opener import Labels
-from collector.engine.station import Driver, Station
 from collector.errors import CollectorError, Fatal
-from collector.model import Block, Message, Notification, ObjectRef, object_identity
-from collector.notifications import parse
-from collector.notifications.body import Fetch
-from collector.notifications.pointers import follow
-from collector.ports import Digests, Forget
+from collector.runner import Errand, Runner
 from collector.schedule import Timetable
 from collector.starts import Starts
 
@@ -52,24 +23,8 @@ __all__ = ["Errand", "Runner", "run"]
 
 log = logging.getLogger("collector")
 
-T = TypeVar("T")
-
 #: Rule 15: what is not handed back within this time lapses.
 STOP_SECONDS = 8.0
-#: Rows outlive their objects by this much, so that a late message still finds its own.
-PRUNE_AFTER_SECONDS = 7 * 86400.0
-PRUNE_EVERY_SECONDS = 86400.0
-PROGRESS_EVERY_SECONDS = 60.0
-#: How often disk and quarantine are looked at.
-LOOK_EVERY_SECONDS = 5.0
-#: How often the watch looks: 288 times a day, one request to the queue each.
-WATCH_EVERY_SECONDS = 300.0
-#: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
-REFRESH_SHARE = 0.6
-ONCE_POLL_SECONDS = 5
-#: An errand ends when nothing has moved for this long and what is left waits for others.
-PATIENCE_SECONDS = 90.0
-MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
 
 
 def run(
@@ -127,20 +82,6 @@ def run(
     return 0 if clean else 1
 
 
-@dataclass(frozen=True)
-class Errand:
-    """What an operator asks of an input in place of its queue: a range, or objects by name.
-
-    `refs` of buckets that an input does not have are not for it. `again`: also where they are done. Without
-    them [since, until) is listed, epoch seconds; None is `start_from`, and now without the grace.
-    """
-
-    refs: Sequence[ObjectRef] = ()
-    again: bool = False
-    since: Optional[float] = None
-    until: Optional[float] = None
-
-
 class Kit:
     """What one input is made of, over as many attempts to start it as that takes."""
 
@@ -190,314 +131,3 @@ def _stop_all(runners: Sequence[Runner]) -> None:
 def _stop_late(runner: Runner) -> None:
     """It came to life while the others were being stopped."""
     _stop_all([runner])
-
-
-class Runner:
-    """One input at work: its engine and the threads that drive the engine's stations."""
-
-    def __init__(
-        self, configured: Input, adapters: Adapters, *, once: bool = False, errand: Optional[Errand] = None
-    ) -> None:
-        self.name = configured.name
-        self._errand = errand
-        self._left: List[str] = []
-        #: Objects that were named and are there.
-        self.named = 0
-        self._moved: Tuple[Any, float] = ((), 0.0)
-        self._input = configured
-        self._adapters = adapters
-        self._once = once
-        self._lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._conditions: Dict[str, threading.Condition] = {}
-        self._threads: List[threading.Thread] = []
-        self._replaced = 0
-        chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
-        self.engine = Engine(
-            _plan(
-                configured, once=once, verify=adapters.verify, fetch=follow(adapters.objects),
-                digests=adapters.digests,
-            ),
-            queue=adapters.queue, objects=adapters.objects,
-            sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
-            rng=random.Random(), chores=chores,
-        )  # fmt: skip
-
-    # -- the beginning --------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Remember where this input began, take up what was left, and let the stations run."""
-        store, clock = self._adapters.store, self._adapters.clock
-        moved = getattr(store, "moved_aside", "")
-        if moved:
-            log.error(
-                "The checkpoint file was damaged and is set aside, with whatever was in quarantine; what the "
-                "queue holds is sent again. For the rest run: audit-s3 backfill --input %s --since TIME, "
-                "where TIME is when it was last sound. file=%s", self.name, moved,
-            )  # fmt: skip
-        store.alive(clock.now() + 60.0)
-        began = store.start_from(self._proposed_start(clock.now()))
-        self.engine.resume(began, store.spooled())
-        self.engine.do("look")
-        for station in self.engine.stations():
-            self._conditions[station.name] = threading.Condition(self._lock)
-        for station in self.engine.stations():
-            for number in range(self._threads_of(station)):
-                self._spawn(station, number)
-        log.info(
-            "Collecting. input=%s queue=%s buckets=%s output=%s start_from=%s", self.name,
-            self._adapters.queue.name if self._adapters.queue else "-",
-            ",".join(self._input.settings.bucket) or "-", ",".join(self._input.settings.output),
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        )  # fmt: skip
-
-    def _proposed_start(self, now: float) -> float:
-        """`start_from` of the settings as a time: what an empty ledger begins with (rule 13)."""
-        settings = self._input.settings
-        return start_time(settings.start_from, now=now, retention_days=settings.retention_days)
-
-    def _threads_of(self, station: Station[Any]) -> int:
-        if station.name == "reader":
-            return self._input.settings.workers
-        if station.name.startswith("sender:"):
-            return len(self.engine.ledger.outputs[station.name.split(":", 1)[1]].lanes)
-        return {"receiver": 5, "settler": 3}.get(station.name, 1)
-
-    def _spawn(self, station: Station[Any], number: int) -> None:
-        driver: Driver[Any] = Driver(station, self.engine.ledger, self._conditions)
-        name = f"{self.name}/{station.name}-{number}"
-        thread = threading.Thread(target=driver.run, args=(self._stopped,), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def schedule(self, timetable: Timetable) -> None:
-        """What is periodic. Each job only puts work into the ledger."""
-        if self._once:
-            return
-        settings = self._input.settings
-        timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
-        timetable.every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
-        watch_every = min(WATCH_EVERY_SECONDS, settings.expected_interval_seconds or WATCH_EVERY_SECONDS)
-        timetable.every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
-        if self._adapters.assumes_role:
-            every = settings.role_duration_seconds * REFRESH_SHARE
-            timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
-        timetable.every(PRUNE_EVERY_SECONDS, lambda: self._do("prune"), first_after_seconds=60.0)
-        if settings.reconcile_interval_seconds and settings.bucket:
-            grace = float(settings.reconcile_grace_seconds)
-            interval = float(settings.reconcile_interval_seconds)
-            timetable.every(interval, self._reconcile, first_after_seconds=grace + 1.0)
-
-    def set_out(self) -> None:
-        """Begin the errand, if there is one."""
-        if self._errand is None:
-            return
-        if self._errand.refs:
-            self._fetch([ref for ref in self._errand.refs if ref.bucket in self._input.settings.bucket])
-            return
-        with self._lock:
-            self.engine.backfill(since=self._errand.since, until=self._errand.until)
-            self._wake()
-
-    def _fetch(self, refs: Sequence[ObjectRef]) -> None:
-        """Feed in objects by name, each as what its key holds now."""
-        assert self._errand is not None and self._adapters.objects is not None
-        for ref in refs:
-            try:
-                current = self._adapters.objects.current(ref)
-                if self._errand.again:
-                    self._adapters.store.apply([Forget(object_identity(self.name, current))])
-            except CollectorError as error:
-                log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
-                self._left.append(ref.url)
-            else:
-                self.named += 1
-                self.admit([Notification("command", refs=(current,))])
-
-    def admit(self, notifications: Sequence[Notification]) -> None:
-        """Take work into hand that no message brought."""
-        with self._lock:
-            for notification in notifications:
-                admission.admit(self.engine.ledger, notification, origin="command")
-            self._wake()
-
-    # -- jobs -----------------------------------------------------------------------------------
-
-    def _do(self, chore: str) -> None:
-        with self._lock:
-            self.engine.do(chore)
-            self._wake()
-
-    def _reconcile(self) -> None:
-        with self._lock:
-            self.engine.reconcile()
-            self._wake()
-
-    def _prune(self) -> int:
-        """Of all collectors of a store one does it."""
-        store, now = self._adapters.store, self._adapters.clock.now()
-        if not store.lead("prune", now + 1.5 * PRUNE_EVERY_SECONDS):
-            return 0
-        before = self.engine.oldest_kept(after_seconds=PRUNE_AFTER_SECONDS)
-        pruned = store.prune(object_time_before=before)
-        if pruned:
-            log.info("Forgot objects that are no longer kept. rows=%d", pruned)
-        return pruned
-
-    def _look(self) -> Tuple[Optional[CollectorError], int]:
-        """How full the disk is, as an error or None, and the bytes in quarantine."""
-        store = self._adapters.store
-        replaced = getattr(store, "replaced", 0)
-        if replaced != self._replaced:
-            self._replaced = replaced
-            log.error(
-                "The checkpoint file was removed or replaced while in use; what the queue holds is sent "
-                "again. Find out who did it. input=%s", self.name,
-            )  # fmt: skip
-        try:
-            store.check()
-        except CollectorError as error:
-            return error, store.quarantine_bytes()
-        return None, store.quarantine_bytes()
-
-    def _report(self) -> None:
-        counters = self.counters()
-        shown = " ".join(f"{name}={value}" for name, value in sorted(counters.items()) if value)
-        log.info("Progress. input=%s %s", self.name, shown)
-
-    def counters(self) -> Dict[str, int]:
-        with self._lock:
-            return dict(self.engine.ledger.status())
-
-    def observe(self, at: Callable[[Engine], T]) -> T:
-        """What `at` makes of the engine, under its lock: it is to be quick and to change nothing."""
-        with self._lock:
-            return at(self.engine)
-
-    # -- the end --------------------------------------------------------------------------------
-
-    def is_finished(self) -> bool:
-        """For `once`: an empty poll with nothing in hand, or nothing that will move soon."""
-        with self._lock:
-            if self._errand is not None:
-                return self.engine.is_drained() or self._stands_still()
-            return self.engine.is_drained() or self.engine.is_stuck()
-
-    def _stands_still(self) -> bool:
-        """Nothing has moved for a while, and what is left waits for others."""
-        now, counters = time.monotonic(), self.engine.ledger.counters
-        moved = tuple(counters[name] for name in MOVES)
-        if moved != self._moved[0]:
-            self._moved = (moved, now)
-        return now - self._moved[1] > PATIENCE_SECONDS and self.engine.waits_for_others()
-
-    def was_clean(self, *, asked: bool) -> bool:
-        """Nothing failed for good or went to quarantine; nor was returned, unless we were `asked` to stop."""
-        counters = self.engine.ledger.counters
-        bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
-        bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
-        ledger = self.engine.ledger
-        ended_well = not ledger.source.is_open and not ledger.troubled()
-        ended_well = ended_well and ledger.disk_low is None and not ledger.is_quarantine_full()
-        ended_well = ended_well and not self.engine.receiver.failed_polls
-        ended_well = ended_well and not self.engine.ledger.keys.errors
-        if self._errand is not None:
-            ended_well = ended_well and not (self._left or self.engine.reconciler.denied)
-        return ended_well and not any(counters[name] for name in bad)
-
-    def begin_stop(self) -> None:
-        with self._lock:
-            if self._errand is not None:
-                self._note_what_is_left()
-            self.engine.stop()
-            self._wake()
-
-    def _note_what_is_left(self) -> None:
-        left, is_listed = self.engine.left_over(), self.engine.reconciler.is_idle
-        if left or not is_listed:
-            self._left.append("others")
-            what = "" if is_listed else " Not everything was listed."
-            log.warning("Not everything could be fetched; the same command goes on.%s left=%d", what, left)
-
-    def finish_stop(self, deadline: float) -> None:
-        """Wait for what can still be saved and handed back, then let go of everything."""
-        self.drain(deadline)
-        self.close()
-
-    def drain(self, deadline: float) -> None:
-        """Wait until nothing is in hand any more, at most until `deadline` (monotonic)."""
-        while time.monotonic() < deadline:
-            with self._lock:
-                if not self.engine.ledger.in_hand():
-                    break
-                self._wake_all()
-            time.sleep(0.02)
-        else:
-            log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
-
-    def close(self) -> None:
-        """End the threads and close what the adapters hold."""
-        self._stopped.set()
-        with self._lock:
-            self._wake_all()
-        self._adapters.close()
-        log.info("Stopped. input=%s", self.name)
-
-    def _wake(self) -> None:
-        for name in self.engine.ledger.take_news():
-            self._conditions[name].notify()
-
-    def _wake_all(self) -> None:
-        for condition in self._conditions.values():
-            condition.notify_all()
-
-
-def _plan(
-    configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None], fetch: Fetch,
-    digests: Optional[Digests],
-) -> Plan:  # fmt: skip
-    """The pure half of an input: how to read, cut, route and bound; and whose messages are opened."""
-    settings, provider = configured.settings, configured.provider
-    queue_name = configured.queue.name if configured.queue else ""
-    bodies = configured.bodies
-
-    def decode_now(
-        chunks: Iterable[bytes], route: Route, inflated: Optional[Callable[[bytes], None]] = None
-    ) -> Iterator[Block]:
-        form = configured.format_of(route)
-        return decode(chunks, format=form, now=SystemClock().now(), inflated=inflated)
-
-    def payload_url(message: Message) -> str:
-        return f"sqs://{queue_name}/{message.message_id}"
-
-    return Plan(
-        configured.name,
-        parse=partial(parse, bodies_are_audits=bodies, fetch=fetch),
-        parse_received=partial(parse, bodies_are_audits=bodies, fetch=fetch, verify=verify),
-        decode=decode_now,
-        digests=digests,
-        labels=Labels(
-            sourcetype=settings.sourcetype, index=settings.index,
-            host=settings.host or provider.host_of(queue_name), source=settings.source,
-        ),
-        route=configured.route,
-        payload_url=payload_url,
-        ignores=ignoring(databases=settings.ignore_databases, users=settings.ignore_users),
-        buckets=frozenset(settings.bucket),
-        prefix=settings.prefix,
-        limits=Limits(
-            once=once,
-            workers=settings.workers,
-            max_number_of_messages=settings.max_number_of_messages,
-            wait_time_seconds=min(settings.wait_time_seconds, ONCE_POLL_SECONDS) if once
-            else settings.wait_time_seconds,
-            visibility_timeout_seconds=settings.visibility_timeout_seconds,
-            batch_max_bytes=settings.batch_max_bytes,
-            batch_linger_seconds=settings.batch_linger_seconds,
-            retention_seconds=settings.retention_days * 86400.0,
-        ),
-        listing_grace_seconds=float(settings.reconcile_grace_seconds),
-        reconcile_interval_seconds=float(settings.reconcile_interval_seconds),
-        expected_interval_seconds=float(settings.expected_interval_seconds),
-    )  # fmt: skip
-

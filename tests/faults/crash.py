@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, List
 
-from collector import runtime, starts
+from collector import plan, runtime, starts
 from collector.adapters import Adapters
 from collector.engine import breaker, failures, keeper
 from collector.stores import owners
@@ -144,7 +144,7 @@ def hurry() -> None:
         return run(inputs, **named)
 
     runtime.run = run_hurried
-    runtime.Limits = functools.partial(runtime.Limits, ack_resume_seconds=SPEC.get("ack_resume", 60.0))
+    plan.Limits = functools.partial(plan.Limits, ack_resume_seconds=SPEC.get("ack_resume", 60.0))
     runtime.Adapters = WatchedAdapters
 
 

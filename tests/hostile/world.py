@@ -29,8 +29,8 @@ from collector.config.load import load
 from collector.model import Event, ObjectRef
 from collector.notifications.body import unverified
 from collector.notifications.pointers import follow
+from collector.plan import plan_of
 from collector.ports import ObjectStore, OpenObject
-from collector.runtime import _plan
 from collector.testing.twins import ManualClock, MemoryBucket
 from tests.unit.engine.conftest import BUCKET, Bench
 
@@ -71,7 +71,7 @@ class World(Bench):
         reads: ObjectStore = objects(self.kept) if objects else self.kept
         if s3 is not None:
             reads = S3Store(s3.in_region, [BUCKET], region="eu-west-1")
-        plan = _plan(
+        plan = plan_of(
             an_input(_CONF.format(provider=provider) + settings), once=False, verify=verify,
             fetch=follow(reads), digests=None,
         )  # fmt: skip

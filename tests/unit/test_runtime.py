@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from collector import runtime
+from collector import runner
 from collector.adapters import SystemClock
 from collector.config import load
 from collector.errors import Fatal, Retry
@@ -23,7 +23,7 @@ BUCKET = "audit-logs"
 @pytest.fixture
 def world(monkeypatch):
     """One bucket, one output and one table for all runners of a test."""
-    monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(runner_module, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     clock = SystemClock()
     return SimpleNamespace(
