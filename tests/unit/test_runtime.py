@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from collector import runner
 from collector.adapters import SystemClock
 from collector.config import load
 from collector.errors import Fatal, Retry
