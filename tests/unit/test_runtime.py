@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from collector import runner as runner_module
 from collector.adapters import SystemClock
 from collector.config import load
 from collector.errors import Fatal, Retry
