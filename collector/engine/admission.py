@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Set
 
 from collector.config.routes import Route
 from collector.engine.items import Delivery, Item
@@ -271,6 +271,7 @@ def _told(ledger: Ledger, item: Item, claim: Claim) -> None:
     if claim.verdict != "yours":
         ledger.fenced(item)
         return
+    was_elsewhere = item.epoch != claim.row.epoch
     item.row = claim.row
     confirmed = {receipt.id for receipt in claim.receipts if receipt.ack_id is None}
     doubtful, item.doubtful = item.doubtful, []
@@ -280,11 +281,23 @@ def _told(ledger: Ledger, item: Item, claim: Claim) -> None:
             ledger.counters["events"] += end - first
         else:
             item.outputs[name].give_up(first, end)
+    if was_elsewhere:
+        _follow(ledger, item, claim, known={receipt_id for _, receipt_id, _, _ in doubtful})
     for receipt in claim.receipts:
         if receipt.ack_id is not None and _is_nobodys(ledger, receipt):
             ledger.change(DropReceipts([receipt.id]))
     item.state = "asking"
     ledger.look_again(item)
+
+
+def _follow(ledger: Ledger, item: Item, claim: Claim, *, known: Set[str]) -> None:
+    """Another collector had it meanwhile: what it committed and sent is not sent again."""
+    item.committed = max(item.committed, claim.row.offset)
+    for progress in item.outputs.values():
+        progress.accept(0, claim.row.offset)
+    for receipt in claim.receipts:
+        if receipt.id not in known:
+            _resume_receipt(ledger, item, receipt)
 
 
 def _is_nobodys(ledger: Ledger, receipt: Receipt) -> bool:

@@ -88,6 +88,11 @@ class Indexer:
         for text in texts:
             self.excused[text] = self.sent[text]
 
+    def leave_in_doubt(self, owner, texts):
+        """The sender cannot know that these arrived: it sends them again, though it was taken over meanwhile."""
+        self.excuse(texts)
+        self.late -= {one for one in self.late if one[0] == owner and one[1] in texts}
+
     def expose(self, oid):
         """Who worked on this object is gone: what no saved offset or receipt speaks for is sent again."""
         table, texts = self.world.table, self.world.texts_of.get(oid, ())

@@ -171,7 +171,7 @@ class SimSink:
         try:
             world.maybe_ambiguous(f"send {self.name}")
         except Retry:
-            indexer.excuse(texts)
+            indexer.leave_in_doubt(self.owner, texts)
             raise
         indexer.answered(self.owner, lane, channel, ack_id)
         return Receipt(self.name, batch.spans, self.clock.now(), channel=channel, ack_id=ack_id)
@@ -182,7 +182,7 @@ class SimSink:
         self.indexer.take(self.owner, texts[:index])
         if self.indexer.acks:
             self.indexer.indexed.update(texts[:index])
-            self.indexer.excuse(texts[:index])
+            self.indexer.leave_in_doubt(self.owner, texts[:index])
         told = index if self.world.rng.random() < 0.5 or accepted else None
         return Refused("bad event", code="hec_event", accepted=accepted, offender=told)
 

@@ -122,3 +122,41 @@ def test_who_sent_it_learns_that_a_collector_that_took_over_a_part_was_told(
     _run_together([bench, other], 100)
     assert sorted(bench.delivered()) == ["event of a", "event of b"], "sent twice"
     assert {row.state for row in bench.table.rows.values()} == {"done"}
+
+
+def _given_up_while_another_had_it(make_bench: Callable[..., Any], confirmed: int) -> Any:
+    """One collector gives a receipt up; meanwhile another sent the object again, and had `confirmed` of it."""
+    bench = make_bench(batch_max_bytes=1000)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    ref = bench.publish("a", *(f"event {number}" for number in range(2000)))
+    bench.run(5)
+    bench.store.leave()
+    bench.sink.forget()
+    bench.clock.advance(320)
+    one = bench.restarted(owner="one")
+    one.turn("receiver")
+    one.turn("receiver")
+    assert [item.state for item in one.ledger.items.values()] == ["asking"]
+    one.store.leave()  # it sleeps, and its word runs out
+    bench.notify(ref)
+    two = one.beside(owner="two", batch_max_bytes=1000)
+    two.ledger.rng.seed("two")  # else its receipts would have the names of the others
+    two.run(70)
+    assert len(bench.delivered()) == 4000
+    bench.sink.confirm(2 + confirmed)  # those that were forgotten are the oldest
+    two.run(20)
+    two.store.leave()
+    return one
+
+
+@pytest.mark.parametrize("confirmed", [0, 1])
+def test_what_another_sent_meanwhile_is_asked_about_and_not_sent_again(
+    make_bench: Callable[..., Any], confirmed: int
+) -> None:
+    one = _given_up_while_another_had_it(make_bench, confirmed)
+    one.run(20)
+    one.sink.confirm()
+    one.run(20)
+    assert len(one.delivered()) == 4000, "sent a third time"
+    assert {row.state for row in one.table.rows.values()} == {"done"}
+    assert not one.table.receipts
