@@ -14,6 +14,7 @@ from collector.config.inputs import Input
 from collector.config.values import start_time
 from collector.engine import admission
 from collector.engine.engine import Engine
+from collector.engine.figures import figures
 from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
 from collector.model import Notification, ObjectRef, object_identity
@@ -40,6 +41,12 @@ WATCH_EVERY_SECONDS = 300.0
 REFRESH_SHARE = 0.6
 #: An errand ends when nothing has moved for this long and what is left waits for others.
 PATIENCE_SECONDS = 90.0
+#: The lock is held for moments; who does not get it for so long never will.
+LOCK_SECONDS = 10.0
+#: The longest that all threads of a station may be in their calls: boto3's three attempts take four minutes.
+CALL_SECONDS = 900.0
+#: A reader of our stdout that takes nothing holds us back; it does not mean that we hang.
+PATIENT = ("sender:stdout", "sender:splunkd")
 MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
 
 
@@ -75,7 +82,7 @@ class Runner:
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._conditions: Dict[str, threading.Condition] = {}
-        self._threads: List[threading.Thread] = []
+        self._threads: List[Tuple[threading.Thread, Driver[Any]]] = []
         self._replaced = 0
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
@@ -132,8 +139,8 @@ class Runner:
         driver: Driver[Any] = Driver(station, self.engine.ledger, self._conditions)
         name = f"{self.name}/{station.name}-{number}"
         thread = threading.Thread(target=driver.run, args=(self._stopped,), name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append((thread, driver))
 
     def schedule(self, timetable: Timetable) -> None:
         """What is periodic. Each job only puts work into the ledger."""
@@ -226,8 +233,7 @@ class Runner:
         return None, store.quarantine_bytes()
 
     def _report(self) -> None:
-        counters = self.counters()
-        shown = " ".join(f"{name}={value}" for name, value in sorted(counters.items()) if value)
+        shown = " ".join(f"{name}={value}" for name, value in self.observe(figures).items())
         log.info("Progress. input=%s %s", self.name, shown)
 
     def counters(self) -> Dict[str, int]:
@@ -238,6 +244,21 @@ class Runner:
         """What `at` makes of the engine, under its lock: it is to be quick and to change nothing."""
         with self._lock:
             return at(self.engine)
+
+    def standstill(self) -> str:
+        """What of this input no longer moves, "" if all does. Takes up to LOCK_SECONDS to say so."""
+        if not self._lock.acquire(timeout=LOCK_SECONDS):
+            return f"its lock has not been given back for {LOCK_SECONDS:.0f} s"
+        self._lock.release()
+        turned: Dict[str, float] = {}
+        for thread, driver in self._threads:
+            if not thread.is_alive() and not self._stopped.is_set():
+                return f"the thread {thread.name} died"
+            name = driver.station.name
+            turned[name] = max(driver.turned_at, turned.get(name, 0.0))
+        now = self._adapters.clock.monotonic()
+        late = [name for name, at in turned.items() if now - at > CALL_SECONDS and name not in PATIENT]
+        return f"no call of {late[0]} has come back for {CALL_SECONDS:.0f} s" if late else ""
 
     # -- the end --------------------------------------------------------------------------------
 

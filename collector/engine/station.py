@@ -70,6 +70,8 @@ class Driver(Generic[W]):
         self.station = station
         self._ledger = ledger
         self._conditions = conditions
+        #: When it was last between two calls (monotonic): who watches the threads reads it without the lock.
+        self.turned_at = ledger.clock.monotonic()
 
     def run(self, stopped: threading.Event) -> None:
         """The life of one thread: what it did is recorded, and the next is taken, in one hold of the lock."""
@@ -77,6 +79,7 @@ class Driver(Generic[W]):
         done: Optional[Tuple[W, Any]] = None
         while done is not None or not stopped.is_set():
             with own:
+                self.turned_at = self._ledger.clock.monotonic()
                 if done is not None:
                     self.station.record(self._ledger, *done)
                     done = None
