@@ -10,9 +10,11 @@ import json
 import logging
 import sys
 from datetime import datetime, timezone
-from typing import Iterable, Optional, TextIO
+from typing import Dict, Iterable, Optional, TextIO
 
-__all__ = ["install"]
+from collector.errors import CollectorError, Fatal, Poison
+
+__all__ = ["install", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
@@ -50,7 +52,7 @@ class _Json(_Formatter):
         line = {"time": self.moment(record), "level": record.levelname.lower(), "message": self.text(record)}
         if record.threadName and "/" in record.threadName:
             line["input"], line["station"] = record.threadName.split("/", 1)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps({**line, **verdict(record)}, ensure_ascii=False)
 
 
 def install(
@@ -70,6 +72,19 @@ def install(
         logging.getLogger(name).setLevel(logging.WARNING)
     # It shows a refused AssumeRole as a traceback; our own error says the same with its hint.
     logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
+
+
+def verdict(record: logging.LogRecord) -> Dict[str, str]:
+    """The `fate` and `code` of the error that a record tells of, for both JSON forms; {} if of none.
+
+    The fate is retry, poison or fatal, and bug for what is none of these.
+    """
+    told = record.args if isinstance(record.args, tuple) else ()
+    error = next((one for one in told if isinstance(one, CollectorError)), None)
+    if error is None:
+        return {"fate": "bug", "code": "bug"} if record.exc_info else {}
+    fate = "fatal" if isinstance(error, Fatal) else "poison" if isinstance(error, Poison) else "retry"
+    return {"fate": fate, "code": error.code}
 
 
 def _escaped(text: str) -> str:

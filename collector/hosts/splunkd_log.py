@@ -17,6 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Iterable, Sequence
 
+from collector.logs import verdict
+
 __all__ = [
     "JsonLines",
     "SplunkdLines",
@@ -116,7 +118,10 @@ class SplunkdLines(_Lines):
 
 
 class JsonLines(_Lines):
-    """One JSON object a line: time (ISO 8601, UTC), level, logger, thread, input, message."""
+    """One JSON object a line: time (ISO 8601, UTC), level, logger, thread, input, message.
+
+    A line that tells of an error has its `fate` and `code` too.
+    """
 
     def __init__(self, input_name: str) -> None:
         super().__init__()
@@ -132,5 +137,6 @@ class JsonLines(_Lines):
                 "thread": record.threadName,
                 "input": self._input_name,
                 "message": self.text(record),
+                **verdict(record),
             }
         )
