@@ -9,6 +9,7 @@ Everything that prints a Secret prints eight stars; `reveal()` is the one way to
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from typing import Callable, Mapping
@@ -28,6 +29,8 @@ __all__ = [
 
 MASK = "********"
 REFERENCES = ("file:", "env:", "credential:")
+#: Far more than a person writes; /dev/zero and a log file named by mistake end here.
+MAX_FILE_CHARACTERS = 4_000_000
 
 #: Reads one text file, by path; raises OSError or UnicodeDecodeError as open() does.
 ReadText = Callable[[str], str]
@@ -86,9 +89,12 @@ def resolve(text: str, *, environ: Mapping[str, str], read: ReadText) -> str:
 
 
 def read_text(path: str) -> str:
-    """A file of UTF-8 text, with or without a byte order mark."""
+    """A file of UTF-8 text, with or without a byte order mark; OSError if it is of no end."""
     with open(path, encoding="utf-8-sig") as file:
-        return file.read()
+        text = file.read(MAX_FILE_CHARACTERS + 1)
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise OSError(errno.EFBIG, f"it is longer than {MAX_FILE_CHARACTERS:,} characters")
+    return text
 
 
 def mask_userinfo(text: str) -> str:

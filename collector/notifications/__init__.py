@@ -49,6 +49,8 @@ from collector.notifications.transports import (
 
 __all__ = ["host_of", "parse"]
 
+#: What an editor of Windows puts before a text; as in objects, it is no part of it.
+BYTE_ORDER_MARK = "\ufeff"
 #: The order decides where shapes overlap: `Records` may be S3's, Lambda's or CloudTrail's own, and a
 #: log subscription is an object with a `messageType`, like AWS Config's.
 _RECOGNISERS: Tuple[Callable[[Body], Optional[Notification]], ...] = (
@@ -96,6 +98,7 @@ def parse(
 
 def _read(text: str, *, depth: int, audits: bool, verify: Verify, fetch: Optional[Fetch]) -> Notification:
     read = partial(_read, verify=verify, fetch=fetch)
+    text = text[1:] if text.startswith(BYTE_ORDER_MARK) else text
     body = Body(text, loaded(text), depth, audits, read, verify, fetch)
     for recogniser in _RECOGNISERS:
         found = recogniser(body)

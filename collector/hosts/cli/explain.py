@@ -25,10 +25,11 @@ from collector.aws.sns import SnsVerifier
 from collector.aws.sns_certificates import no_fetch
 from collector.config import Input
 from collector.config.layers import ENVIRONMENT_PREFIX
+from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 from collector.decode.pgaudit import event_line, ignoring
 from collector.errors import CollectorError, Poison
-from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.hosts.cli.options import configured, load_inputs, setting_flags, shown
 from collector.hosts.codes import FATES, sayings_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
@@ -37,6 +38,8 @@ from collector.notifications.shapes import SHAPES, layers
 __all__ = ["command"]
 
 _GLIMPSE_CHARACTERS = 100
+#: For a provider who has nothing but a queue: which one it is does not matter to what a body means.
+_SOME_QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/explained"
 
 
 @click.command("explain")
@@ -67,7 +70,7 @@ def command(
         print(json.dumps(vars(explained), indent=2))
     else:
         for line in explained.lines():
-            print(_printable(line))
+            print(shown(line))
     sys.exit(1 if explained.quarantined else 0)
 
 
@@ -118,6 +121,9 @@ def _input(config_path: str, input_name: str, given: Mapping[str, Any]) -> Optio
     is_told = config_path or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG") or any(given.values())
     if not is_told:
         return None
+    preset = PROVIDERS.get(given.get("provider") or "")
+    if preset is not None and preset.bodies and not (given.get("queue_url") or given.get("bucket")):
+        given = {"queue_url": _SOME_QUEUE, **{name: value for name, value in given.items() if value is not None}}
     inputs = load_inputs(config_path, input_name, dict(given))
     if len(inputs) > 1:
         names = ", ".join(found.name for found in inputs)
@@ -249,7 +255,3 @@ def _ignored(payload: Payload, settings: Settings) -> str:
 
 def _labels(**labels: str) -> str:
     return " ".join(f"{name}={value or '(the output decides)'}" for name, value in labels.items())
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

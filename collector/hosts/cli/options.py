@@ -12,7 +12,7 @@ from collector.config import Input, load, start_time
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "moment", "secrets_of", "setting_flags"]
+__all__ = ["configured", "load_inputs", "moment", "secrets_of", "setting_flags", "shown"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 
@@ -70,6 +70,11 @@ def moment(text: str) -> float:
         return start_time(text, now=time.time(), retention_days=0)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no time; write 2026-05-04T00:00:00Z, 30d or 12h") from None
+
+
+def shown(text: str) -> str:
+    """What others wrote, for a terminal: nothing in it may steer one."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def secrets_of(inputs: Sequence[Input]) -> List[str]:

@@ -11,7 +11,7 @@ import click
 
 from collector.config import Input
 from collector.errors import Poison
-from collector.hosts.cli.options import configured, load_inputs
+from collector.hosts.cli.options import configured, load_inputs, shown
 from collector.hosts.cli.stores import opened
 from collector.ports import Quarantined
 
@@ -33,8 +33,16 @@ def list_entries(config_path: str, input_name: str, form: str) -> None:
         for found, entry in entries:
             print(json.dumps(_described(found, entry)))
         return
-    for found, entry in entries:
-        print(found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), entry.url, sep="\t")
+    if not entries:
+        print("quarantine is empty", file=sys.stderr)
+        return
+    rows = [("INPUT", "ID", "KIND", "REASON", "SINCE", "WHERE")] + [
+        (found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), shown(entry.url))
+        for found, entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
 
 
 @command.command("show")

@@ -80,3 +80,8 @@ def test_an_empty_or_binary_secret_file_is_refused(tmp_path: Path) -> None:
 def test_passwords_are_cut_out_of_urls() -> None:
     assert mask_userinfo("http://me:pw@host:1/a@b") == "http://********@host:1/a@b"
     assert mask_userinfo("https://host/a@b") == "https://host/a@b"
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(OSError, match="longer than"):
+        read_text("/dev/zero")

@@ -98,8 +98,15 @@ def test_without_a_configuration_no_bucket_is_foreign(explain):
 def test_a_body_that_is_an_audit_is_one_only_where_bodies_are(explain):
     assert "quarantined as unknown_body" in explain("hello", code=1)
     assert "would be delivered as one event" in explain("hello", "--bodies")
-    flags = ["--provider", "privacera-policysync", "--queue-url", "https://sqs.eu-west-1.amazonaws.com/1/q"]
-    assert "sourcetype=privacera:policysync" in explain("{}", *flags)
+
+
+def test_a_provider_who_has_only_a_queue_needs_none_named(explain):
+    assert "sourcetype=privacera:policysync" in explain("{}", "--provider", "privacera-policysync")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_body(explain):
+    assert "object s3://audit-bucket/a.json" in explain("\ufeff" + event("a.json"))
+    assert explain("\ufeffhello", "--bodies") == explain("hello", "--bodies")
 
 
 def test_nothing_is_asked_of_sns_and_what_would_be_asked_is_said(explain):
