@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from collector.adapters import Adapters
@@ -47,6 +48,20 @@ LOCK_SECONDS = 10.0
 CALL_SECONDS = 900.0
 #: A reader of our stdout that takes nothing holds us back; it does not mean that we hang.
 PATIENT = ("sender:stdout", "sender:splunkd")
+#: Counters of what needs a look, and of what is left to others or to a later run, in words.
+KEPT = {
+    "quarantined_bodies": "{} messages are in quarantine (audit-s3 quarantine list)",
+    "quarantined_objects": "{} objects are in quarantine (audit-s3 quarantine list)",
+    "quarantined_events": "{} events are in quarantine (audit-s3 quarantine list)",
+    "gone": "{} objects were gone before they could be read",
+    "expired": "{} objects had outlived their retention, unread",
+}
+LEFT = {
+    "returned": "{} messages went back to the queue: it shows them to the next run, or to another collector",
+    "unsettled": "{} messages could be neither deleted nor handed back: they come back by themselves",
+    "leases_lapsed": "{} leases lapsed: their messages come back by themselves",
+    "fenced": "{} results were left to another collector, which had taken the object over",
+}
 MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
 
 
@@ -143,22 +158,22 @@ class Runner:
         self._threads.append((thread, driver))
 
     def schedule(self, timetable: Timetable) -> None:
-        """What is periodic. Each job only puts work into the ledger."""
+        """What is periodic, under this input's name. Each job only puts work into the ledger."""
         if self._once:
             return
-        settings = self._input.settings
-        timetable.every(PROGRESS_EVERY_SECONDS, self._report, first_after_seconds=PROGRESS_EVERY_SECONDS)
-        timetable.every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
+        every, settings = partial(timetable.every, owner=self.name), self._input.settings
+        every(PROGRESS_EVERY_SECONDS, self.report, first_after_seconds=PROGRESS_EVERY_SECONDS)
+        every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
         watch_every = min(WATCH_EVERY_SECONDS, settings.expected_interval_seconds or WATCH_EVERY_SECONDS)
-        timetable.every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
+        every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
         if self._adapters.assumes_role:
-            every = settings.role_duration_seconds * REFRESH_SHARE
-            timetable.every(every, lambda: self._do("refresh"), first_after_seconds=every)
-        timetable.every(PRUNE_EVERY_SECONDS, lambda: self._do("prune"), first_after_seconds=60.0)
+            refresh_every = settings.role_duration_seconds * REFRESH_SHARE
+            every(refresh_every, lambda: self._do("refresh"), first_after_seconds=refresh_every)
+        every(PRUNE_EVERY_SECONDS, lambda: self._do("prune"), first_after_seconds=60.0)
         if settings.reconcile_interval_seconds and settings.bucket:
             grace = float(settings.reconcile_grace_seconds)
             interval = float(settings.reconcile_interval_seconds)
-            timetable.every(interval, self._reconcile, first_after_seconds=grace + 1.0)
+            every(interval, self._reconcile, first_after_seconds=grace + 1.0)
 
     def set_out(self) -> None:
         """Begin the errand, if there is one."""
@@ -232,13 +247,18 @@ class Runner:
             return error, store.quarantine_bytes()
         return None, store.quarantine_bytes()
 
-    def _report(self) -> None:
+    def report(self, said: str = "Progress.") -> None:
+        """One line of what has come of this input so far."""
         shown = " ".join(f"{name}={value}" for name, value in self.observe(figures).items())
-        log.info("Progress. input=%s %s", self.name, shown)
+        log.info("%s input=%s %s", said, self.name, shown)
 
     def counters(self) -> Dict[str, int]:
         with self._lock:
             return dict(self.engine.ledger.status())
+
+    def renew(self) -> None:
+        """Read the files of secrets again: what is sent from now on carries what they hold."""
+        self._adapters.renew()
 
     def observe(self, at: Callable[[Engine], T]) -> T:
         """What `at` makes of the engine, under its lock: it is to be quick and to change nothing."""
@@ -277,19 +297,22 @@ class Runner:
             self._moved = (moved, now)
         return now - self._moved[1] > PATIENCE_SECONDS and self.engine.waits_for_others()
 
-    def was_clean(self, *, asked: bool) -> bool:
-        """Nothing failed for good or went to quarantine; nor was returned, unless we were `asked` to stop."""
-        counters = self.engine.ledger.counters
-        bad = ["quarantined_bodies", "quarantined_objects", "quarantined_events", "gone", "expired"]
-        bad += [] if asked else ["returned", "unsettled", "leases_lapsed", "fenced"]
-        ledger = self.engine.ledger
-        ended_well = not ledger.source.is_open and not ledger.troubled()
-        ended_well = ended_well and ledger.disk_low is None and not ledger.is_quarantine_full()
-        ended_well = ended_well and not self.engine.receiver.failed_polls
-        ended_well = ended_well and not self.engine.ledger.keys.errors
-        if self._errand is not None:
-            ended_well = ended_well and not (self._left or self.engine.reconciler.denied)
-        return ended_well and not any(counters[name] for name in bad)
+    def shortcomings(self, *, asked: bool) -> List[str]:
+        """Why this was no clean run, in sentences; what went back counts unless we were `asked` to stop."""
+        ledger, counters = self.engine.ledger, self.engine.ledger.counters
+        found = [what.format(counters[name]) for name, what in KEPT.items() if counters[name]]
+        if not asked:
+            found += [what.format(counters[name]) for name, what in LEFT.items() if counters[name]]
+        stopped = [breaker.error for breaker in (ledger.source, *ledger.troubled()) if breaker.is_open]
+        errors = (*stopped, *ledger.keys.errors, ledger.disk_low)
+        found += [str(error) for error in errors if error is not None]
+        if ledger.is_quarantine_full():
+            found.append("quarantine is full")
+        if self.engine.receiver.failed_polls:
+            found.append("the queue could not be asked when this ended")
+        if self._errand is not None and (self._left or self.engine.reconciler.denied):
+            found.append("not everything that was asked for could be fetched")
+        return found
 
     def begin_stop(self) -> None:
         with self._lock:
@@ -327,7 +350,7 @@ class Runner:
         with self._lock:
             self._wake_all()
         self._adapters.close()
-        log.info("Stopped. input=%s", self.name)
+        self.report("Stopped.")
 
     def _wake(self) -> None:
         for name in self.engine.ledger.take_news():

@@ -37,13 +37,17 @@ def run(
     errand: Optional[Errand] = None,
     watch: Optional[Callable[[Sequence[Runner], Mapping[str, CollectorError]], None]] = None,
     summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
+    reread: Optional[Callable[[], Optional[Sequence[Input]]]] = None,
+    turn: Optional[Callable[[Sequence[Runner], bool], None]] = None,
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
     0: all that was met is delivered; 1: something failed, was returned or is in quarantine. An input that
     cannot be started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
     configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
-    the rest does not, whenever that changes; `summary` gets each input's counters at the end.
+    the rest does not, whenever that changes; `summary` gets each input's counters at the end. `reread` is
+    asked again and again for inputs to have in place of these, None where nothing is new. `turn` is told of
+    every turn of the loop: what runs, and whether each input has been tried.
     """
     if stdout is None and sys.stdout is None:
         raise Fatal(
@@ -51,35 +55,92 @@ def run(
             hint="Start the program with a stdout, /dev/null where nobody reads it",
         )  # fmt: skip
     stream = stdout if stdout is not None else sys.stdout.buffer
-    kits = {
-        one.name: Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
-        for one in inputs
-    }
-    starts = Starts({name: kit.start for name, kit in kits.items()}, again=not once, late=_stop_late)
-    timetable = Timetable()
-    timetable.start()
+
+    def kit_of(one: Input) -> Kit:
+        return Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
+
+    house = House(inputs, kit_of, again=not once)
     shown = 0
     try:
         while not stop.is_set():
-            for runner in starts.go_on():
-                runner.schedule(timetable)
-                runner.set_out()
+            found = reread() if reread is not None else None
+            if found is not None:
+                house.change(found)
+            starts = house.go_on()
             if watch is not None and starts.changes != shown:
                 shown = starts.changes
                 watch(starts.running, starts.failures)
+            if turn is not None:
+                turn(starts.running, starts.is_decided)
             if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
                 break
             stop.wait(0.05 if once or not starts.is_decided else 0.5)
     finally:
-        timetable.stop()
-        runners = starts.stop()
-        _stop_all(runners)
-        for kit in kits.values():
-            kit.close()
+        runners = house.stop()
     if summary is not None:
         summary({runner.name: runner.counters() for runner in runners})
-    clean = not starts.failures and all(runner.was_clean(asked=stop.is_set()) for runner in runners)
-    return 0 if clean else 1
+    was_clean = not starts.failures
+    for runner in runners:
+        for shortcoming in runner.shortcomings(asked=stop.is_set()):
+            was_clean = False
+            log.warning("Not all is well: %s. input=%s", shortcoming, runner.name)
+    return 0 if was_clean else 1
+
+
+class House:
+    """All inputs of this process, over every change of their configuration. For one thread."""
+
+    def __init__(self, inputs: Sequence[Input], kit_of: Callable[[Input], Kit], *, again: bool) -> None:
+        self._kit_of = kit_of
+        self._kits = {one.name: kit_of(one) for one in inputs}
+        begin = {name: kit.start for name, kit in self._kits.items()}
+        self._starts: Starts[Runner] = Starts(begin, again=again, late=_stop_late)
+        self._timetable = Timetable()
+        self._timetable.start()
+
+    def go_on(self) -> Starts[Runner]:
+        """Start what is due; what there is to know of it."""
+        for runner in self._starts.go_on():
+            runner.schedule(self._timetable)
+            runner.set_out()
+        return self._starts
+
+    def change(self, inputs: Sequence[Input]) -> None:
+        """Have these inputs: what is new is started, what is gone stopped, what has changed both.
+
+        All others go on, with secrets read again. An orderly stop saves what it knows and hands its messages
+        back, so that whoever comes after loses nothing and repeats nothing.
+        """
+        wanted = {one.name: one for one in inputs}
+        same = [name for name, one in wanted.items() if name in self._kits and self._kits[name].serves(one)]
+        gone = [name for name in self._kits if name not in same]
+        for name in gone:
+            self._timetable.forget(name)
+        ended = [self._starts.withdraw(name) for name in gone]
+        _stop_all([runner for runner in ended if runner is not None])
+        for name in gone:
+            kit = self._kits.pop(name)
+            if not self._starts.is_leaving(name):
+                kit.close()
+        new = [name for name in wanted if name not in self._kits]
+        for name in new:
+            self._kits[name] = self._kit_of(wanted[name])
+            self._starts.add(name, self._kits[name].start)
+        for runner in self._starts.running:
+            runner.renew()
+        log.info(
+            "The configuration was read again. unchanged=%s stopped=%s started=%s",
+            *(",".join(names) or "-" for names in (same, gone, new)),
+        )  # fmt: skip
+
+    def stop(self) -> Sequence[Runner]:
+        """End everything in order; what was at work."""
+        self._timetable.stop()
+        runners = self._starts.stop()
+        _stop_all(runners)
+        for kit in self._kits.values():
+            kit.close()
+        return runners
 
 
 class Kit:
@@ -95,6 +156,10 @@ class Kit:
         self._checkpoint_dir = checkpoint_dir
         self._stdout = stdout
         self._adapters: Optional[Adapters] = None
+
+    def serves(self, configured: Input) -> bool:
+        """Whether what it is made for says the same as this, but for secrets that are kept elsewhere."""
+        return self._input.says_the_same_as(configured)
 
     def start(self) -> Runner:
         """One attempt; what it has built is there for the next one."""
