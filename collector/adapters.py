@@ -5,6 +5,7 @@ Building makes no network call but one: a queue given by name alone has to be lo
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -19,18 +20,23 @@ from collector.aws.cloudtrail_keys import PublicKeys
 from collector.aws.kms import DataKeys
 from collector.aws.policy import session_policies
 from collector.aws.s3 import S3Store
-from collector.aws.session import Access, AwsSession
+from collector.aws.session import Access, AwsSession, Keys
 from collector.aws.signed_get import SignedGet
 from collector.aws.sns import SnsVerifier
 from collector.aws.sns_certificates import https_fetch, no_fetch
 from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
+from collector.config.secret import Held, Secret
 from collector.config.settings import Settings
 from collector.decode.content import content
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
 __all__ = ["Adapters", "SystemClock", "access_of", "checkpoint_path"]
+
+log = logging.getLogger("collector")
+
+_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
 class SystemClock:
@@ -63,7 +69,9 @@ class Adapters:
         settings = configured.settings
         self.clock: Clock = SystemClock()
         self._input = configured
-        self._session = AwsSession(access_of(configured, settings.role_arn, read_only=read_only))
+        self._token = _held(configured, "hec_token")
+        self._keys = [_held(configured, name) for name in _KEYS]
+        self._session = self._session_of(settings.role_arn, read_only=read_only)
         self._sessions = [self._session]
         self.assumes_role = bool(self._session.role)
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only) if queue else None
@@ -75,7 +83,7 @@ class Adapters:
     @cached_property
     def sinks(self) -> Sequence[Sink]:
         """The outputs, built when first asked for."""
-        return _sinks(self._input.settings, self._stdout, self.clock)
+        return _sinks(self._input.settings, self._stdout, self.clock, self._token)
 
     @cached_property
     def store(self) -> CheckpointStore:
@@ -126,6 +134,26 @@ class Adapters:
         """Renew the assumed session ahead of its expiry."""
         self._session.refresh()
 
+    def renew(self) -> None:
+        """Read again the files of secrets, of the token and of the keys that sign for us."""
+        if self._token.renew():
+            log.info("The HEC token has changed. input=%s", self._input.name)
+        changed = [key for key in self._keys if key.renew()]
+        if changed:
+            log.info("The access keys have changed. input=%s", self._input.name)
+            for session in self._sessions:
+                session.forget_keys()
+
+    def _read_keys(self) -> Keys:
+        """The keys as their files have them now: asked for at the start, and when AWS refused what it got."""
+        for key in self._keys:
+            key.renew()
+        key_id, secret, token = (key() for key in self._keys)
+        return key_id, secret, token
+
+    def _session_of(self, role_arn: str, *, read_only: bool) -> AwsSession:
+        return AwsSession(access_of(self._input, role_arn, read_only=read_only), keys=self._read_keys)
+
     def close(self) -> None:
         """Close what was opened."""
         for sink in self.__dict__.get("sinks", ()):
@@ -141,7 +169,7 @@ class Adapters:
             return None
         session = self._session
         if settings.queue_role_arn != settings.role_arn:
-            session = AwsSession(access_of(configured, settings.queue_role_arn, read_only=read_only))
+            session = self._session_of(settings.queue_role_arn, read_only=read_only)
             self._sessions.append(session)
         client = session.client("sqs", region=address.region)
         url = address.url or resolve_queue(client, address.arn or address.name, role=session.role)
@@ -220,16 +248,23 @@ def _sns_verifier(configured: Input, folder: Path, clock: Clock) -> SnsVerifier:
     )
 
 
-def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock) -> List[Sink]:
-    return [_sink(name, settings, stdout, clock) for name in settings.output]
+def _held(configured: Input, name: str) -> Held:
+    """A setting that may change in its file while we run."""
+    value = getattr(configured.settings, name)
+    text = value.reveal() if isinstance(value, Secret) else value
+    return Held(text, configured.references.get(name, ""))
 
 
-def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock) -> Sink:
+def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock, token: Held) -> List[Sink]:
+    return [_sink(name, settings, stdout, clock, token) for name in settings.output]
+
+
+def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock, token: Held) -> Sink:
     if name == "hec":
         from collector.sinks.hec import HecSink
 
         return HecSink(
-            settings.hec_url, settings.hec_token.reveal, clock=clock, ack=settings.hec_ack,
+            settings.hec_url, token, clock=clock, renew_token=token.renew, ack=settings.hec_ack,
             gzip=settings.hec_gzip, event_identity=settings.event_identity, ca_file=settings.hec_ca_file,
             tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
         )  # fmt: skip

@@ -35,6 +35,7 @@ class _Start(Generic[R]):
     error: Optional[CollectorError] = None
     running: Optional[R] = None
     busy: bool = False
+    withdrawn: bool = False
     due: float = 0.0
 
 
@@ -59,24 +60,50 @@ class Starts(Generic[R]):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._fresh: List[R] = []
-        self._stopped = False
+        self._stopped = self._has_run = False
+        self._leaving: List[_Start[R]] = []
         self.changes = 0
 
     def go_on(self) -> Sequence[R]:
         """Begin the attempts that are due; returns what has been started since the last call.
 
-        Raises the error of an input if that is all there is: wrong configuration, and nothing at work.
+        Raises the error of an input if that is all there is: wrong configuration, and nothing ever at work.
         """
         now = self._monotonic()
         with self._lock:
+            leaving = {start.name for start in self._leaving}
             for start in self._starts:
-                if start.running is None and not start.busy and start.due <= now:
+                waits = start.name in leaving or start.due > now
+                if start.running is None and not start.busy and not waits:
                     start.busy = True
                     name = f"{start.name}/start"
                     threading.Thread(target=self._attempt, args=(start,), name=name, daemon=True).start()
             self._raise_if_hopeless()
             fresh, self._fresh = self._fresh, []
         return fresh
+
+    def add(self, name: str, begin: Callable[[], R]) -> None:
+        """One more input to start. If one of its name was withdrawn in mid-attempt, once that is over."""
+        with self._lock:
+            self._starts.append(_Start(name, begin))
+            self.changes += 1
+
+    def withdraw(self, name: str) -> Optional[R]:
+        """Start this input no more; returns it if it runs, for the owner to end."""
+        with self._lock:
+            start = next(one for one in self._starts if one.name == name)
+            self._starts.remove(start)
+            self.changes += 1
+            if start.busy:
+                start.withdrawn = True
+                self._leaving.append(start)
+            self._fresh = [one for one in self._fresh if one is not start.running]
+            return start.running
+
+    def is_leaving(self, name: str) -> bool:
+        """Whether an attempt of an input that was withdrawn is still under way."""
+        with self._lock:
+            return any(start.name == name for start in self._leaving)
 
     @property
     def running(self) -> List[R]:
@@ -116,15 +143,18 @@ class Starts(Generic[R]):
         with self._lock:
             start.busy = False
             self.changes += 1
-            if not self._stopped:
+            if not self._stopped and not start.withdrawn:
                 self._enter(start, running, error)
                 return
         if running is not None:
             self._late(running)
+        with self._lock:
+            self._leaving = [one for one in self._leaving if one is not start]
 
     def _enter(self, start: _Start[R], running: Optional[R], error: Optional[CollectorError]) -> None:
         if running is not None:
             start.running = running
+            self._has_run = True
             self._fresh.append(running)
             return
         start.error = error
@@ -140,6 +170,8 @@ class Starts(Generic[R]):
         )
 
     def _raise_if_hopeless(self) -> None:
+        if self._has_run:
+            return
         errors = [start.error for start in self._starts if start.running is None]
         if errors and len(errors) == len(self._starts) and all(_is_configuration(one) for one in errors):
             assert errors[-1] is not None

@@ -5,8 +5,8 @@
 
 The base credentials are the configured keys or profile, else boto3's own chain (environment, container,
 instance, web identity). With a role they sign sts:AssumeRole alone, and the role's credentials sign the
-rest, renewed by botocore a quarter of an hour before they expire. Credentials that AWS calls expired or
-unknown are read anew before the next call, so a rotated key or profile needs no restart.
+rest, renewed by botocore a quarter of an hour before they expire. A call whose credentials AWS calls expired
+or unknown is made once more with what is found by then, so a rotated key or profile needs no restart.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ import logging
 import threading
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from collector.aws.errors import Call, error_code, translated
 from collector.aws.lean import Lean
 from collector.aws.policy import takes
 
-__all__ = ["Access", "AwsSession"]
+__all__ = ["Access", "AwsSession", "Keys"]
 
 log = logging.getLogger("collector.aws")
 
 #: AWS's words for "these credentials are no longer, or not yet, known here".
 _STALE = frozenset(
     "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException "
-    "InvalidToken TokenRefreshRequired".split()
+    "InvalidToken TokenRefreshRequired SignatureDoesNotMatch".split()
 )
+#: Access key id, secret access key, session token; "" for none.
+Keys = Tuple[str, str, str]
+
 _TOO_LARGE = frozenset({"PackedPolicyTooLarge", "PackedPolicyTooLargeException"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -78,10 +81,14 @@ class Access:
 
 
 class AwsSession:
-    """Builds each client once. Every method may be called from any thread."""
+    """Builds each client once. Every method may be called from any thread.
 
-    def __init__(self, access: Access) -> None:
+    `keys` says what the base keys are now, where they may change while we run; else they are `access`'s own.
+    """
+
+    def __init__(self, access: Access, *, keys: Optional[Callable[[], Keys]] = None) -> None:
         self.access = access
+        self._keys = keys or (lambda: (access.access_key_id, access.secret_access_key, access.session_token))
         self._lock = threading.RLock()
         self._clients: Dict[Tuple[str, str, bool], Any] = {}
         self._credentials: Dict[bool, Any] = {}
@@ -117,6 +124,10 @@ class AwsSession:
         credentials.stale = True
         with translated(Call("sts:AssumeRole", where=role, resource=role, scope="role")):
             credentials.get_frozen_credentials()
+
+    def forget_keys(self) -> None:
+        """The base keys have changed: they are read anew before the next call that they sign."""
+        self._credentials_for(assumed=False).stale = True
 
     def identity(self) -> str:
         """The ARN that AWS knows us by (sts:GetCallerIdentity, which needs no permission)."""
@@ -162,11 +173,14 @@ class AwsSession:
             config=self._config(endpoint_url=endpoint_url or ""),
         )
 
-        def renew_what_was_refused(parsed: Any, **_: Any) -> None:
-            if error_code(parsed) in _STALE:
-                credentials.stale = True
+        def renew_what_was_refused(response: Any, attempts: int, **_: Any) -> Optional[int]:
+            """Once with credentials read anew, at once; then the refusal is the caller's."""
+            if response is None or error_code(response[1]) not in _STALE:
+                return None
+            credentials.stale = True
+            return 0 if attempts == 1 else None
 
-        client.meta.events.register("after-call", renew_what_was_refused)
+        client.meta.events.register("needs-retry", renew_what_was_refused)
         return client
 
     def _config(self, *, endpoint_url: str) -> Any:
@@ -245,9 +259,9 @@ class AwsSession:
     def _read_base(self) -> Any:
         from botocore.credentials import Credentials
 
-        given = self.access
-        if given.access_key_id:
-            return Credentials(given.access_key_id, given.secret_access_key, given.session_token or None)
+        key_id, secret, token = self._keys()
+        if key_id:
+            return Credentials(key_id, secret, token or None)
         return self._core_session().get_credentials()
 
     def _assume_role(self) -> Dict[str, str]:
@@ -264,25 +278,18 @@ class AwsSession:
         }
 
     def _assumed(self, sts: Any) -> Any:
-        """One sts:AssumeRole; if AWS no longer knows the base credentials, one more with them read anew.
-
-        None if the session policy was too large: the next call sends a wider one.
-        """
+        """One sts:AssumeRole; None if the session policy was too large: the next call sends a wider one."""
         from botocore.exceptions import ClientError
 
         while len(self._policies) > 1 and not takes(self._policies[0]):
             self._widen("it has more than the 2,048 characters that STS takes")
-        request = self._assume_request()
         try:
-            return sts.assume_role(**request)["Credentials"]
+            return sts.assume_role(**self._assume_request())["Credentials"]
         except ClientError as error:
-            code = error_code(error.response)
-            if code in _TOO_LARGE and len(self._policies) > 1:
+            if error_code(error.response) in _TOO_LARGE and len(self._policies) > 1:
                 self._widen("STS finds it too large once it is packed")
                 return None
-            if code not in _STALE:
-                raise
-            return sts.assume_role(**request)["Credentials"]
+            raise
 
     def _widen(self, why: str) -> None:
         """Go on to the next policy, and say so once."""

@@ -37,6 +37,7 @@ class Draft:
         self.name, self.where = stanza.name, stanza.where
         self.bad: Set[str] = set()
         self.warnings: List[str] = []
+        self.references: Dict[str, str] = {}
         self._environ, self._problems, self._under_splunkd = environ, problems, under_splunkd
         written: Dict[str, Given] = {name: given for name, given in stanza.layer.items() if name in SETTINGS}
         for layer in above:
@@ -59,7 +60,7 @@ class Draft:
             settings, sources, environ=self._environ, under_splunkd=self._under_splunkd
         )
         said = (*warnings, *self.warnings, *(f"{self.where}: {text}" for text in cautions(complete_settings)))
-        return Input(self.name, complete_settings, sources_then, queue, said)
+        return Input(self.name, complete_settings, sources_then, queue, said, self.references)
 
     def adopt(self, name: str, value: Any, given: Given) -> None:
         """Take over what another input says for the whole process."""
@@ -72,6 +73,8 @@ class Draft:
         try:
             if row.reference and text:
                 self._warn_of_plain_text(row, text, given)
+                if is_reference(text):
+                    self.references[row.name] = text
                 text = resolve(text, environ=self._environ, read=read_text)
             return parse(row, text)
         except Invalid as invalid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Mapping, Optional, Tuple
 
 from collector.config.addresses import QueueAddress
@@ -32,6 +32,8 @@ class Input:
     #: None for an input that only lists.
     queue: Optional[QueueAddress] = None
     warnings: Tuple[str, ...] = ()
+    #: By setting, what it refers to where its value is kept elsewhere: "file:/etc/audit-s3/hec-token".
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def provider(self) -> Provider:
@@ -46,6 +48,11 @@ class Input:
         """How the object that took this route is to be read."""
         form = self.format
         return dataclasses.replace(form, container=route.decoder) if route.decoder else form
+
+    def says_the_same_as(self, other: Input) -> bool:
+        """Whether both are one input, whatever the files hold that both refer to."""
+        mine, theirs = ({**vars(one.settings), **one.references} for one in (self, other))
+        return (self.name, self.queue, mine) == (other.name, other.queue, theirs)
 
     @property
     def bodies(self) -> bool:

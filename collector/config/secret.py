@@ -17,6 +17,7 @@ from typing import Callable, Mapping
 from collector.config.table import Invalid
 
 __all__ = [
+    "Held",
     "MASK",
     "REFERENCES",
     "ReadText",
@@ -65,6 +66,27 @@ class Secret:
 
     def __str__(self) -> str:
         return MASK if self._value else ""
+
+
+class Held:
+    """What a setting says now, which is `value` until the reference is read again. Thread safe."""
+
+    def __init__(self, value: str, reference: str = "") -> None:
+        self._value = value
+        self._reference = reference
+
+    def __call__(self) -> str:
+        return self._value
+
+    def renew(self) -> bool:
+        """Whether what it refers to says something else now. What cannot be read stays as it was."""
+        before = self._value
+        try:
+            if self._reference:
+                self._value = resolve(self._reference, environ=os.environ, read=read_text)
+        except Invalid:
+            return False
+        return self._value != before
 
 
 def is_reference(text: str) -> bool:

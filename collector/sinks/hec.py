@@ -29,7 +29,7 @@ from collector.model import Batch, Receipt
 from collector.ports import Clock
 from collector.sinks.envelope import ENVELOPE_BYTES, render_envelopes
 from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
-from collector.sinks.wire import Endpoint, Wire
+from collector.sinks.wire import Endpoint, Reply, Wire
 
 __all__ = ["REST_SECONDS", "HecSink", "checked_token"]
 
@@ -40,6 +40,8 @@ _EVENT = "/services/collector/event"
 _ACK = "/services/collector/ack"
 _HEALTH = "/services/collector/health"
 _NO_DATA, _ACK_DISABLED = 5, 14
+#: The token that was sent is no good, or no longer.
+_NO_TOKEN = frozenset({"hec_token_disabled", "hec_token_invalid", "hec_denied"})
 _MEANINGS = (*CODES.values(), *STATUSES.values())
 #: Nothing was taken, and another endpoint may do better.
 _ELSEWHERE = frozenset({each.code for each in _MEANINGS if each.elsewhere} | {"hec_unreachable"})
@@ -50,8 +52,9 @@ _AMBIGUOUS = frozenset({"hec_timeout", "hec_connection_lost"})
 class HecSink:
     """Implements `ports.Sink`. Thread safe; one sender per lane.
 
-    `token` may be a function, asked at every request, for tokens that are rotated. `rng` makes the channel
-    GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means the
+    `token` may be a function, asked at every request, for tokens that are rotated; when HEC refuses one,
+    `renew_token` is called, and if `token` says another then, the request is made again. `rng` makes the
+    channel GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means the
     environment's HTTPS_PROXY and NO_PROXY. `ca_file` replaces the system's authorities.
     """
 
@@ -60,8 +63,9 @@ class HecSink:
 
     def __init__(
         self, urls: Sequence[str], token: Union[str, Callable[[], str]],
-        *, clock: Clock, rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto",
-        gzip: bool = True, event_identity: bool = True, ca_file: str = "", tls_verify: bool = True,
+        *, clock: Clock, renew_token: Callable[[], object] = lambda: None,
+        rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto", gzip: bool = True,
+        event_identity: bool = True, ca_file: str = "", tls_verify: bool = True,
         proxy_url: str = "", connect_timeout_seconds: float = 10.0, reply_timeout_seconds: float = 60.0,
     ) -> None:  # fmt: skip
         if not urls:
@@ -71,6 +75,7 @@ class HecSink:
         self.lanes = lanes
         self._endpoints = [Endpoint.parse(url) for url in urls]
         self._token = token
+        self._renew_token = renew_token
         self._clock = clock
         self._rng = rng or random.SystemRandom()
         self._ack = ack
@@ -176,13 +181,31 @@ class HecSink:
 
     def _post(self, endpoint: Endpoint, channel: _Channel, body: _Body, *, lane: int) -> Answer:
         habits = self._habits[endpoint.url]
-        headers = self._headers(channel if habits.channel else None)
-        if habits.gzip:
-            headers["Content-Encoding"] = "gzip"
+        also = {"Content-Encoding": "gzip"} if habits.gzip else {}
         sent = body.packed if habits.gzip else body.plain
-        reply = self._wire.exchange(endpoint, "POST", _EVENT, headers=headers, body=sent, lane=lane)
+
+        def exchange(headers: Dict[str, str]) -> Reply:
+            return self._wire.exchange(
+                endpoint, "POST", _EVENT, headers={**headers, **also}, body=sent, lane=lane
+            )
+
+        return self._answer(exchange, channel, named=habits.channel)
+
+    def _answer(
+        self, exchange: Callable[[Dict[str, str]], Reply], channel: _Channel, *, named: bool = True
+    ) -> Answer:
+        """What comes back; if it is that the token is no good, and there is another by now, with that one."""
+        token = self._current_token()
+        reply = exchange(self._headers(token, channel if named else None))
         channel.remember(reply.cookies)
-        return read(reply)
+        answer = read(reply)
+        if not answer.taken and meaning_of(answer).code in _NO_TOKEN:
+            self._renew_token()
+            if self._current_token() != token:
+                reply = exchange(self._headers(self._current_token(), channel if named else None))
+                channel.remember(reply.cookies)
+                answer = read(reply)
+        return answer
 
     def _adapts(self, endpoint: Endpoint, answer: Answer) -> bool:
         """Whether the endpoint wants to be spoken to differently; then the request is repeated once."""
@@ -227,15 +250,24 @@ class HecSink:
 
     def _ask(self, endpoint: Endpoint, channel: _Channel, ids: Sequence[Optional[int]]) -> Answer:
         body = json.dumps({"acks": list(ids)}).encode()
-        headers = self._headers(channel)
-        return read(self._wire.exchange(endpoint, "POST", _ACK, headers=headers, body=body, errand="ask"))
+        return self._answer(
+            lambda headers: self._wire.exchange(
+                endpoint, "POST", _ACK, headers=headers, body=body, errand="ask"
+            ),
+            channel,
+        )
 
     def _check(self, endpoint: Endpoint) -> None:
-        headers = self._headers(_Channel(self._guid()))
-        health = read(self._wire.exchange(endpoint, "GET", _HEALTH, headers=headers, errand="check"))
+        def exchange(method: str, path: str) -> Answer:
+            return self._answer(
+                lambda headers: self._wire.exchange(endpoint, method, path, headers=headers, errand="check"),
+                _Channel(self._guid()),
+            )
+
+        health = exchange("GET", _HEALTH)
         if health.status in (429, 503):
             raise self._side_error(endpoint, health)
-        answer = read(self._wire.exchange(endpoint, "POST", _EVENT, headers=headers, errand="check"))
+        answer = exchange("POST", _EVENT)
         if not answer.taken and answer.code != _NO_DATA:
             raise self._side_error(endpoint, answer)
         if self._ack == "on":
@@ -252,9 +284,9 @@ class HecSink:
 
     # lanes, channels, endpoints
 
-    def _headers(self, channel: Optional[_Channel]) -> Dict[str, str]:
+    def _headers(self, token: str, channel: Optional[_Channel]) -> Dict[str, str]:
         headers = {
-            "Authorization": f"Splunk {self._current_token()}",
+            "Authorization": f"Splunk {token}",
             "Content-Type": "application/json",
             "User-Agent": "audit-s3",
         }

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from collector.aws.credentials import BaseCredentials, RoleCredentials
 from collector.aws.session import Access, AwsSession
-from collector.errors import Fatal
+from collector.errors import CollectorError, Fatal
 
 ROLE = "arn:aws:iam::111111111111:role/audit-access"
 KEYS = Access(region="eu-west-1", access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="top-secret")
@@ -138,16 +139,6 @@ def test_a_failed_refresh_is_translated_and_what_we_hold_stays() -> None:
     assert _key_id(session) == "ASIA1"
 
 
-@pytest.mark.parametrize("code", ["InvalidClientTokenId", "ExpiredToken"])
-def test_base_credentials_that_aws_no_longer_knows_are_tried_once_more(code: str) -> None:
-    sts = Sts(_refusal(code), 3600)
-    assert _key_id(_session(sts)) == "ASIA2"
-    sts = Sts(_refusal(code), _refusal(code))
-    with pytest.raises(ClientError):
-        _key_id(_session(sts))
-    assert len(sts.requests) == 2
-
-
 def test_stale_base_credentials_are_read_again() -> None:
     found = [Credentials("old", "s"), Credentials("new", "s")]
     base = BaseCredentials(lambda: found.pop(0))
@@ -174,14 +165,66 @@ def test_a_refusal_met_while_renewing_does_not_condemn_the_new_credentials() -> 
     assert credentials.get_frozen_credentials().access_key == "a"
 
 
-def test_an_answer_that_refuses_the_credentials_marks_them_stale() -> None:
+class Rotated:
+    """AWS after a rotation: knows one key, and refuses the others with `code`. No sockets."""
+
+    def __init__(self, session: AwsSession, *, knows: str, code: str) -> None:
+        self.asked: list[str] = []
+        self._knows, self._code = knows, code
+        self.client = session.client("sts")
+        self.client.meta.events.register("before-send", self._answer)
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse:
+        key = str(request.headers["Authorization"]).partition("Credential=")[2].partition("/")[0]
+        self.asked.append(key)
+        known = key == self._knows
+        text = ANSWER if known else REFUSAL.format(code=self._code)
+        return AWSResponse(request.url, 200 if known else 403, {}, Raw(text.encode()))
+
+
+class Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self._body
+
+
+ANSWER = """<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/a</Arn>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
+REFUSAL = "<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"
+
+
+@pytest.mark.parametrize("code", ["InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch"])
+def test_a_refused_call_is_made_once_more_with_the_keys_of_now(code: str) -> None:
+    now = ["AKIAOLD"]
+    session = AwsSession(KEYS, keys=lambda: (now[0], "s", ""))
+    aws = Rotated(session, knows="AKIANEW", code=code)
+    with pytest.raises(CollectorError):
+        session.identity()
+    assert aws.asked == ["AKIAOLD", "AKIAOLD"]
+    now[0] = "AKIANEW"
+    assert session.identity() == "arn:aws:iam::1:user/a"
+    assert aws.asked[2:] == ["AKIANEW"], "what was refused is not tried again"
+
+
+def test_a_denied_call_is_made_once() -> None:
     session = AwsSession(KEYS)
-    client = session.client("sqs")
-    credentials = session._credentials_for(assumed=False)
-    for code, stale in (("AccessDenied", False), ("AWS.SimpleQueueService.ExpiredToken", True)):
-        parsed = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-        client.meta.events.emit("after-call.sqs.Any", parsed=parsed, context={}, http_response=None)
-        assert credentials.stale is stale
+    aws = Rotated(session, knows="", code="AccessDenied")
+    with pytest.raises(Fatal):
+        session.identity()
+    assert len(aws.asked) == 1
+
+
+def test_keys_that_have_changed_sign_the_next_call() -> None:
+    now = ["AKIAOLD"]
+    session = AwsSession(KEYS, keys=lambda: (now[0], "s", ""))
+    aws = Rotated(session, knows="AKIAOLD", code="")
+    session.identity()
+    now[0] = aws._knows = "AKIANEW"
+    session.forget_keys()
+    session.identity()
+    assert aws.asked == ["AKIAOLD", "AKIANEW"]
 
 
 def test_secrets_do_not_show() -> None:
