@@ -8,15 +8,15 @@ nothing else on purpose. Unless it says otherwise, a method may be called from s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union
+from typing import Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union, runtime_checkable
 
 from collector.errors import CollectorError
 from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
-    "FINAL", "Finish", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue", "QueueDepth",
-    "Release", "SaveReceipt", "Sink", "Spool", "Unspool",
+    "FINAL", "Finish", "Fleeting", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue",
+    "QueueDepth", "Release", "SaveReceipt", "Sink", "Spool", "Unspool",
 ]  # fmt: skip
 
 #: The states in which an object's work is over for good.
@@ -168,6 +168,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flush and let go. Never raises."""
+
+
+@runtime_checkable
+class Fleeting(Protocol):
+    """A Sink whose open receipts die with this run: nobody else can ask about them.
+
+    So they are not saved, they are not given up while the output is there, and a stop waits a little for
+    them.
+    """
+
+    def part(self) -> None:
+        """A stop has begun: from now on `ask` answers by what is known now. No I/O."""
 
 
 @dataclass(frozen=True)

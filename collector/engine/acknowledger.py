@@ -26,6 +26,8 @@ log = logging.getLogger("collector.engine")
 #: Questions about one receipt come at this distance first, and slow down to the second.
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 10.0
+#: And at this distance during a stop.
+PARTING_WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,11 @@ class Acknowledger:
     def take(self, ledger: Ledger) -> Union[Ask, Wait]:
         now = ledger.clock.monotonic()
         earliest: Optional[float] = None
-        if ledger.stopping or ledger.is_behind:
+        if ledger.is_behind:
             return Wait()
         for output in ledger.outputs.values():
+            if ledger.stopping and now >= output.part_until:
+                continue
             for tracked in output.receipts.values():
                 if tracked.asking or tracked.confirmed:
                     continue
@@ -94,6 +98,8 @@ class Acknowledger:
                 self._confirm(ledger, work.output, tracked)
             elif now >= tracked.give_up_at:
                 self._give_up(ledger, work.output, tracked)
+            elif ledger.stopping:
+                tracked.next_ask = now + PARTING_WAIT_SECONDS
             else:
                 tracked.next_ask = min(now + tracked.wait, tracked.give_up_at)
                 tracked.wait = min(tracked.wait * 1.5, LONGEST_WAIT_SECONDS)

@@ -28,7 +28,7 @@ from collector.engine.unproven import SOON_SECONDS
 from collector.engine.watch import Watch
 from collector.errors import Poison, Retry
 from collector.model import Ignores, Message, Notification
-from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
+from collector.ports import CheckpointStore, Clock, Digests, Fleeting, ObjectStore, Queue, Sink
 from collector.retention.listing import ASKED, Window
 from collector.retention.silence import Silence, Trail
 
@@ -39,10 +39,19 @@ log = logging.getLogger("collector.engine")
 #: The grace of a new object: its message may still be on its way.
 LISTING_GRACE_SECONDS = 1800.0
 RECONCILE_INTERVAL_SECONDS = 21600.0
+#: How long a stop asks about receipts that die with this run.
+PARTING_SECONDS = 3.0
 
 
 def _everywhere(key: str) -> Route:
     return Route()
+
+
+def _output(sink: Sink) -> Output:
+    return Output(
+        sink.name, lanes=sink.lanes, envelope_bytes=sink.envelope_bytes,
+        lasting=not isinstance(sink, Fleeting),
+    )  # fmt: skip
 
 
 def _by_id(message: Message) -> str:
@@ -95,7 +104,7 @@ class Engine:
         self.store = store
         self.ledger = Ledger(
             input_name=plan.input_name, clock=clock, rng=rng, limits=plan.limits,
-            outputs=[Output(s.name, lanes=s.lanes, envelope_bytes=s.envelope_bytes) for s in sinks],
+            outputs=[_output(sink) for sink in sinks],
             buckets=plan.buckets, route=plan.route, payload_url=plan.payload_url,
             ignores=plan.ignores, trail=Trail(sorted(plan.buckets), plan.prefix),
             silence=Silence(
@@ -106,6 +115,7 @@ class Engine:
         self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
         self.reader = Reader(Opener(objects, plan.decode, plan.labels, plan.digests), plan.ignores)
         self.senders = [Sender(sink, store) for sink in sinks]
+        self._fleeting = [sink for sink in sinks if isinstance(sink, Fleeting)]
         self.acknowledger = Acknowledger({sink.name: sink for sink in sinks})
         visibility = plan.limits.visibility_timeout_seconds
         self.keeper = Keeper(queue, store, visibility_timeout_seconds=visibility)
@@ -217,9 +227,17 @@ class Engine:
         return len(fetched) + self.reconciler.waiting
 
     def stop(self) -> None:
-        """Rule 15: take nothing more; save receipts, commit, and hand messages back."""
+        """Rule 15: take nothing more; save receipts, commit, and hand messages back.
+
+        It waits for answers only where no other run could ask for them, and not for long.
+        """
         ledger = self.ledger
         ledger.stopping = True
+        for sink in self._fleeting:
+            sink.part()
+        for output in ledger.outputs.values():
+            if not output.lasting:
+                output.part(now=ledger.clock.monotonic(), seconds=PARTING_SECONDS)
         for delivery in ledger.deliveries.values():
             if not delivery.disposition:
                 delivery.disposition = "return"

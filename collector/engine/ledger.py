@@ -20,6 +20,7 @@ from collector.engine.backoff import backoff_seconds
 from collector.engine.breaker import AlikeFailures, Breaker
 from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.keys import Keys, Lock
+from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError, Fatal
 from collector.model import Ignores, Message
@@ -63,7 +64,6 @@ class Ledger:
         self.rng = rng
         self.limits = limits
         self.outputs: Dict[str, Output] = {output.name: output for output in outputs}
-        self.buckets = buckets
         self.route = route
         self.payload_url = payload_url
         self.ignores = ignores
@@ -91,6 +91,7 @@ class Ledger:
         self.store = Breaker("store")
         self.alike = AlikeFailures()
         self.keys = Keys()
+        self.mismatch = Mismatch(buckets)
         self.deletes = Breaker("deletes")
         self.heartbeats = True
         self.disk_low: Optional[CollectorError] = None
@@ -310,7 +311,12 @@ class Ledger:
 
     def may_receive(self) -> bool:
         """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
-        if self.stopping or self.handing_back or self.store.is_open or self.troubled():
+        return self.may_feed() and not self.mismatch.breaker.is_open
+
+    def may_feed(self) -> bool:
+        """As `may_receive`, for what a listing of our own buckets has found."""
+        troubled = [breaker for breaker in self.troubled() if breaker is not self.mismatch.breaker]
+        if self.stopping or self.handing_back or self.store.is_open or troubled:
             return False
         if self.disk_low is not None or self.is_quarantine_full():
             return False
@@ -344,7 +350,8 @@ class Ledger:
 
     def troubled(self) -> List[Breaker]:
         """The breakers that only an attempt with real work can close."""
-        breakers = [self.objects, self.deletes, *(output.breaker for output in self.outputs.values())]
+        outputs = [output.breaker for output in self.outputs.values()]
+        breakers = [self.objects, self.deletes, self.mismatch.breaker, *outputs]
         return [breaker for breaker in breakers if breaker.is_open]
 
     def is_refused(self) -> bool:
@@ -370,13 +377,30 @@ class Ledger:
         return bool(troubled) and all(now >= breaker.probe_at() for breaker in troubled)
 
     def may_look(self) -> bool:
-        """A KMS key is out of reach: one receive may be made, for what it brings may be under another."""
-        if self.stopping or self.handing_back or self.store.is_open or self.troubled():
+        """What is in hand cannot be read: one receive may be made, for what it brings may be other."""
+        if self.stopping or self.handing_back or self.store.is_open:
             return False
         if self.disk_low is not None or self.is_quarantine_full():
             return False
-        now = self.clock.monotonic()
+        now, mismatch = self.clock.monotonic(), self.mismatch.breaker
+        troubled = self.troubled()
+        if troubled:
+            return troubled == [mismatch] and now >= mismatch.probe_at()
         return self.keys.stops(now=now) and now >= self.keys.look_at(in_hand=bool(self.items))
+
+    def looks(self) -> None:
+        """Such a receive is being made."""
+        now = self.clock.monotonic()
+        if self.mismatch.breaker.is_open:
+            self.mismatch.looks(now=now)
+        else:
+            self.keys.looked(now=now)
+
+    def saw_ours(self) -> None:
+        """An object of a bucket of this input was named, or is in its ledger."""
+        if self.mismatch.saw_ours():
+            log.info("An object of this input's bucket was named; receiving goes on.")
+            self.tell("receiver")
 
     def wake_locked(self, lock: Lock) -> None:
         """A KMS key answers again: what waited for it can be read."""
@@ -436,9 +460,10 @@ class Ledger:
                     self.forget_receipt(output, tracked)
 
     def is_asked_about(self, item: Item) -> bool:
-        """Whether the answer to a receipt of this item is under way."""
+        """Whether the answer to a receipt of this item is under way, or is still to be asked for."""
+        now = self.clock.monotonic()
         return any(
-            output.receipts[receipt_id].asking
+            output.receipts[receipt_id].asking or now < output.part_until
             for output in self.outputs.values()
             for receipt_id in output.receipts_of.get(item.oid, ())
         )
@@ -459,7 +484,7 @@ class Ledger:
     def forget_receipt(self, output: Output, tracked: Tracked) -> None:
         """A receipt needs no more asking: its row may go, unless others are to find it."""
         output.untrack(tracked)
-        if not tracked.shared:
+        if output.lasting and not tracked.shared:
             self.change(DropReceipts([tracked.id]))
 
     def status(self) -> Mapping[str, int]:

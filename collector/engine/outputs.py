@@ -52,10 +52,16 @@ class Lane:
 
 
 class Output:
-    """One output: slices waiting for it, its lanes, its receipts and its breaker."""
+    """One output: slices waiting for it, its lanes, its receipts and its breaker.
 
-    def __init__(self, name: str, *, lanes: int, envelope_bytes: int) -> None:
+    Receipts of an output that is not `lasting` mean nothing to another run. At a stop they are asked about
+    until `part_until` (monotonic).
+    """
+
+    def __init__(self, name: str, *, lanes: int, envelope_bytes: int, lasting: bool = True) -> None:
         self.name = name
+        self.lasting = lasting
+        self.part_until = 0.0
         self.envelope_bytes = envelope_bytes
         self.lanes = [Lane(number) for number in range(lanes)]
         self.queue: Deque[Outgoing] = deque()
@@ -78,6 +84,12 @@ class Output:
         for span in receipt.spans:
             self.receipts_of.setdefault(span.oid, set()).add(receipt.id)
         return tracked
+
+    def part(self, *, now: float, seconds: float) -> None:
+        """A stop has begun: what only this run can ask about is asked about at once, and again."""
+        self.part_until = now + seconds
+        for tracked in self.receipts.values():
+            tracked.next_ask = now
 
     def confirm(self, tracked: Tracked) -> None:
         """The output has let go of this ackId: it takes no room in the window any more."""

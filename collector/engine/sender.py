@@ -7,6 +7,7 @@ where the answer was final, its objects' progress committed. So a crash repeats 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
@@ -155,10 +156,15 @@ class Sender:
             return
         now = ledger.clock.monotonic()
         tracked = output.track(replace(receipt, id=ledger.next_id("receipt")), now=now + 1.0)
-        tracked.give_up_at = now + ledger.limits.ack_timeout_seconds
-        tracked.asking = True
         tracked.size_bytes = sum(one.piece.size_bytes for one in work.outgoing)
-        work.lane.unsaved = tracked
+        if output.lasting:
+            tracked.give_up_at = now + ledger.limits.ack_timeout_seconds
+            tracked.asking = True  # only after it is saved
+            work.lane.unsaved = tracked
+        else:
+            tracked.give_up_at = math.inf
+            tracked.next_ask = now if ledger.stopping else tracked.next_ask
+            ledger.tell("acknowledger")
         for one in work.outgoing:
             one.item.receipts.add(tracked.id)
             ledger.unqueue(output, one)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import sys
 import threading
@@ -287,17 +286,10 @@ def _exit_code(error: Exception) -> int:
 
 def _abandoned(parent: int, events: BinaryIO) -> str:
     """Why nobody wants our events any more; empty while somebody does."""
+    from collector.sinks.stream import is_reader_gone
+
     if os.getppid() != parent:
         return "splunkd is gone"
-    if _reader_gone(events):
+    if is_reader_gone(events):
         return "nobody reads stdout"
     return ""
-
-
-def _reader_gone(events: BinaryIO) -> bool:
-    """Whether the other end of the pipe is closed, without writing to it. Always False on Windows."""
-    if not hasattr(select, "poll"):
-        return False
-    poller = select.poll()
-    poller.register(events.fileno(), 0)
-    return any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poller.poll(0))

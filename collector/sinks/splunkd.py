@@ -6,20 +6,24 @@ the first byte that is not well-formed, so an event's bytes are made fit: what i
 `]]>` is split over two CDATA sections. Written by hand because splunklib's EventWriter does none of this,
 and is some forty times slower.
 
-When splunkd's queues are full it stops reading and the write blocks: that is how it says "slower".
-Page: Splunk docs, "Create modular inputs", streaming mode xml.
+When splunkd's queues are full it stops reading and the write blocks: that is how it says "slower". It
+never says "taken". What it has read of the pipe is known to the system, though: a batch counts as taken
+when splunkd has read past its last byte and has lived on for five seconds, in which it hands the events
+to its own queue. Page: Splunk docs, "Create modular inputs", streaming mode xml.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from typing import BinaryIO, List, Sequence
+import uuid
+from collections import deque
+from typing import BinaryIO, Deque, List, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 from collector.model import Batch, Block, Origin, Receipt, Slice
 from collector.ports import Clock
-from collector.sinks.stream import translate, write_all
+from collector.sinks.stream import is_reader_gone, translate, unread_bytes, write_all
 
 __all__ = ["SplunkdSink"]
 
@@ -31,11 +35,17 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CONTROL = bytes(code for code in range(0x20) if code not in b"\t\n")
 #: `close` does not wait for a splunkd that stopped reading.
 _CLOSE_WAIT_SECONDS = 1.0
+#: For how long splunkd must live on after it has read a batch,
+_SETTLE_SECONDS = 5.0
+#: and after we have written it, where nobody can tell what was read.
+_BLIND_SETTLE_SECONDS = 30.0
 
 
 class SplunkdSink:
-    """Implements `ports.Sink` over the stream that splunkd reads. Receipts are final: taken by splunkd.
+    """Implements `ports.Sink` and `ports.Fleeting` over the stream that splunkd reads.
 
+    The ackId of a receipt is the position in the stream behind its last byte. It is confirmed once splunkd
+    has taken it; during a stop the five seconds are not waited for while splunkd is there.
     Events are sent already cut (no `unbroken`, no `<done/>`), so props.conf needs SHOULD_LINEMERGE=false
     and TRUNCATE=0 for our sourcetypes, and breaks nothing.
     """
@@ -49,6 +59,13 @@ class SplunkdSink:
         self._clock = clock
         self._lock = threading.Lock()
         self._state = "new"
+        self._channel = str(uuid.uuid4())
+        self._written = 0
+        self._looking = threading.Lock()
+        self._is_blind = unread_bytes(stream) is None
+        self._is_parting = False
+        self._seen: Deque[Tuple[float, int]] = deque()
+        self._taken = 0
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Write the batch, waiting as long as splunkd is slow. Fatal "splunkd_closed" once it is gone."""
@@ -56,14 +73,21 @@ class SplunkdSink:
         with self._lock:
             if rendered:
                 self._write(rendered)
-        return Receipt(self.name, batch.spans, self._clock.now())
+            position = self._written
+        self._look()
+        return Receipt(
+            self.name, batch.spans, self._clock.now(), endpoint="stdout", channel=self._channel,
+            ack_id=position,
+        )  # fmt: skip
 
     def _write(self, rendered: bytes) -> None:
         if self._state == "closed":
             raise translate(BrokenPipeError(), output=self.name)
+        rendered = _OPEN + rendered if self._state == "new" else rendered
         try:
-            write_all(self._stream, _OPEN + rendered if self._state == "new" else rendered)
+            write_all(self._stream, rendered)
             self._state = "open"
+            self._written += len(rendered)
         except (OSError, ValueError) as error:
             # Half an event is in the stream and nothing can be well-formed after it: splunkd has to
             # start us again.
@@ -71,11 +95,39 @@ class SplunkdSink:
             raise translate(BrokenPipeError(), output=self.name) from error
 
     def ask(self, receipts: Sequence[Receipt]) -> Sequence[bool]:
-        """What splunkd took is delivered; it has no way to say more."""
-        return [True] * len(receipts)
+        """Whether splunkd has taken it. What another run has written, nobody can tell."""
+        self._look()
+        with self._looking:
+            taken = self._taken
+        return [
+            receipt.channel == self._channel and receipt.ack_id is not None and receipt.ack_id <= taken
+            for receipt in receipts
+        ]
+
+    def _look(self) -> None:
+        """Note how far splunkd has read by now, and how far it had by the time that counts.
+
+        What is being written meanwhile counts as unread before it counts as written: at worst, less is
+        known to be read than was. A reader that is gone has read, and may have lost what it read last.
+        """
+        now, written = self._clock.monotonic(), self._written
+        unread = 0 if self._is_blind else unread_bytes(self._stream)
+        if unread is None or is_reader_gone(self._stream):
+            return
+        settle_seconds = _BLIND_SETTLE_SECONDS if self._is_blind else _SETTLE_SECONDS
+        with self._looking:
+            if written - unread > (self._seen[-1][1] if self._seen else self._taken):
+                self._seen.append((now, written - unread))
+            at_once = self._is_parting and not self._is_blind
+            while self._seen and (at_once or self._seen[0][0] + settle_seconds <= now):
+                self._taken = self._seen.popleft()[1]
+
+    def part(self) -> None:
+        """A stop has begun: what splunkd has read counts as taken while it is there."""
+        self._is_parting = True
 
     def abandon(self, receipt: Receipt) -> None:
-        """Nothing to renew: there are no channels."""
+        """Nothing to renew: the one stream is the one channel."""
 
     def check(self) -> None:
         """Fatal "splunkd_closed" if the stream has ended."""
