@@ -21,7 +21,7 @@ from collector.errors import CollectorError
 from collector.model import Notification, ObjectRef, object_identity
 from collector.notifications.pointers import follow
 from collector.plan import plan_of
-from collector.ports import Forget
+from collector.ports import CheckpointStore, Forget
 from collector.schedule import Timetable
 
 __all__ = ["Errand", "Runner"]
@@ -115,13 +115,7 @@ class Runner:
     def start(self) -> None:
         """Remember where this input began, take up what was left, and let the stations run."""
         store, clock = self._adapters.store, self._adapters.clock
-        moved = getattr(store, "moved_aside", "")
-        if moved:
-            log.error(
-                "The checkpoint file was damaged and is set aside, with whatever was in quarantine; what the "
-                "queue holds is sent again. For the rest run: audit-s3 backfill --input %s --since TIME, "
-                "where TIME is when it was last sound. file=%s", self.name, moved,
-            )  # fmt: skip
+        self._say_what_was_damaged(store)
         store.alive(clock.now() + 60.0)
         began = store.start_from(self._proposed_start(clock.now()))
         self.engine.resume(began, store.spooled())
@@ -136,6 +130,23 @@ class Runner:
             self._adapters.queue.name if self._adapters.queue else "-",
             ",".join(self._input.settings.bucket) or "-", ",".join(self._input.settings.output),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        )  # fmt: skip
+
+    def _say_what_was_damaged(self, store: CheckpointStore) -> None:
+        moved, saved = getattr(store, "moved_aside", ""), getattr(store, "salvage", None)
+        if not moved and saved is None:
+            return
+        settings = self._input.settings
+        last_used = saved.last_used if saved else self._adapters.clock.now()
+        # What the listing before that could not have seen yet.
+        since = last_used - settings.reconcile_interval_seconds - settings.reconcile_grace_seconds
+        log.error(
+            "The checkpoint file was damaged and is set aside; what the queue holds is sent again. For what "
+            "the queue had forgotten by then run: audit-s3 backfill --input %s --since %s. Taken over from "
+            "it%s: %d entries of quarantine, %d spooled messages. file=%s",
+            self.name, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)),
+            "" if saved and saved.is_whole else ", as far as it could be read",
+            saved.quarantined if saved else 0, saved.spooled if saved else 0, moved,
         )  # fmt: skip
 
     def _proposed_start(self, now: float) -> float:

@@ -51,6 +51,7 @@ from collector.stores.sqlite_rows import (
     plain_text,
     text_value,
 )  # fmt: skip
+from collector.stores.sqlite_salvage import Salvage
 
 __all__ = ["SqliteStore"]
 
@@ -63,7 +64,7 @@ class SqliteStore:
     """ports.CheckpointStore on the file `path`, for one input and one owner. Safe in several threads.
 
     A damaged file found while opening is moved aside and a fresh ledger begins; `moved_aside` is then
-    its new path, for the caller to log. With `read_only` the file must exist, writing is Fatal, and
+    its new path and `salvage` what was taken over, for the caller to log. With `read_only` the file must exist, writing is Fatal, and
     start_from() answers without remembering. `process_lives` says whether a pid of this host runs.
     A file that is removed or replaced under a running store is opened anew: the rows in hand are then
     unknown, their writes are refused, and the queue sends them again.
@@ -83,6 +84,8 @@ class SqliteStore:
         self.path = Path(path)
         self.owner = owner
         self.moved_aside = ""
+        #: What was taken over from a damaged file; None if there was none.
+        self.salvage: Optional[Salvage] = None
         #: How often the file was found removed or replaced while this store was open; for the caller to log.
         self.replaced = 0
         self._input_name = input_name
@@ -298,10 +301,11 @@ class SqliteStore:
     def _open(self) -> None:
         self._writer: Optional[sqlite3.Connection] = None
         if not self._read_only:
-            self._writer, moved_aside = open_writer(
+            self._writer, moved_aside, saved = open_writer(
                 self.path, input_name=self._input_name, now=self._clock.now()
             )
             self.moved_aside = moved_aside or self.moved_aside
+            self.salvage = saved or self.salvage
         try:
             self._reader = open_reader(self.path, read_only=self._read_only)
         except BaseException:

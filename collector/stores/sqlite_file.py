@@ -1,8 +1,8 @@
 """Opening the file: private, sound, of today's schema; and what SQLite's complaints mean.
 
 A damaged file is moved aside, never repaired and never believed: an empty ledger repeats events, a
-wrong one could skip them. Openings take turns by a lock on the directory, so that of two processes
-that find the damage only one moves the file.
+wrong one could skip them. Only what exists nowhere else is taken over (`sqlite_salvage`). Openings take
+turns by a lock on the directory, so that of two processes that find the damage only one moves the file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Iterator, Optional, Tuple, Type, Union
 
 from collector.errors import CollectorError, Fatal, Retry
+from collector.stores.sqlite_salvage import Salvage, salvage
 from collector.stores.sqlite_schema import migrate, refuse_unreadable
 
 if sys.platform != "win32":
@@ -61,8 +62,10 @@ def translated(path: Path) -> Iterator[None]:
         raise _system_fate(error, path) from error
 
 
-def open_writer(path: Path, *, input_name: str, now: float) -> Tuple[sqlite3.Connection, str]:
-    """A connection to a sound store of today's schema, and where a damaged one went ("" if none).
+def open_writer(
+    path: Path, *, input_name: str, now: float
+) -> Tuple[sqlite3.Connection, str, Optional[Salvage]]:
+    """A connection to a sound store of today's schema, where a damaged one went ("" if none), what was saved.
 
     Creates the directory (0700) and the file (0600). `now` (epoch seconds) names what is moved aside.
     """
@@ -73,7 +76,8 @@ def open_writer(path: Path, *, input_name: str, now: float) -> Tuple[sqlite3.Con
             with _closed_on_failure(connection):
                 _make_durable(connection, path)
                 migrate(connection, path=path, input_name=input_name)
-    return connection, moved_aside
+                saved = salvage(connection, path)
+    return connection, moved_aside, saved
 
 
 def open_reader(path: Path, *, read_only: bool) -> sqlite3.Connection:

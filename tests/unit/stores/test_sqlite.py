@@ -12,7 +12,8 @@ from typing import Any, Dict, Iterator, List
 import pytest
 
 from collector.errors import Fatal, Retry
-from collector.ports import Advance, Checkpoint, Finish, Quarantined
+from collector.model import Message
+from collector.ports import Advance, Checkpoint, Finish, Quarantined, Spool
 from collector.stores import sqlite_file, sqlite_schema
 from collector.stores.sqlite import SqliteStore
 
@@ -79,7 +80,7 @@ def test_the_directory_and_every_file_are_the_owners_alone(opener: Any, path: Pa
 
 
 def test_every_commit_is_flushed_to_the_disk(opener: Any, path: Path) -> None:
-    connection, _ = sqlite_file.open_writer(path, input_name="thrive", now=NOW)
+    connection, *_ = sqlite_file.open_writer(path, input_name="thrive", now=NOW)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
@@ -115,6 +116,64 @@ def test_a_damaged_store_is_moved_aside_and_a_fresh_one_begins(opener: Any, path
     assert Path(second.moved_aside).read_bytes() == damaged
     assert second.counts() == {}
     assert second.claim([wanted()])[0].verdict == "yours"
+
+
+def kept(number: int, body: bytes = b"never seen again") -> Quarantined:
+    return Quarantined(f"q{number}", "body", "unknown_body", "", "sqs://q/m", NOW, body=body)
+
+
+def damage_the_middle_of_quarantine(path: Path) -> None:
+    """Overwrite the page that holds the body of one entry."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"entry 50 ") // 4096 * 4096
+    content[at : at + 4096] = b"\xa5" * 4096
+    path.write_bytes(bytes(content))
+
+
+def test_what_is_nowhere_else_is_taken_over_from_a_damaged_store(opener: Any, path: Path) -> None:
+    first = opener()
+    fill(first)
+    first.apply([kept(number) for number in range(3)])
+    first.apply([Spool(Message("m1", "a body whose message is deleted", "h"))])
+    first.close()
+    only_file(path)
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"o123") // 4096 * 4096  # a page of checkpoints
+    content[at : at + 4096] = b"\xa5" * 4096
+    path.write_bytes(bytes(content))
+    second = opener()
+    assert [entry.id for entry in second.quarantine()] == ["q0", "q1", "q2"]
+    assert [message.body for message in second.spooled()] == ["a body whose message is deleted"]
+    assert second.counts() == {}, "of rows nothing is believed"
+    assert second.salvage[:3] == (3, 1, True)
+
+
+def test_what_lies_before_and_behind_a_damaged_entry_is_taken_over(opener: Any, path: Path) -> None:
+    first = opener()
+    bodies = [b"entry %d " % number + b"x" * 3000 for number in range(100)]
+    first.apply([kept(number, body) for number, body in enumerate(bodies)])
+    first.close()
+    only_file(path)
+    damage_the_middle_of_quarantine(path)
+    second = opener()
+    assert second.moved_aside
+    left = {entry.id for entry in second.quarantine()}
+    assert {"q0", "q99"} < left and len(left) >= 90
+    assert not second.salvage.is_whole
+
+
+def test_it_is_taken_over_once_and_by_the_next_start_after_a_kill(opener: Any, path: Path) -> None:
+    first = opener()
+    first.apply([kept(1)])
+    first.close()
+    only_file(path)
+    os.replace(path, f"{path}.damaged-20260921T141320Z")  # and killed right after that
+    second = opener()
+    assert [entry.id for entry in second.quarantine()] == ["q1"]
+    second.unquarantine(["q1"])
+    second.close()
+    third = opener()
+    assert (third.salvage, list(third.quarantine())) == (None, [])
 
 
 def test_the_log_of_a_damaged_store_goes_with_it(opener: Any, path: Path) -> None:
