@@ -11,10 +11,11 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from decimal import Decimal
-from typing import Any, Dict, Iterator, List, Optional
+from decimal import Context, Decimal
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 from uuid import UUID
 
+from collector.decode.avro_weight import Counted, TooHeavy, refuse_heavy
 from collector.decode.budget import Budget
 from collector.decode.damage import corrupt, cut_off
 from collector.decode.inflate import inflate_member, member_of
@@ -38,7 +39,10 @@ _SYNC_BYTES = 16
 _BLOCK_MAX_BYTES = 16 * 1024**2
 _LINES_BYTES = 256 * 1024
 _CODECS = {"deflate": "deflate", "bzip2": "bzip2", "xz": "xz", "zstandard": "zstd"}
-_APPLIED = ("decimal", "uuid")
+#: Our name of the logical type decimal, for which our own reader is asked.
+_DECIMAL = "audit-s3-decimal"
+#: Arrow's widest decimal.
+_DECIMAL_DIGITS, _DECIMAL_BYTES = 76, 32
 
 
 def avro_rows(tape: Tape, *, budget: Budget) -> Iterator[bytes]:
@@ -75,6 +79,8 @@ def _library() -> Any:
             code="unsupported_container",
             hint="pip install 'audit-s3-collector[parquet]', then retry it from quarantine",
         ) from error
+    for kind in ("bytes", "fixed"):
+        fastavro.read.LOGICAL_READERS[f"{kind}-{_DECIMAL}"] = _decimal
     return fastavro
 
 
@@ -103,47 +109,44 @@ def _header(tape: Tape) -> Dict[str, bytes]:
 
 def _schema(library: Any, header: Dict[str, bytes]) -> Any:
     try:
-        plain = _without_times(json.loads(header["avro.schema"]))
-        schema = library.parse_schema(plain)
-        _check_weights(plain)
-    except CollectorError:
-        raise
+        named: Dict[str, Any] = {}
+        schema = library.parse_schema(_applied(json.loads(header["avro.schema"])), named)
+        refuse_heavy(schema, named)
+    except TooHeavy as error:
+        raise _unsupported(str(error)) from error
     except Exception as error:  # fastavro says "this is no schema" by whatever it stumbles over
         raise _corrupt(f"its schema cannot be read: {error!r}") from error
     return schema
 
 
-def _without_times(schema: Any) -> Any:
-    """The schema without the logical types that are not applied."""
+def _applied(schema: Any) -> Any:
+    """The schema without the logical types that are not applied, and with decimals under our own name."""
     if isinstance(schema, list):
-        return [_without_times(part) for part in schema]
+        return [_applied(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: _without_times(part) if key != "default" else part for key, part in schema.items()}
-    if kept.get("logicalType") not in _APPLIED:
+    kept = {key: _applied(part) if key != "default" else part for key, part in schema.items()}
+    if kept.get("logicalType") == "decimal" and _is_sound_decimal(kept):
+        kept["logicalType"] = _DECIMAL
+    elif kept.get("logicalType") != "uuid":
         kept.pop("logicalType", None)
     return kept
 
 
-def _check_weights(schema: Any) -> None:
-    """Refuse arrays of what takes no byte: a few bytes of them would be billions of items."""
-    if isinstance(schema, list):
-        for part in schema:
-            _check_weights(part)
-    elif isinstance(schema, dict):
-        if schema.get("type") == "array" and _is_weightless(schema.get("items")):
-            raise _unsupported("an array whose items are empty")
-        for part in schema.values():
-            _check_weights(part)
+def _is_sound_decimal(schema: Dict[str, Any]) -> bool:
+    """A decimal without a sound precision is the bytes it is made of, as Avro says."""
+    precision, scale = schema.get("precision"), schema.get("scale", 0)
+    if not isinstance(precision, int) or not isinstance(scale, int):
+        return False
+    return 0 <= scale <= precision <= _DECIMAL_DIGITS
 
 
-def _is_weightless(schema: Any) -> bool:
-    if not isinstance(schema, dict):
-        return bool(schema == "null")
-    kind = schema.get("type")
-    if kind == "record":
-        return all(_is_weightless(field.get("type")) for field in schema.get("fields", []))
-    return kind == "null" or (kind == "fixed" and not schema.get("size"))
+def _decimal(stored: bytes, schema: Mapping[str, Any], _: Any) -> Decimal:
+    """All digits of it. fastavro's own reader takes hours for a number of some megabytes, and rounds."""
+    if len(stored) > _DECIMAL_BYTES:
+        raise ValueError(f"a decimal of {len(stored)} bytes")
+    number = Decimal(int.from_bytes(stored, "big", signed=True))
+    return number.scaleb(-schema.get("scale", 0), Context(prec=_DECIMAL_DIGITS + 2))
 
 
 def _unpacked(packed: bytes, codec: str, budget: Budget) -> Iterator[bytes]:
@@ -183,12 +186,18 @@ def _unsnapped(packed: bytes) -> bytes:
 
 def _records(library: Any, block: bytes, count: int, schema: Any, budget: Budget) -> Iterator[bytes]:
     """The records of one block; those before a damaged one come first."""
-    reader, waiting, size = io.BytesIO(block), [], 0
+    counted = Counted(block) if Counted.is_needed(block) else None
+    reader, waiting, size = counted or io.BytesIO(block), [], 0
     failure: Optional[Poison] = None
     for _ in range(count):
+        if counted is not None:
+            counted.begin()
         try:
             record = library.schemaless_reader(reader, schema, None, handle_unicode_errors="surrogateescape")
             waiting.append(_spelt(record))
+        except TooHeavy as error:
+            failure = _unsupported(str(error))
+            break
         except Exception as error:  # fastavro says "this is no record" by whatever it stumbles over
             failure = _corrupt(f"a record cannot be read: {error!r}")
             break
@@ -198,7 +207,7 @@ def _records(library: Any, block: bytes, count: int, schema: Any, budget: Budget
             waiting, size = [], 0
     if waiting:
         yield _counted_lines(waiting, budget)
-    if failure is None and reader.read(1):
+    if failure is None and reader.tell() < len(block):
         failure = _corrupt("a block is longer than its records")
     if failure is not None:
         raise failure
