@@ -29,12 +29,16 @@ from collector.config.inputs import Input
 from collector.config.secret import Held, Secret
 from collector.config.settings import Settings
 from collector.decode.content import content
+from collector.logs import mask
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
 __all__ = ["Adapters", "SystemClock", "access_of", "checkpoint_path"]
 
 log = logging.getLogger("collector")
+
+#: What it is, and how to read it again.
+Token = Tuple[Callable[[], str], Callable[[], None]]
 
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
@@ -83,7 +87,7 @@ class Adapters:
     @cached_property
     def sinks(self) -> Sequence[Sink]:
         """The outputs, built when first asked for."""
-        return _sinks(self._input.settings, self._stdout, self.clock, self._token)
+        return _sinks(self._input.settings, self._stdout, self.clock, (self._token, self._renew_token))
 
     @cached_property
     def store(self) -> CheckpointStore:
@@ -135,20 +139,25 @@ class Adapters:
         self._session.refresh()
 
     def renew(self) -> None:
-        """Read again the files of secrets, of the token and of the keys that sign for us."""
-        if self._token.renew():
-            log.info("The HEC token has changed. input=%s", self._input.name)
-        changed = [key for key in self._keys if key.renew()]
-        if changed:
+        """Read again the files of secrets: of the token, and of the keys that sign for us."""
+        self._renew_token()
+        before = [key() for key in self._keys]
+        if before != list(self._read_keys()):
             log.info("The access keys have changed. input=%s", self._input.name)
             for session in self._sessions:
                 session.forget_keys()
+
+    def _renew_token(self) -> None:
+        if self._token.renew():
+            mask([self._token()])
+            log.info("The HEC token has changed. input=%s", self._input.name)
 
     def _read_keys(self) -> Keys:
         """The keys as their files have them now: asked for at the start, and when AWS refused what it got."""
         for key in self._keys:
             key.renew()
         key_id, secret, token = (key() for key in self._keys)
+        mask([secret, token])
         return key_id, secret, token
 
     def _session_of(self, role_arn: str, *, read_only: bool) -> AwsSession:
@@ -255,16 +264,16 @@ def _held(configured: Input, name: str) -> Held:
     return Held(text, configured.references.get(name, ""))
 
 
-def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock, token: Held) -> List[Sink]:
+def _sinks(settings: Settings, stdout: BinaryIO, clock: Clock, token: Token) -> List[Sink]:
     return [_sink(name, settings, stdout, clock, token) for name in settings.output]
 
 
-def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock, token: Held) -> Sink:
+def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock, token: Token) -> Sink:
     if name == "hec":
         from collector.sinks.hec import HecSink
 
         return HecSink(
-            settings.hec_url, token, clock=clock, renew_token=token.renew, ack=settings.hec_ack,
+            settings.hec_url, token[0], clock=clock, renew_token=token[1], ack=settings.hec_ack,
             gzip=settings.hec_gzip, event_identity=settings.event_identity, ca_file=settings.hec_ca_file,
             tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
         )  # fmt: skip

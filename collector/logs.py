@@ -10,29 +10,34 @@ import json
 import logging
 import sys
 from datetime import datetime, timezone
-from typing import Dict, Iterable, Optional, TextIO
+from typing import Dict, Iterable, List, Optional, TextIO
 
 from collector.errors import CollectorError, Fatal, Poison
 
-__all__ = ["install", "verdict"]
+__all__ = ["install", "mask", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
 _QUIET = ("boto3", "botocore", "urllib3", "s3transfer", "apscheduler")
 
 
+#: Whatever was ever a secret, the longest first: a rotated token is still one.
+_secrets: List[str] = []
+
+
+def mask(secrets: Iterable[str]) -> None:
+    """Show stars in place of these from now on."""
+    _secrets[:] = sorted({*_secrets, *(one for one in secrets if len(one) >= 4)}, key=len, reverse=True)
+
+
 class _Formatter(logging.Formatter):
     """What both forms share: the text of a record with secrets masked and control characters escaped."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__()
-        self._secrets = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
 
     def text(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         if record.exc_info:
             text = f"{text} {self.formatException(record.exc_info)}"
-        for secret in self._secrets:
+        for secret in _secrets:
             text = text.replace(secret, "********")
         return _escaped(text[:_LONGEST_LINE])
 
@@ -60,7 +65,8 @@ def install(
 ) -> None:
     """Send every record of the program to `stream` (stderr), in place of what was installed before."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
-    handler.setFormatter(_Json(secrets) if form == "json" else _Text(secrets))
+    mask(secrets)
+    handler.setFormatter(_Json() if form == "json" else _Text())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)

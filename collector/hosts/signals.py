@@ -1,0 +1,98 @@
+"""The service between its signals, systemd and the runtime.
+
+SIGTERM and SIGINT end it in order. SIGHUP has it read configuration and secrets again, in the main loop and
+not in the handler; where there is a terminal, that is what hung up, and ends it too.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
+
+from collector.config import Input
+from collector.errors import CollectorError
+from collector.hosts.cli.options import secrets_of
+from collector.hosts.observation import Board
+from collector.hosts.systemd import Notifier, Service, journal_caution
+
+if TYPE_CHECKING:
+    from collector.runner import Runner
+
+__all__ = ["Signals", "has_terminal"]
+
+log = logging.getLogger("collector")
+
+#: What is taken up once, at the start.
+_TAKES_A_RESTART = ("processes", "http_listen")
+
+
+def has_terminal() -> bool:
+    """Whether SIGHUP is the word of a terminal, not of an operator."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+class Signals:
+    """From the moment it is made, SIGTERM and SIGINT set `stop`, and SIGHUP has `load` called."""
+
+    def __init__(
+        self,
+        boards: Sequence[Board],
+        inputs: Sequence[Input],
+        load: Callable[[], Sequence[Input]],
+        stop: threading.Event,
+    ) -> None:
+        self._boards = boards
+        self._first = inputs[0].settings
+        self._load = load
+        self._stop = stop
+        self._asked = False
+        self._service = Service(Notifier.from_environment(os.environ), boards[0])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._end if has_terminal() else self._ask)
+        faulthandler.enable()  # a watchdog ends us by SIGABRT: say where every thread is
+        caution = journal_caution(os.environ) if "stdout" in self._first.output else ""
+        if caution:
+            log.warning("%s.", caution)
+
+    def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
+        """This is what runs now, and why the rest does not."""
+        for board in self._boards:
+            board.watch(runners, failures)
+
+    def turn(self, runners: Sequence[Runner], is_decided: bool) -> None:
+        """The runtime is alive, and wants its signals answered."""
+        self._service.turn(runners, decided=is_decided)
+
+    def reread(self) -> Optional[Sequence[Input]]:
+        """The inputs of a configuration that is to be taken over; None, most of the time."""
+        if not self._asked:
+            return None
+        self._asked = False
+        self._service.reloading()
+        try:
+            inputs = self._load()
+        except CollectorError as error:
+            log.error("The configuration was read again and is refused; the old one goes on: %s", error)
+            return None
+        now = inputs[0].settings
+        for name in _TAKES_A_RESTART:
+            if getattr(now, name) != getattr(self._first, name):
+                log.warning("A new %s takes a restart; the old one stays.", name)
+        for board in self._boards:
+            board.expect([found.name for found in inputs], secrets=secrets_of(inputs))
+        return inputs
+
+    def _ask(self, *_: Any) -> None:
+        self._asked = True
+
+    def _end(self, *_: Any) -> None:
+        if not self._stop.is_set():
+            self._stop.set()
+            self._service.stopping()
