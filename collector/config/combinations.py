@@ -6,6 +6,7 @@ Judged before anything is derived, so that each is told of what was written.
 from __future__ import annotations
 
 import os
+import ssl
 from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
@@ -179,3 +180,15 @@ def _files(settings: Settings) -> Iterator[Contradiction]:
             yield Contradiction(
                 (name,), f"{name} = {path} {what}", "a PEM file, readable by the service's user"
             )
+        elif path and not _holds_certificates(path):
+            yield Contradiction(
+                (name,), f"{name} = {path} holds no certificate", "a PEM file: -----BEGIN CERTIFICATE-----"
+            )
+
+
+def _holds_certificates(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return False
+    return True

@@ -20,6 +20,7 @@ from collector.aws.session import AwsSession
 from collector.aws.sqs import resolve_queue
 from collector.config.inputs import Input
 from collector.errors import CollectorError
+from collector.hosts.cli.stores import opened
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue
@@ -81,6 +82,15 @@ class Doors(Adapters):
             reply_timeout_seconds=20.0,
         )  # fmt: skip
         return [HecQuestions(url, settings.hec_token.reveal, wire=wire) for url in settings.hec_url]
+
+    def read_checkpoints(self) -> bool:
+        with opened(self._input) as store:
+            if store is None:
+                return False
+            return bool(store.counts())
+
+    def ask_digest_keys(self, region: str) -> None:
+        self.public_keys.check(region)
 
     def is_running(self) -> bool:
         """By the checkpoint file of this user; what others keep in a table of their own is not asked."""

@@ -64,8 +64,9 @@ class SqliteStore:
     """ports.CheckpointStore on the file `path`, for one input and one owner. Safe in several threads.
 
     A damaged file found while opening is moved aside and a fresh ledger begins; `moved_aside` is then
-    its new path and `salvage` what was taken over, for the caller to log. With `read_only` the file must exist, writing is Fatal, and
-    start_from() answers without remembering. `process_lives` says whether a pid of this host runs.
+    its new path and `salvage` what was taken over, for the caller to log. With `read_only` the file must
+    exist, writing is Fatal, and start_from() answers without remembering. `process_lives` says whether a pid
+    of this host runs.
     A file that is removed or replaced under a running store is opened anew: the rows in hand are then
     unknown, their writes are refused, and the queue sends them again.
     """

@@ -155,7 +155,7 @@ def _planned(
         if since is None:
             proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
             since = proposed if store is None else store.start_from(proposed)
-            until = now - settings.reconcile_grace_seconds
+            until = max(since, now - settings.reconcile_grace_seconds)
         window = Window(since, now if until is None else until, ASKED)
         seen = survey(
             adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing

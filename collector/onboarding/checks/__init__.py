@@ -20,12 +20,12 @@ from collector.model import Notification, ObjectRef
 from collector.onboarding.checks.account import check_account, check_role
 from collector.onboarding.checks.asked import Asked
 from collector.onboarding.checks.bucket import check_bucket
-from collector.onboarding.checks.codes import CHECKS, CREDENTIALS, HEC, OBJECT, QUEUE
+from collector.onboarding.checks.codes import CHECKS, CREDENTIALS, DIGEST_KEYS, HEC, OBJECT, QUEUE
 from collector.onboarding.checks.findings import Finding, Notes
 from collector.onboarding.checks.hec import check_output
 from collector.onboarding.checks.local import check_local
 from collector.onboarding.checks.queue import check_queue
-from collector.onboarding.checks.troubles import TROUBLES
+from collector.onboarding.checks.troubles import DIGEST_KEYS_DENIED, TROUBLES
 
 __all__ = ["CHECKS", "TROUBLES", "Asked", "Finding", "examine"]
 
@@ -36,7 +36,7 @@ def examine(
 ) -> List[Finding]:  # fmt: skip
     """Everything about one input; raises nothing of ours."""
     notes = Notes(found.name, asked.issuer)
-    check_local(notes, found, asked)
+    check_local(notes, found, asked, offline=offline)
     if offline:
         for check in (CREDENTIALS, QUEUE, OBJECT, HEC):
             notes.skipped(check, "--offline: it needs the network")
@@ -69,3 +69,15 @@ def _check_aws(
             check_bucket(notes, found, asked.bucket, name, named=refs, identity=identity)
         else:
             notes.skipped(OBJECT, "there is nobody to ask as", of=name)
+    if found.verifies_digests and can_ask:
+        _check_digest_keys(notes, found, asked)
+
+
+def _check_digest_keys(notes: Notes, found: Input, asked: Asked) -> None:
+    region = found.settings.bucket_region or found.settings.region
+    try:
+        asked.ask_digest_keys(region)
+    except CollectorError as error:
+        notes.refused(DIGEST_KEYS, error, trouble=DIGEST_KEYS_DENIED, of=region)
+    else:
+        notes.ok(DIGEST_KEYS, "the keys may be asked for", of=region)

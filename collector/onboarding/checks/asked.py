@@ -82,6 +82,12 @@ class Asked(Protocol):
     def session_policy_is_too_long(self) -> bool: ...
     @property
     def checkpoint_dir(self) -> str: ...
+    def read_checkpoints(self) -> bool:
+        """Whether anything is remembered yet. Any CollectorError: what there is cannot be read."""
+
+    def ask_digest_keys(self, region: str) -> None:
+        """Ask for the keys that CloudTrail signs digests with; raises what stands in the way."""
+
     def is_running(self) -> bool:
         """Whether a collector of this input is known to run now, and so to hold messages."""
 

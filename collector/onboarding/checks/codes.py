@@ -42,8 +42,10 @@ CONFIGURATION = Check("the settings", code="configuration", owner="you",
     hint="all of them are read and judged together, as run does")
 NARROWING = Check("the session policy made of the settings", code="narrowing", owner="you",
     hint="it holds the assumed role to this input's queue, buckets and keys")
-CHECKPOINTS = Check("the directory of the checkpoints", code="checkpoints", owner="you",
-    hint="it is where the collector remembers what was delivered")
+CHECKPOINTS = Check("the checkpoints", code="checkpoints", owner="you",
+    hint="a directory or a table of DynamoDB, where the collector remembers what was delivered")
+DIGEST_KEYS = Check("CloudTrail's public keys (cloudtrail:ListPublicKeys)", code="digest_keys",
+    owner="provider", hint="digests are verified with them; audits flow without")
 CLOCK = Check("this host's clock against AWS's", code="clock", owner="you",
     hint="signatures hold their time: AWS allows 15 minutes, KMS 5")
 CREDENTIALS = Check("who AWS says we are (sts:GetCallerIdentity)", code="credentials", owner="you",
@@ -94,7 +96,7 @@ OUTPUT = Check("the output", code="output", owner="you", hint="stdout and splunk
 CHECKS: Tuple[Check, ...] = (
     CONFIGURATION, NARROWING, CHECKPOINTS, CLOCK, CREDENTIALS, ROLE, QUEUE, QUEUE_RECEIVE, QUEUE_DELETE,
     QUEUE_VISIBILITY, QUEUE_ATTRIBUTES, QUEUE_RETENTION, QUEUE_DLQ, QUEUE_MESSAGE_SIZE, QUEUE_POLICY,
-    QUEUE_READERS, OBJECT, VERSIONS, BUCKET_REGION, LISTING, KMS_KEYS, HEC, HEC_TOKEN, HEC_ACK, HEC_STICKY,
-    HEC_INDEX, OUTPUT,
+    QUEUE_READERS, OBJECT, VERSIONS, BUCKET_REGION, LISTING, KMS_KEYS, DIGEST_KEYS, HEC, HEC_TOKEN, HEC_ACK,
+    HEC_STICKY, HEC_INDEX, OUTPUT,
 )
 # fmt: on

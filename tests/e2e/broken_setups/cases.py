@@ -456,7 +456,7 @@ def certificate_of_an_unknown_authority(stage: Any) -> None:
     stage.lead_to(stage.tls(stage.aws.endpoint_url))
 
 
-@broken("bad_aws_setting", "you", "aws_ca_file", configuration=True)
+@broken("config_invalid", "you", "aws_ca_file", configuration=True)
 def authority_for_aws_that_is_no_certificate(stage: Any) -> None:
     file = stage.folder / "aws-ca.pem"
     file.write_text("not a certificate")
@@ -546,7 +546,7 @@ def secret_without_its_file(stage: Any) -> None:
     stage.settings["aws_session_token"] = f"file:{stage.folder}/nothing"
 
 
-@broken("hec_ca_file", "you", "PEM", configuration=True)
+@broken("config_invalid", "you", "PEM", configuration=True)
 def authority_that_is_no_certificate(stage: Any) -> None:
     file = stage.folder / "ca.pem"
     file.write_text("not a certificate")
@@ -556,6 +556,13 @@ def authority_that_is_no_certificate(stage: Any) -> None:
 @broken("checkpoint_dir", "you", "checkpoint_dir", status="warning")
 def checkpoints_out_of_reach(stage: Any) -> None:
     stage.settings["checkpoint_dir"] = "/dev/null/state"
+
+
+@broken("checkpoints_unreadable", "you", "Restart", status="warning")
+def checkpoints_damaged(stage: Any) -> None:
+    folder = stage.settings["checkpoint_dir"]
+    folder.mkdir()
+    (folder / "it.sqlite3").write_bytes(b"this was a database " * 500)
 
 
 @broken("setting_caution", "you", "", status="warning")

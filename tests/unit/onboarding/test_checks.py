@@ -114,6 +114,13 @@ class World:
         self.bucket, self.hec = Bucket(self.objects), ()
         self.runs = False
         self.session_policy_is_too_long, self.checkpoint_dir = False, "/tmp"
+        self.checkpoints, self.digest_keys = True, None
+
+    def read_checkpoints(self):
+        return told(self.checkpoints)
+
+    def ask_digest_keys(self, region):
+        told(self.digest_keys)
 
     def is_running(self):
         return self.runs
@@ -389,3 +396,27 @@ def test_an_untrusted_certificate_comes_with_its_issuer(world):
     found = look(world, output="hec", hec_url=Hec.url, hec_token="t")["hec_tls"]
     assert (found.owner, found.status) == ("network", "failed")
     assert found.answer.endswith("issued by: CN=Somebody")
+
+
+# -- what is remembered, and CloudTrail's keys
+
+
+def test_a_damaged_store_is_told_of_without_the_network(world):
+    world.checkpoints = Retry("SQLite says: malformed", code="store_damaged", hint="Restart")
+    assert troubles(look(world, offline=True)) == ["checkpoints_unreadable"]
+
+
+def test_a_table_is_read_but_not_offline(world):
+    table = {"checkpoint_store": "dynamodb", "checkpoint_table": "t", "checkpoint_region": "eu-west-1"}
+    assert look(world, offline=True, **table)["checkpoints"].status == "skipped"
+    assert "the table t answers" in look(world, **table)["checkpoints"].answer
+    world.checkpoints = Fatal("AWS refused it", code="table_denied", hint="You: attach it", scope="store")
+    assert troubles(look(world, **table)) == ["checkpoints_unreadable"]
+
+
+def test_keys_of_digests_are_asked_for_only_where_digests_are_verified(world):
+    world.digest_keys = Fatal("AWS refused it", code="keys_denied", hint="Provider: attach it", scope="keys")
+    assert troubles(look(world)) == []
+    found = look(world, provider="cloudtrail")
+    assert troubles(found) == ["digest_keys_denied"]
+    assert found["digest_keys_denied"].owner == "provider"
