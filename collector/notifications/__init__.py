@@ -17,7 +17,7 @@ from typing import Callable, Optional, Tuple
 
 from collector.errors import Poison
 from collector.model import Notification
-from collector.notifications.body import Body, Fetch, Verify, glimpse, loaded, unverified
+from collector.notifications.body import Body, Fetch, Room, Verify, glimpse, loaded, unverified
 from collector.notifications.objects import (
     cloudtrail,
     cloudtrail_validation,
@@ -93,13 +93,15 @@ def parse(
     Poison: "empty_body", "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep",
     "bomb".
     """
-    return _read(body, depth=0, audits=bodies_are_audits, verify=verify, fetch=fetch)
+    return _read(body, depth=0, audits=bodies_are_audits, room=Room(), verify=verify, fetch=fetch)
 
 
-def _read(text: str, *, depth: int, audits: bool, verify: Verify, fetch: Optional[Fetch]) -> Notification:
-    read = partial(_read, verify=verify, fetch=fetch)
+def _read(
+    text: str, *, depth: int, audits: bool, room: Room, verify: Verify, fetch: Optional[Fetch]
+) -> Notification:
+    read = partial(_read, room=room, verify=verify, fetch=fetch)
     text = text[1:] if text.startswith(BYTE_ORDER_MARK) else text
-    body = Body(text, loaded(text), depth, audits, read, verify, fetch)
+    body = Body(text, loaded(text), depth, audits, read, room, verify, fetch)
     for recogniser in _RECOGNISERS:
         found = recogniser(body)
         if found is not None:

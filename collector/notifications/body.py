@@ -16,6 +16,11 @@ Part = TypeVar("Part")
 Meaning = TypeVar("Meaning")
 
 MAX_DEPTH = 5
+#: All that one body may unpack to, its parts and theirs together: what is made of it in memory is ten
+#: times as large.
+MOST_UNPACKED_BYTES = 16 * 1024 * 1024
+#: What following one pointer counts for at least, so that one body does not point to thousands.
+LEAST_FETCHED_BYTES = 64 * 1024
 NOT_JSON = object()
 
 
@@ -23,6 +28,22 @@ NOT_JSON = object()
 Verify = Callable[[Mapping[str, Any]], None]
 #: The text of a body that its sender has put into a bucket.
 Fetch = Callable[[ObjectRef], str]
+
+
+class Room:
+    """How many bytes one body may still unpack to; shared by all its parts."""
+
+    def __init__(self) -> None:
+        self.left = MOST_UNPACKED_BYTES
+
+    def take(self, count: int) -> None:
+        """Poison "bomb" if there is no room for so many."""
+        self.left -= count
+        if self.left < 0:
+            raise Poison(
+                f"the body unpacks to more than {MOST_UNPACKED_BYTES >> 20} MiB", code="bomb",
+                hint="look at it with `audit-s3 quarantine show`; nobody genuine packs so much into one",
+            )  # fmt: skip
 
 
 def unverified(envelope: Mapping[str, Any]) -> None:
@@ -34,6 +55,7 @@ class Body:
     """A text, its JSON value (or NOT_JSON), how deep it was found, and the caller's part in reading it.
 
     `verify` vouches for SNS envelopes; `fetch` follows a pointer to a body, None where nothing may be read.
+    `room` is for what is unpacked and fetched.
     """
 
     text: str
@@ -41,6 +63,7 @@ class Body:
     depth: int
     audits: bool
     read: Callable[..., Notification]
+    room: Room
     verify: Verify = unverified
     fetch: Optional[Fetch] = None
 

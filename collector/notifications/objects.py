@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from collector.errors import Poison
 from collector.model import Notification, ObjectRef
 from collector.notifications.body import (
+    LEAST_FETCHED_BYTES,
     Body,
     at,
     container,
@@ -42,7 +43,10 @@ def extended_client(body: Body) -> Optional[Notification]:
     ref = ObjectRef(bucket, key)
     if body.fetch is None:
         return Notification("extended_client", refs=(ref,))
-    return under("extended_client", body.inner(body.fetch(ref)))
+    body.room.take(LEAST_FETCHED_BYTES)
+    text = body.fetch(ref)
+    body.room.take(len(text))
+    return under("extended_client", body.inner(text))
 
 
 def s3_test(body: Body) -> Optional[Notification]:

@@ -9,10 +9,7 @@ from typing import Any, Optional
 
 from collector.errors import Poison
 from collector.model import Notification
-from collector.notifications.body import NOT_JSON, Body, at, each, records_of, together, under
-
-#: As much as a body that lies in a bucket may have: what is made of it in memory is ten times as large.
-_MAX_UNPACKED_BYTES = 16 * 1024 * 1024
+from collector.notifications.body import NOT_JSON, Body, Room, at, each, records_of, together, under
 
 
 def empty(body: Body) -> Optional[Notification]:
@@ -25,17 +22,16 @@ def base64_gzip(body: Body) -> Optional[Notification]:
     """Base64 of gzip always begins with these four letters."""
     if body.json is not NOT_JSON or not body.text.lstrip().startswith("H4sI"):
         return None
-    text = _unpacked(body.text)
+    text = _unpacked(body.text, body.room)
     return None if text is None else under("base64_gzip", body.inner(text))
 
 
-def _unpacked(text: str) -> Optional[str]:
+def _unpacked(text: str, room: Room) -> Optional[str]:
     try:
         packed = base64.b64decode("".join(text.split()), validate=True)
         reader = zlib.decompressobj(31)
-        plain = reader.decompress(packed, _MAX_UNPACKED_BYTES)
-        if reader.unconsumed_tail:
-            raise Poison("the body unpacks to more than 16 MiB", code="bomb")
+        plain = reader.decompress(packed, max(room.left, 0) + 1)
+        room.take(len(plain))
         return plain.decode("utf-8") if reader.eof else None
     except (ValueError, zlib.error):  # a letter that is not ASCII, base64 that is none, no UTF-8
         return None
