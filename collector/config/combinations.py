@@ -181,9 +181,8 @@ def _files(settings: Settings) -> Iterator[Contradiction]:
                 (name,), f"{name} = {path} {what}", "a PEM file, readable by the service's user"
             )
         elif path and not _holds_certificates(path):
-            yield Contradiction(
-                (name,), f"{name} = {path} holds no certificate", "a PEM file: -----BEGIN CERTIFICATE-----"
-            )
+            what = f"{name} = {path} holds no certificate"
+            yield Contradiction((name,), what, f"let {name} name a PEM file of certificates")
 
 
 def _holds_certificates(path: str) -> bool:

@@ -85,6 +85,14 @@ def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
     assert not (ours.folder / "state").exists()
 
 
+def test_the_plan_of_a_young_ledger_ends_no_sooner_than_it_begins(ministack, collector):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    said = collector(provider.handover()).verb("backfill", "--missing", "--plan").stdout.decode()
+    begins, ends = re.findall(r"written (\S+) to (\S+)", said)[0]
+    assert begins <= ends
+
+
 def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
     provider, ours = half_read
     url = f"s3://{provider.bucket}/audits/2026/05/04/one"
