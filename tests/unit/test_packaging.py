@@ -1,21 +1,17 @@
-"""What the package and the unit file promise to those who install them."""
+"""What the package and its locks promise to those who install them; tests/packaging has the rest."""
 
 from __future__ import annotations
 
 import configparser
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Dict, List, Set
+from typing import Dict, Set
 
 import pytest
 
 import collector
 
 ROOT = Path(__file__).resolve().parents[2]
-UNIT = ROOT / "packaging" / "systemd" / "audit-s3.service"
 #: Which extras each lock serves.
 SERVED = [
     ("demo", "demo"), ("test", "test"), ("test", "demo"), ("lint", "lint"), ("py39", "test"),
@@ -40,15 +36,6 @@ def names(requirements: str) -> Set[str]:
     """Normalised project names of a block of requirements."""
     found = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)", requirements.strip(), re.MULTILINE)
     return {re.sub(r"[-_.]+", "-", name).lower() for name in found}
-
-
-def unit() -> Dict[str, List[str]]:
-    """Every directive of the unit file with its values; section names are unique to a directive here."""
-    lines = [line for line in UNIT.read_text(encoding="utf-8").splitlines() if line[:1] not in "#[ "]
-    values: Dict[str, List[str]] = {}
-    for key, _, value in (line.partition("=") for line in lines if line):
-        values.setdefault(key, []).append(value)
-    return values
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -89,38 +76,3 @@ def test_the_version_is_said_once() -> None:
     assert setup_cfg()["metadata"]["version"] == "attr: collector.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+", collector.__version__)
     assert collector.__version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def test_the_unit_runs_the_service_on_the_documented_paths() -> None:
-    assert unit()["ExecStart"] == ["/opt/audit-s3/bin/audit-s3 run --config /etc/audit-s3/audit-s3.conf"]
-
-
-def test_the_unit_is_not_restarted_for_what_a_restart_cannot_mend() -> None:
-    assert unit()["Restart"] == ["on-failure"]
-    assert sorted(unit()["RestartPreventExitStatus"][0].split()) == ["2", "78"]
-
-
-def test_the_unit_waits_longer_than_the_program_needs_to_stop() -> None:
-    assert int(unit()["TimeoutStopSec"][0]) > 10
-    assert unit()["KillMode"] == ["mixed"]
-
-
-def test_the_unit_keeps_its_checkpoints_in_the_state_directory() -> None:
-    assert unit()["DynamicUser"] == ["yes"]
-    assert unit()["StateDirectory"] == ["audit-s3"], "systemd names it to the program in $STATE_DIRECTORY"
-
-
-def test_the_unit_carries_no_secret() -> None:
-    text = UNIT.read_text(encoding="utf-8")
-    assert not re.search(r"(?i)(token|secret|password)\s*=\s*(?!credential:)\S", text)
-
-
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    text = UNIT.read_text(encoding="utf-8").replace("/opt/audit-s3/bin/audit-s3", sys.executable)
-    copy.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
