@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v pyth
 ENVIRONMENT = $(PYTHON) requirements/environment.py
 SEEDS ?= 50
 FIRST ?= 1
+PLATFORM =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-latest system faults simulate bench coverage lint lock clean
+.PHONY: help demo app test test-full test-latest system faults simulate bench coverage lint lock clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -13,6 +14,10 @@ help:  ## Say what can be made
 demo:  ## A local AWS, the providers' audits, the real collector: events and a summary
 	@$(ENVIRONMENT) .venv demo >&2
 	@.venv/bin/python -m collector demo $(ARGS)
+
+app:  ## The Splunk app, into dist/ (PLATFORM=linux_x86_64: with compiled packages)
+	@$(ENVIRONMENT) .venv runtime >&2
+	@.venv/bin/python packaging/splunk/build.py $(PLATFORM)
 
 test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
 	@$(ENVIRONMENT) .venv test browser
@@ -57,6 +62,7 @@ lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the
 
 lock:  ## Write requirements/*.lock again from setup.cfg, with the newest of everything
 	@$(ENVIRONMENT) --lock
+	@.venv/bin/python packaging/splunk/vendored.py --lock
 
 clean:  ## Remove what the other targets made
 	@rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
