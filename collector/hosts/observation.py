@@ -100,6 +100,12 @@ class Board:
         self._runners: Mapping[str, Runner] = {}
         self._failures: Mapping[str, CollectorError] = {}
 
+    def expect(self, names: Sequence[str], *, secrets: Iterable[str] = ()) -> None:
+        """These are all inputs from now on; what was a secret before stays one."""
+        self._names = tuple(names)
+        longer = {secret for secret in secrets if len(secret) >= 4}.union(self._secrets)
+        self._secrets = sorted(longer, key=len, reverse=True)
+
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """From now on these are observed, and those could not be started; the others are "starting"."""
         self._failures = dict(failures)

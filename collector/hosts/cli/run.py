@@ -6,12 +6,15 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 import click
 
 from collector.config import Input
 from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
+
+if TYPE_CHECKING:
+    from collector.hosts.observation import Board
 
 __all__ = ["command"]
 
@@ -58,24 +61,31 @@ def command(
 
         sys.exit(supervise(count, sys.argv[1:], once=once))
     from collector import runtime
+    from collector.hosts.observation import Board
+    from collector.hosts.signals import Signals
 
     write = _writer(summary) if summary else None
+    if once:
+        sys.exit(runtime.run(inputs, stop=stop, once=True, summary=write))
     with ExitStack() as stack:
-        # The first of several processes listens; --once leaves the address to the service beside it.
-        watch = None if once or number else _web(inputs, stack)
-        code = runtime.run(inputs, stop=stop, once=once, watch=watch, summary=write)
+        boards = [Board([found.name for found in inputs], secrets=secrets_of(inputs))]
+        boards += _web(inputs, stack, number or 0)
+        signals = Signals(boards, inputs, lambda: load_inputs(config_path, input_name, given), stop)
+        code = runtime.run(
+            inputs, stop=stop, watch=signals.watch, summary=write, reread=signals.reread, turn=signals.turn
+        )
     sys.exit(code)
 
 
-def _web(inputs: Sequence[Input], stack: ExitStack) -> Optional[Callable[..., None]]:
+def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
     """Serve status page and metrics until `stack` unwinds, if `http_listen` is set; what they watch."""
     address = inputs[0].settings.http_listen
-    if not address:
-        return None
+    if not address or number:  # the first of several processes listens
+        return []
     from collector.hosts.web import serving
 
     names = [found.name for found in inputs]
-    return stack.enter_context(serving(address, names, secrets=secrets_of(inputs))).watch
+    return [stack.enter_context(serving(address, names, secrets=secrets_of(inputs)))]
 
 
 def _writer(path: str) -> Any:
