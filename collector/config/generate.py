@@ -28,12 +28,14 @@ _IMPLICIT = ("source", "sourcetype", "host", "index", "disabled", "interval")
 _SCHEME_TYPES = {"whole number": "NUMBER", "number": "NUMBER", "true or false": "BOOLEAN"}
 _SPEC_TYPES = {"whole number": "integer", "number": "number", "true or false": "boolean", "secret": "string"}
 
+_VALIDATE_ONLINE = "validate_online"
 _SPLUNK_HELP: Mapping[str, str] = {
     "disabled": "Whether the input is left out.",
     "interval": "After how many seconds splunkd starts an ended input again; no effect outside Splunk.",
     "python.version": "Which Python splunkd runs the input with; no effect outside Splunk.",
     "python.required": "Which Pythons the input runs on; no effect outside Splunk.",
     "start_by_shell": "Whether splunkd starts the input through a shell; no effect outside Splunk.",
+    _VALIDATE_ONLINE: "Whether saving the input in Splunk Web tries role, queue, bucket and output first.",
 }
 
 
@@ -70,18 +72,23 @@ def scheme_arguments() -> List[Dict[str, Any]]:
 
     None is required: what is missing is told by our own validation, in sentences and all at once.
     """
-    return [
-        {
-            "name": row.name,
-            "title": row.name.replace("_", " ").capitalize(),
-            "description": f"{row.help} Default: {default_of(row)}.",
-            "data_type": _SCHEME_TYPES.get(row.type, "STRING"),
-            "required_on_create": False,
-            "required_on_edit": False,
-        }
+    arguments = [
+        _argument(row.name, f"{row.help} Default: {default_of(row)}.", _SCHEME_TYPES.get(row.type, "STRING"))
         for row in SETTINGS.values()
         if row.name not in _IMPLICIT
     ]
+    return [*arguments, _argument(_VALIDATE_ONLINE, _SPLUNK_HELP[_VALIDATE_ONLINE], "BOOLEAN")]
+
+
+def _argument(name: str, description: str, data_type: str) -> Dict[str, Any]:
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "description": description,
+        "data_type": data_type,
+        "required_on_create": False,
+        "required_on_edit": False,
+    }
 
 
 def default_of(row: Setting) -> str:

@@ -19,14 +19,21 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Dict, List, NoReturn, Optional, Sequence
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from collector.errors import CollectorError, Fatal
-from collector.hosts.splunkd_log import hide, log_to_file, log_to_splunkd, printable, set_level
+from collector.hosts.splunkd_log import (
+    hide,
+    log_to_file,
+    log_to_splunkd,
+    printable,
+    secrets_of,
+    set_level,
+)
 
 if TYPE_CHECKING:
     from collector.config.inputs import Input
@@ -39,6 +46,9 @@ _DEFINITION_MAX_BYTES = 1024 * 1024
 _GRACE_SECONDS = 9.0
 _LOOK_SECONDS = 0.25
 _EX_CONFIG = 78
+_LISTING = "reconcile_interval_seconds"
+_CLUSTERED = {"shc_member", "shc_captain"}
+_TRUE = ("1", "true", "t", "yes", "y", "on")
 
 _log = logging.getLogger(__name__)
 
@@ -77,19 +87,29 @@ def claim_stdout() -> BinaryIO:
 # --scheme
 
 
-def _print_scheme(stdout: BinaryIO) -> int:
-    from splunklib.modularinput import Argument, Scheme
+_ABOUT = {
+    "title": "Audit logs from S3",
+    "description": "Collects what a provider writes to an S3 bucket and announces on an SQS queue.",
+    "use_external_validation": "true",
+    "use_single_instance": "false",
+    "streaming_mode": "xml",
+}
 
+
+def _print_scheme(stdout: BinaryIO) -> int:
+    """Written here and not by splunklib, whose import brings its whole client and half as much time again."""
     from collector.config.generate import scheme_arguments
 
-    scheme = Scheme("Audit logs from S3")
-    scheme.description = "Collects what a provider writes to an S3 bucket and announces on an SQS queue."
-    scheme.use_external_validation = True
-    scheme.use_single_instance = False
-    scheme.streaming_mode = Scheme.streaming_mode_xml
-    for argument in scheme_arguments():
-        scheme.add_argument(Argument(**argument))
-    _write_xml(stdout, scheme.to_xml())
+    scheme = ElementTree.Element("scheme")
+    for name, text in _ABOUT.items():
+        ElementTree.SubElement(scheme, name).text = text
+    arguments = ElementTree.SubElement(ElementTree.SubElement(scheme, "endpoint"), "args")
+    for said in scheme_arguments():
+        argument = ElementTree.SubElement(arguments, "arg", name=said.pop("name"))
+        for name, value in said.items():
+            text = str(value).lower() if isinstance(value, bool) else value
+            ElementTree.SubElement(argument, name).text = text
+    _write_xml(stdout, scheme)
     return 0
 
 
@@ -98,7 +118,13 @@ def _print_scheme(stdout: BinaryIO) -> int:
 
 def _validate(stdin: BinaryIO, stdout: BinaryIO) -> int:
     try:
-        _load(parse_items(_read_document(stdin)))
+        definition = parse_items(_read_document(stdin))
+        hide([definition.session_key, *_plain(definition)])
+        configured = _load(definition)
+        if definition.settings.get("validate_online", "").strip().lower() in _TRUE:
+            from collector.hosts.online_validation import try_online
+
+            try_online(configured)
     except CollectorError as error:
         root = ElementTree.Element("error")
         ElementTree.SubElement(root, "message").text = printable(str(error))
@@ -119,7 +145,8 @@ def _write_xml(stdout: BinaryIO, root: Any) -> None:
 class Definition:
     """One input as splunkd described it: its name without scheme, its settings as text, and the way back.
 
-    `checkpoint_dir` is splunkd's folder for this scheme. `repr` shows neither settings nor session key.
+    `checkpoint_dir` is splunkd's folder for this scheme, `app` the one whose inputs.conf has the stanza.
+    `repr` shows neither settings nor session key.
     """
 
     name: str
@@ -128,6 +155,7 @@ class Definition:
     server_uri: str = ""
     session_key: str = field(default="", repr=False)
     checkpoint_dir: str = ""
+    app: str = ""
 
 
 def parse_run(document: bytes) -> Definition:
@@ -163,6 +191,7 @@ def _definition(stanza: Optional[str], parameters: Dict[str, Any], about: Dict[s
         server_uri=about.get("server_uri") or "",
         session_key=about.get("session_key") or "",
         checkpoint_dir=about.get("checkpoint_dir") or "",
+        app=_text(parameters.get("__app")),
     )
 
 
@@ -222,14 +251,50 @@ def _load(definition: Definition) -> Input:
 
 
 def _run(stdin: BinaryIO, events: BinaryIO) -> int:
-    from collector.config.secret import Secret
-
     definition = parse_run(_read_document(stdin))
     log_to_file(definition.name)
-    configured = _load(definition)
+    hide([definition.session_key, *_plain(definition)])
+    configured = _load(_with_one_lister(_with_secrets_put_away(definition)))
     set_level(configured.settings.log_level)
-    hide(secret.reveal() for secret in vars(configured.settings).values() if isinstance(secret, Secret))
+    hide([definition.session_key, *_plain(definition), *secrets_of(configured.settings)])
     return drive(lambda stop: _collect(configured, events, stop), events)
+
+
+def _plain(definition: Definition) -> List[str]:
+    from collector.hosts.splunkd_upkeep import plain_secrets
+
+    return list(plain_secrets(definition.settings).values())
+
+
+def _with_secrets_put_away(definition: Definition) -> Definition:
+    from collector.hosts.splunkd_upkeep import put_away
+
+    settings = put_away(
+        definition.settings, stanza=f"{SCHEME}://{definition.name}", app=definition.app,
+        server_uri=definition.server_uri, session_key=definition.session_key,
+    )  # fmt: skip
+    return replace(definition, settings=settings)
+
+
+def _with_one_lister(definition: Definition) -> Definition:
+    """Members of a search head cluster all run the same inputs, each with checkpoints of its own.
+
+    They share the queue, but a listing by each would find missing what the others have delivered.
+    """
+    from collector.hosts.splunkd_upkeep import server_roles
+
+    settings = definition.settings
+    said = settings.get(_LISTING, "").strip() or os.environ.get(f"AUDIT_S3_{_LISTING.upper()}")
+    if said or settings.get("checkpoint_store", "").strip() == "dynamodb":
+        return definition
+    if not server_roles(definition.server_uri, definition.session_key) & _CLUSTERED:
+        return definition
+    _log.warning(
+        "The bucket is not listed for what the queue forgot: this search head is one of a cluster, and each "
+        "would send again what the others have delivered. With checkpoint_store = dynamodb one of them "
+        "lists; %s says otherwise. input=%s", _LISTING, definition.name,
+    )  # fmt: skip
+    return replace(definition, settings={**settings, _LISTING: "0"})
 
 
 def _collect(configured: Input, events: BinaryIO, stop: threading.Event) -> int:

@@ -31,7 +31,8 @@ from urllib.parse import urlsplit
 from collector.errors import CollectorError, Fatal, Retry
 
 __all__ = [
-    "APP_ID", "REALM", "SECRETS", "SecretStore", "answer_of", "connect", "stored_settings", "tls_context",
+    "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "connect", "refusal", "service_of",
+    "stored_settings", "tls_context",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ SECRETS = {
 #: What else an account may bring along, for settings left empty.
 _COMPANIONS = {"aws_access_key_id": "access_key_id", "external_id": "external_id"}
 #: What the set-up page leaves in place of a secret that it has stored.
-_MASK = "********"
+MASK = "********"
 _STORED = "storage:"
 
 _TIMEOUT_SECONDS = 10.0
@@ -70,7 +71,7 @@ def stored_settings(settings: Mapping[str, str], *, input_name: str, store: Pass
         if value.startswith(_STORED):
             account = value[len(_STORED) :].strip()
             secret = store.account(account).get(member) or _plain(store.password(account))
-        elif value in ("", _MASK):
+        elif value in ("", MASK):
             account = input_name
             own = store.password(f"{input_name}:{setting}")
             secret = own or store.account(input_name).get(member)
@@ -158,23 +159,23 @@ class SecretStore:
 
 def _read_passwords(server_uri: str, session_key: str) -> Dict[str, str]:
     def ask() -> Dict[str, str]:
-        service = _service(server_uri, session_key)
+        service = service_of(server_uri, session_key)
         # The search only narrows the answer; which of them are ours is compared exactly.
         entries = service.storage_passwords.list(count=-1, search=f"realm={REALM}")
         return {entry.username: entry.clear_password or "" for entry in entries if entry.realm == REALM}
 
-    return answer_of(ask, lambda status: _refusal(status, server_uri), where=server_uri)
-
-
-def _refusal(status: int, server_uri: str) -> CollectorError:
-    """The table of splunkd's answers that are not an answer."""
     where = f"{server_uri} storage/passwords"
+    return answer_of(ask, lambda status: refusal(status, where), where=server_uri)
+
+
+def refusal(status: int, where: str, *, capability: str = "list_storage_passwords") -> CollectorError:
+    """The table of splunkd's answers that are not an answer. `capability` is what a 403 lacks."""
     if status == 401:
         what, hint = "splunkd no longer knows the session key", "restart the input to be given a new one"
         return Retry(what, code="splunkd_session_expired", where=where, hint=hint)
     if status == 403:
-        what = "splunkd does not let this input read stored passwords"
-        hint = "give its user the capability list_storage_passwords"
+        what = "splunkd does not let this input at stored passwords"
+        hint = f"give its user the capability {capability}"
         return Fatal(what, code="splunkd_denied", where=where, hint=hint)
     what = f"splunkd answered {status}"
     if status == 429 or status >= 500:
@@ -183,7 +184,8 @@ def _refusal(status: int, server_uri: str) -> CollectorError:
     return Fatal(what, code="splunkd_refused", where=where, hint=hint)
 
 
-def _service(server_uri: str, session_key: str) -> Any:
+def service_of(server_uri: str, session_key: str) -> Any:
+    """splunklib's Service in the name of the input, in our own app. Asks nothing yet."""
     return connect(server_uri, token=session_key, owner="nobody", app=APP_ID, sharing="app")
 
 
@@ -235,6 +237,7 @@ def answer_of(call: Callable[[], T], refusal: Callable[[int], CollectorError], *
 def tls_context(host: str) -> ssl.SSLContext:
     """Verifies splunkd's certificate, except on this host, where Splunk's default vouches for nobody."""
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if _is_loopback(host):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

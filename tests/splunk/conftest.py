@@ -72,12 +72,7 @@ def run_document(splunkd: FakeSplunkd, tmp_path: Path) -> Callable[..., bytes]:
 
 
 def _about(splunkd: FakeSplunkd, checkpoint_dir: str = "/nonexistent") -> str:
-    values = {
-        "server_host": "splunk.example.com",
-        "server_uri": splunkd.server_uri,
-        "session_key": splunkd.session_key,
-        "checkpoint_dir": checkpoint_dir,
-    }
+    values = {**splunkd.about, "checkpoint_dir": checkpoint_dir}
     return "".join(f"<{name}>{escape(value)}</{name}>" for name, value in values.items())
 
 

@@ -9,6 +9,7 @@ import pytest
 from collector.errors import Fatal, Retry
 from collector.hosts.modular_input import parse_run
 from collector.hosts.splunkd_rest import REALM, SecretStore, stored_settings, tls_context
+from collector.hosts.splunkd_upkeep import put_away, server_roles
 from collector.testing.fake_splunkd import FakeSplunkd
 
 
@@ -133,3 +134,81 @@ def test_splunkd_elsewhere_must_prove_who_it_is(host: str) -> None:
     context = tls_context(host)
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+# Plain secrets put themselves away
+
+
+def _put_away(splunkd: FakeSplunkd, name: str = "thrive") -> dict[str, str]:
+    return put_away(
+        splunkd.inputs.effective(name), stanza=f"audit_s3://{name}", app=splunkd.app,
+        server_uri=splunkd.server_uri, session_key=splunkd.session_key,
+    )  # fmt: skip
+
+
+def test_a_plain_secret_is_stored_under_its_input_and_masked_in_its_stanza(splunkd: FakeSplunkd) -> None:
+    splunkd.inputs.stanzas["thrive"] = {"bucket": "b", "hec_token": " t0ken ", "aws_session_token": "env:T"}
+    assert _put_away(splunkd) == {"bucket": "b", "hec_token": "********", "aws_session_token": "env:T"}
+    assert splunkd.inputs.stanzas["thrive"] == _put_away(splunkd)
+    assert splunkd.passwords == {(REALM, "thrive:hec_token"): "t0ken"}
+    assert _stored(splunkd, splunkd.inputs.stanzas["thrive"])["hec_token"] == "t0ken"
+
+
+@pytest.mark.parametrize("value", ["", "********", "file:/x", "env:X", "credential:x", "storage:shared"])
+def test_what_is_no_plain_secret_asks_and_changes_nothing(splunkd: FakeSplunkd, value: str) -> None:
+    splunkd.inputs.stanzas["thrive"] = {"hec_token": value}
+    assert _put_away(splunkd) == {"hec_token": value}
+    assert splunkd.requests == []
+
+
+def test_a_plain_value_that_is_pushed_again_replaces_the_stored_one_and_is_masked_again(
+    splunkd: FakeSplunkd,
+) -> None:
+    for pushed in ("first", "second", "second"):
+        splunkd.inputs.stanzas["thrive"] = {"hec_token": pushed}
+        assert _put_away(splunkd) == {"hec_token": "********"}
+        assert splunkd.passwords == {(REALM, "thrive:hec_token"): pushed}
+        assert splunkd.inputs.stanzas["thrive"] == {"hec_token": "********"}
+
+
+def test_an_input_that_is_handed_its_plain_value_once_more_writes_the_file_only_once(
+    splunkd: FakeSplunkd,
+) -> None:
+    splunkd.inputs.stanzas["thrive"] = {"hec_token": "t0ken"}
+    handed = splunkd.inputs.effective("thrive")
+    for _ in range(3):
+        put_away(
+            handed, stanza="audit_s3://thrive", app=splunkd.app, server_uri=splunkd.server_uri,
+            session_key=splunkd.session_key,
+        )  # fmt: skip
+    assert splunkd.inputs.written == [("thrive", "hec_token", "********")]
+
+
+def test_a_file_that_outranks_ours_is_told_of_and_the_secret_is_used_all_the_same(
+    splunkd: FakeSplunkd, caplog: pytest.LogCaptureFixture
+) -> None:
+    splunkd.inputs.stanzas["thrive"] = {"hec_token": "t0ken"}
+    splunkd.inputs.outranking["thrive"] = {"hec_token": "t0ken"}
+    assert _put_away(splunkd) == {"hec_token": "********"}
+    assert _stored(splunkd, {"hec_token": "********"})["hec_token"] == "t0ken"
+    assert "hec_token: stored, but a file that outranks" in caplog.text
+    assert "t0ken," not in caplog.text.replace("hec_token", "")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_secret_that_cannot_be_stored_stays_as_it_is_with_a_warning(
+    splunkd: FakeSplunkd, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    splunkd.inputs.stanzas["thrive"] = {"hec_token": "s3cr3t"}
+    splunkd.fail_with = status
+    assert _put_away(splunkd) == {"hec_token": "s3cr3t"}
+    assert "hec_token stays in inputs.conf in plain text" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_what_splunkd_is_it_says_itself(splunkd: FakeSplunkd) -> None:
+    splunkd.server_roles = ["search_head", "shc_member"]
+    assert server_roles(splunkd.server_uri, splunkd.session_key) == {"search_head", "shc_member"}
+    splunkd.fail_with = 403
+    assert server_roles(splunkd.server_uri, splunkd.session_key) == frozenset()
+    assert server_roles("", "") == frozenset()
