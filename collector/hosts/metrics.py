@@ -1,8 +1,9 @@
 """The metrics for Prometheus: every counter of the engine, and gauges of what is in hand.
 
 The numbers are read from the engines when they are asked for; nothing is counted twice. Names follow
-https://prometheus.io/docs/practices/naming: one prefix, base units, `_total` on what only grows.
-docs/reference/metrics.md shows the same tables, and a test compares.
+https://prometheus.io/docs/practices/naming: one prefix, base units, `_total` on what only grows. Each process
+of `processes = N` has series of its own (`process`), so that none goes back when one of them starts again.
+docs/reference/metrics.md is written from these tables (metrics_reference.py).
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
-__all__ = ["COUNTED", "COUNTERS", "GAUGES", "QUEUE_STATES", "SUMMARIES", "Family", "exposition", "registry"]
+__all__ = [
+    "COMMON", "COUNTED", "COUNTERS", "GAUGES", "QUANTILES", "QUEUE_STATES", "SUMMARIES", "Family",
+    "exposition", "registry",
+]  # fmt: skip
 
 #: Where SQS counts messages.
 QUEUE_STATES = ("visible", "in_flight", "delayed")
+QUANTILES = ("0.5", "0.95")
+
+
+#: Labels that every metric of an input has.
+COMMON = ("input", "process")
 
 
 class Family(NamedTuple):
-    """One metric: its labels beside `input`, and what it counts. A counter's `_total` is in its name."""
+    """One metric: its labels beside `input` and `process`, and what it says. A counter's `_total` is in its
+    name."""
 
     name: str
     labels: Tuple[str, ...]
@@ -147,7 +157,7 @@ def registry(board: Board) -> CollectorRegistry:
             return []  # so that registering does not observe
 
         def collect(self) -> Iterator[Metric]:
-            return _collect(board.observe())
+            return _collect(board.each())
 
     found = CollectorRegistry(auto_describe=False)
     found.register(Scrape())
@@ -164,7 +174,7 @@ def exposition(found: CollectorRegistry, *, accept: str) -> Tuple[bytes, str]:
     return body, content_type
 
 
-def _collect(observations: Sequence[Observation]) -> Iterator[Metric]:
+def _collect(seen: Sequence[Tuple[int, Observation]]) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     build = GaugeMetricFamily("audit_s3_build_info", "1, with the program's version.", labels=["version"])
@@ -174,26 +184,26 @@ def _collect(observations: Sequence[Observation]) -> Iterator[Metric]:
         (CounterMetricFamily, COUNTERS, _counted), (GaugeMetricFamily, GAUGES, _gauged),
     )  # fmt: skip
     for make, families, samples_of in kinds:
-        samples = [(seen.name, samples_of(seen)) for seen in observations]
+        samples = [(one.name, str(process), samples_of(one)) for process, one in seen]
         for family in families:
-            metric = make(family.name, family.help, labels=["input", *family.labels])
-            for name, found in samples:
+            metric = make(family.name, family.help, labels=[*COMMON, *family.labels])
+            for name, process, found in samples:
                 for labels, value in found[family.name]:
-                    metric.add_metric([name, *labels], value)
+                    metric.add_metric([name, process, *labels], value)
             yield metric
-    yield from _summaries(observations)
+    yield from _summaries(seen)
 
 
-def _summaries(observations: Sequence[Observation]) -> Iterator[Metric]:
+def _summaries(seen: Sequence[Tuple[int, Observation]]) -> Iterator[Metric]:
     """prometheus_client's own summaries have no quantiles; the text formats do."""
     from prometheus_client.core import Metric
 
     (family,) = SUMMARIES
     metric = Metric(family.name, family.help, "summary")
-    for seen in observations:
-        for owner, lag in seen.watched.lags.items():
-            labels = {"input": seen.name, "owner": owner}
-            for quantile, value in (("0.5", lag.p50_seconds), ("0.95", lag.p95_seconds)):
+    for process, one in seen:
+        for owner, lag in one.watched.lags.items():
+            labels = {"input": one.name, "process": str(process), "owner": owner}
+            for quantile, value in zip(QUANTILES, (lag.p50_seconds, lag.p95_seconds)):
                 metric.add_sample(family.name, {**labels, "quantile": quantile}, value)
             metric.add_sample(f"{family.name}_count", labels, lag.count)
             metric.add_sample(f"{family.name}_sum", labels, lag.total_seconds)

@@ -1,18 +1,35 @@
-"""What the inputs of this process look like from outside, at one moment.
+"""What the inputs of this host look like from outside, at one moment.
 
-Status page, JSON, metrics and probes are four renderings of one picture: `Board.observe` takes it, an
-input at a time, each under its engine's lock for as long as it takes to copy some numbers.
+Status page, JSON, metrics and probes are four renderings of one picture. `Board.each` takes it, an input at a
+time, each under its engine's lock for as long as it takes to copy some numbers; with `processes = N` the
+others' pictures come from their files (siblings.py). `Board.observe` is the sum over all processes.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Union
+from dataclasses import dataclass, field, replace
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+)  # fmt: skip
 
+from collector.engine.figures import stops
 from collector.engine.watch import Watched
-from collector.errors import CollectorError, Fatal
+from collector.errors import CollectorError
+from collector.hosts.history import History
+from collector.retention.clock import Reading
+from collector.retention.lag import Lag
 
 if TYPE_CHECKING:
     from collector.engine.engine import Engine
@@ -20,7 +37,9 @@ if TYPE_CHECKING:
     from collector.retention.notice import Notice
     from collector.runtime import Runner
 
-__all__ = ["Board", "ITEM_STATES", "Observation", "Problem", "STATES", "observe"]
+__all__ = ["Board", "ITEM_STATES", "Observation", "Problem", "STATES", "observe", "together"]
+
+T = TypeVar("T")
 
 #: What an input can be doing, and what that means for whoever has to act. Only "collecting" is ready.
 STATES: Mapping[str, str] = {
@@ -31,12 +50,10 @@ STATES: Mapping[str, str] = {
     "stopping": "It was told to stop and hands back what it has.",
     "not_started": "It could not be started, and is tried again.",
 }
+#: Of several processes the one that is worst off speaks for the input.
+_WORST = ("not_started", "blocked", "retrying", "stopping", "starting", "collecting")
 #: Where an object in hand can be (engine/items.py), in the order of its life.
 ITEM_STATES = ("new", "claiming", "held", "ready", "waiting", "asking", "sent", "over")
-QUARANTINE_FULL = Fatal(
-    "The quarantine is full", code="quarantine_full", scope="object",
-    hint="Look with `audit-s3 quarantine list`, then retry or drop what is there",
-)  # fmt: skip
 #: An error may quote an answer of any length.
 _LONGEST_TEXT = 2000
 
@@ -49,6 +66,8 @@ class Problem:
     code: str
     where: str = ""
     hint: str = ""
+    #: Whose move it is, where that is known.
+    owner: str = ""
 
     def __str__(self) -> str:
         return f"{self.what} [{self.code}]" + (f" at {self.where}" if self.where else "")
@@ -90,12 +109,22 @@ class Observation:
 class Board:
     """All inputs that this process was asked to serve, started or not. May be used from several threads.
 
-    `secrets` are masked wherever they would appear in an error's text.
+    `secrets` are masked wherever they would appear in an error's text. `number` is which of several
+    processes this is; `siblings` gives what the others look like, by their numbers.
     """
 
-    def __init__(self, names: Sequence[str], *, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        secrets: Iterable[str] = (),
+        number: int = 0,
+        siblings: Callable[[], Mapping[int, Sequence[Observation]]] = dict,
+    ) -> None:
         self.started = time.time()
+        self.history = History()
         self._names = tuple(names)
+        self._number, self._siblings = number, siblings
         self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
         self._runners: Mapping[str, Runner] = {}
         self._failures: Mapping[str, CollectorError] = {}
@@ -110,9 +139,29 @@ class Board:
         """From now on these are observed, and those could not be started; the others are "starting"."""
         self._failures = dict(failures)
         self._runners = {runner.name: runner for runner in runners}
+        new = [name for name in (*self._runners, *self._failures) if name not in self._names]
+        self._names = (*self._names, *new)
 
-    def observe(self) -> List[Observation]:
-        """One picture per input, in the order of the configuration."""
+    def tick(self) -> None:
+        """Remember how far everything is: what rates and the chart of the last hour are made of."""
+        self.history.note(self.each(), now=time.time())
+
+    def each(self) -> List[Tuple[int, Observation]]:
+        """One picture per input and process, in the order of the configuration."""
+        found = [(self._number, one) for one in self.own()]
+        for number, seen in sorted(self._siblings().items()):
+            found += [(number, one) for one in seen if one.name in self._names]
+        return sorted(found, key=lambda one: self._names.index(one[1].name))
+
+    def observe(self, each: Sequence[Tuple[int, Observation]] = ()) -> List[Observation]:
+        """One picture per input, over all processes, in the order of the configuration."""
+        found: Dict[str, List[Observation]] = {}
+        for _, one in each or self.each():
+            found.setdefault(one.name, []).append(one)
+        return [together(ones) for ones in found.values()]
+
+    def own(self) -> List[Observation]:
+        """One picture per input, of this process."""
         return [self._observe(name) for name in self._names]
 
     def _observe(self, name: str) -> Observation:
@@ -124,7 +173,8 @@ class Board:
         return runners[name].observe(lambda engine: observe(name, engine, problem=self._problem))
 
     def _problem(self, error: Union[CollectorError, Notice]) -> Problem:
-        return Problem(*map(self._shown, (error.what, error.code, error.where, error.hint)))
+        what, code, where, hint = map(self._shown, (error.what, error.code, error.where, error.hint))
+        return Problem(what, code, where, hint, owner=getattr(error, "owner", ""))
 
     def _shown(self, text: str) -> str:
         for secret in self._secrets:
@@ -138,7 +188,7 @@ def observe(
     """Copy what there is to see. Called under the engine's lock; changes nothing."""
     ledger = engine.ledger
     watched = engine.watch.picture(ledger)
-    breakers = {name: problem(error) if error else None for name, error in _stops(ledger).items()}
+    breakers = {name: problem(error) if error else None for name, error in stops(ledger).items()}
     return Observation(
         name,
         _state(engine, blocked=_is_blocked(ledger, breakers)),
@@ -150,23 +200,77 @@ def observe(
         quarantine_bytes=ledger.quarantine_bytes,
         breakers=breakers,
         last_error=problem(ledger.last_error) if ledger.last_error else None,
-        watched=watched,
+        watched=_shown(watched),
         warnings={name: problem(notice) for name, notice in watched.warnings.items()},
         silence=problem(watched.silence) if watched.silence else None,
     )
 
 
-def _stops(ledger: Ledger) -> Dict[str, Optional[CollectorError]]:
-    """Everything that rule 7 lets receiving wait for, and why it does now; and a KMS key out of reach."""
-    outputs = [output.breaker for output in ledger.outputs.values()]
-    breakers = [ledger.source, ledger.objects, ledger.store, ledger.deletes, *outputs]
-    full = ledger.is_quarantine_full()
-    return {
-        **{breaker.name: breaker.error for breaker in breakers},
-        "keys": next(iter(ledger.keys.errors), None),
-        "disk": ledger.disk_low,
-        "quarantine": QUARANTINE_FULL if full else None,
+def _shown(watched: Watched) -> Watched:
+    """Without the texts that are shown as problems, masked."""
+    deadlines = {
+        name: replace(clock, oldest=replace(clock.oldest, reason="", move="") if clock.oldest else None)
+        for name, clock in watched.deadlines.items()
     }
+    return replace(watched, deadlines=deadlines, warnings={}, silence=None)
+
+
+def together(seen: Sequence[Observation]) -> Observation:
+    """One input over several processes: what can be added is; of the rest what is worst.
+
+    The quarantine and what was seen of queue and bucket is the same for all. Quantiles of lag cannot be
+    added: those of the slowest process stand.
+    """
+    if len(seen) == 1:
+        return seen[0]
+    return Observation(
+        seen[0].name,
+        min((one.state for one in seen), key=_WORST.index),
+        counters=_sum(one.counters for one in seen),
+        deliveries=sum(one.deliveries for one in seen),
+        objects=_sum(one.objects for one in seen),
+        held_bytes=sum(one.held_bytes for one in seen),
+        receipts=_sum(one.receipts for one in seen),
+        quarantine_bytes=max(one.quarantine_bytes for one in seen),
+        breakers={name: _first(one.breakers.get(name) for one in seen) for name in _names(seen)},
+        last_error=_first(one.last_error for one in seen),
+        watched=_watched(seen),
+        warnings={name: problem for one in reversed(seen) for name, problem in one.warnings.items()},
+        silence=seen[0].silence,
+    )
+
+
+def _watched(seen: Sequence[Observation]) -> Watched:
+    all_of_them = [one.watched for one in seen]
+    clocks = [(name, clock) for one in all_of_them for name, clock in one.deadlines.items()]
+    lags = [(owner, lag) for one in all_of_them for owner, lag in one.lags.items()]
+    deadlines: Dict[str, Reading] = {}
+    slowest: Dict[str, Lag] = {}
+    for name, clock in clocks:
+        deadlines[name] = max(clock, deadlines.get(name, clock), key=lambda one: one.share or 0.0)
+    for owner, lag in lags:
+        before = slowest.get(owner, Lag())
+        worst = max(before, lag, key=lambda one: one.p95_seconds if one.count else -1.0)
+        count, total = before.count + lag.count, before.total_seconds + lag.total_seconds
+        slowest[owner] = replace(worst, count=count, total_seconds=total)
+    depth = _first(one.depth for one in all_of_them)
+    return replace(all_of_them[0], deadlines=deadlines, lags=slowest, depth=depth)
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
+    total: Dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _first(found: Iterable[Optional[T]]) -> Optional[T]:
+    return next((one for one in found if one is not None), None)
+
+
+def _names(seen: Sequence[Observation]) -> Dict[str, None]:
+    return {name: None for one in seen for name in one.breakers}
 
 
 def _is_blocked(ledger: Ledger, breakers: Mapping[str, Optional[Problem]]) -> bool:

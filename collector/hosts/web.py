@@ -5,8 +5,8 @@
                                               /readyz    200 while every input can work, else 503 and why
 
 It only reads: GET and HEAD, five fixed paths, no files. There is no login, so it listens on loopback unless
-the setting names another address; on loopback it answers only to loopback names, which keeps web pages
-that point a name of theirs at 127.0.0.1 (DNS rebinding) from reading it through somebody's browser.
+the setting names another address, which is warned of. On loopback it answers only to loopback names: web
+pages that point a name of theirs at 127.0.0.1 (DNS rebinding) cannot read it through somebody's browser.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from collector.config.addresses import is_loopback
 from collector.errors import Fatal
-from collector.hosts import metrics, web_page
+from collector.hosts import metrics, web_assets, web_document, web_page
 from collector.hosts.observation import Board
 
 __all__ = ["Conversation", "Server", "routes", "serving"]
@@ -36,8 +37,10 @@ log = logging.getLogger("collector")
 _SILENCE_SECONDS = 10.0
 #: More conversations at once than this are not begun: they must never cost the collector its memory.
 _MOST_CONVERSATIONS = 32
+#: How often rates and the chart of the last hour are added to.
+_TICK_SECONDS = 2.0
 _HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": web_page.POLICY,
+    "Content-Security-Policy": web_assets.POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -51,18 +54,23 @@ Answer = Tuple[HTTPStatus, str, bytes]
 
 
 @contextmanager
-def serving(address: str, names: Sequence[str], *, secrets: Iterable[str] = ()) -> Iterator[Board]:
-    """Serve at HOST:PORT while the block runs; gives the Board that is to be told of the runners.
+def serving(address: str, board: Board) -> Iterator[None]:
+    """Serve at HOST:PORT what `board` shows while the block runs.
 
-    `names` are the inputs that ought to run. Raises Fatal "http_listen" if nothing can listen there.
+    Raises Fatal "http_listen" if nothing can listen there.
     """
-    board = Board(names, secrets=secrets)
     server = Server(address, board)
     thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)
     thread.start()
     log.info("Status page and metrics are served. url=%s", server.url)
+    if not server.is_local:
+        log.warning(
+            "Status page and metrics can be read by whoever reaches this address: no password is asked for. "
+            "Set http_listen = %d for this host alone, or put something before it that asks. url=%s",
+            server.server_port, server.url,
+        )  # fmt: skip
     try:
-        yield board
+        yield
     finally:
         server.shutdown()
         server.server_close()
@@ -83,6 +91,7 @@ class Server(ThreadingHTTPServer):
         self.is_local = is_loopback(host)
         self._conversations = threading.BoundedSemaphore(_MOST_CONVERSATIONS)
         self.routes = routes(board)
+        self._board, self._ticked = board, -_TICK_SECONDS
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -104,6 +113,17 @@ class Server(ThreadingHTTPServer):
         """Bind without the look-up of our own name that HTTPServer makes: it may take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def service_actions(self) -> None:
+        """Twice a second, and after every request."""
+        now = time.monotonic()
+        if now - self._ticked < _TICK_SECONDS:
+            return
+        self._ticked = now
+        try:
+            self._board.tick()
+        except Exception as error:
+            _report_bug(error)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._conversations.acquire(blocking=False):
@@ -127,7 +147,11 @@ class Server(ThreadingHTTPServer):
         if isinstance(error, OSError):
             log.debug("A reader of the status page hung up. error=%s", error)
         else:
-            log.error("You have found a bug in the status page; collecting goes on.", exc_info=error)
+            _report_bug(error)
+
+
+def _report_bug(error: Optional[BaseException]) -> None:
+    log.error("You have found a bug in the status page; collecting goes on.", exc_info=error)
 
 
 def routes(board: Board) -> Dict[str, Callable[[str], Answer]]:
@@ -139,14 +163,14 @@ def routes(board: Board) -> Dict[str, Callable[[str], Answer]]:
         return HTTPStatus.OK, content_type, body
 
     def page(_: str) -> Answer:
-        text = web_page.page(web_page.document(board))
+        text = web_page.page(web_document.document(board))
         return HTTPStatus.OK, "text/html; charset=utf-8", text.encode("utf-8", "replace")
 
     def status(_: str) -> Answer:
-        return HTTPStatus.OK, _JSON, _json(web_page.document(board))
+        return HTTPStatus.OK, _JSON, _json(web_document.document(board))
 
     def ready(_: str) -> Answer:
-        verdict = web_page.readiness(board.observe())
+        verdict = web_document.readiness(board.observe())
         code = HTTPStatus.OK if verdict["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
         return code, _JSON, _json(verdict)
 

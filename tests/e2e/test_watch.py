@@ -122,13 +122,13 @@ def test_status_shows_what_the_running_collector_knows_and_without_it_what_the_s
     assert sample(address, "audit_s3_lag_seconds_count", owner="aws") == 1
     assert sample(address, "audit_s3_lag_seconds", owner="aws", quantile="0.95") < 30
     said = ours.verb("status").stdout.decode()
-    for word in ("until the bucket deletes", "lag of the provider", "p95", "collecting", "Messages come"):
+    for word in ("by the bucket: ", "lag           provider: p50", "collecting", "Messages come"):
         assert word in said
     for process in ours._running:
         ours.stop(process)
     said = ours.verb("status").stdout.decode()
     assert f"nobody answers at http_listen = {address}" in said
-    assert "lag of" not in said
+    assert "p95" not in said
 
 
 def test_whoever_else_answers_at_that_address_is_not_believed() -> None:

@@ -184,7 +184,7 @@ def test_loopback_of_ipv6_is_served_too() -> None:
 
 
 def test_an_address_of_somebody_else_is_refused_with_a_hint() -> None:
-    with pytest.raises(Fatal) as raised, serving("192.0.2.1:9090", []):
+    with pytest.raises(Fatal) as raised, serving("192.0.2.1:9090", Board([])):
         pass
     assert (raised.value.code, raised.value.scope) == ("http_listen", "config")
     assert raised.value.where == "http_listen = 192.0.2.1:9090"

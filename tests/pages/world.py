@@ -1,13 +1,11 @@
-"""A collector at work, for pages to look at: the demo's providers on a local AWS, a fake HEC, the real program."""
+"""A collector at work, for pages to look at: the demo's providers on a local AWS, a fake HEC, the program."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -33,8 +31,8 @@ class World:
         for scene in self.scenes:
             scene.build(aws)
         common: Dict[str, str] = {
-            "http_listen": self.address, "output": "hec", "hec_url": self.hec.url, "hec_token": self.hec.token,
-            "start_from": "retention", "wait_time_seconds": "1",
+            "http_listen": self.address, "output": "hec", "hec_url": self.hec.url,
+            "hec_token": self.hec.token, "start_from": "retention", "wait_time_seconds": "1",
         }  # fmt: skip
         given = {**common, **{name: str(value) for name, value in settings.items()}}
         self.stage.write_config(endpoint_url=aws.endpoint_url, region=aws.region, output=given)
@@ -65,25 +63,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main() -> None:
-    """By hand: `python -m tests.pages.world FOLDER` plays a round every few seconds until it is ended."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    with LocalAws.ministack() as aws:
-        world = World(aws, folder)
-        print(world.url, os.getpid(), flush=True)
-        try:
-            for scene in world.scenes:
-                scene.play()
-            while True:
-                time.sleep(5)
-                for scene in world.scenes:
-                    scene.play_on()
-        finally:
-            world.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -78,14 +78,28 @@ def command(
 
 
 def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
-    """Serve status page and metrics until `stack` unwinds, if `http_listen` is set; what they watch."""
-    address = inputs[0].settings.http_listen
-    if not address or number:  # the first of several processes listens
+    """Show how it goes until `stack` unwinds, if `http_listen` is set; what is to be told of the runners.
+
+    The first of several processes listens, and the others tell it.
+    """
+    settings = inputs[0].settings
+    if not settings.http_listen:
         return []
+    from collector.adapters import checkpoint_path
+    from collector.hosts.observation import Board
+    from collector.hosts.siblings import Others, telling
     from collector.hosts.web import serving
 
-    names = [found.name for found in inputs]
-    return [stack.enter_context(serving(address, names, secrets=secrets_of(inputs)))]
+    names, secrets = [found.name for found in inputs], secrets_of(inputs)
+    folder = checkpoint_path(inputs[0]).parent
+    if number:
+        board = Board(names, secrets=secrets, number=number)
+        stack.enter_context(telling(folder, number=number, board=board))
+    else:
+        siblings = Others(folder) if settings.processes > 1 else dict
+        board = Board(names, secrets=secrets, siblings=siblings)
+        stack.enter_context(serving(settings.http_listen, board))
+    return [board]
 
 
 def _writer(path: str) -> Any:

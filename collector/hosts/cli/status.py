@@ -1,68 +1,108 @@
 """`audit-s3 status`: what the ledger of each input knows, and what a collector that runs beside us says.
 
-The ledger is read from the store. What only a running collector knows (the queue, silence, lag) is asked of
-its `http_listen`, where that is set and answers.
+The ledger is read from the store. What only a running collector knows (the queue, rates, silence, lag) is
+asked of its `http_listen`, where that is set and answers.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from collector.config import Input
 from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.cli.stores import opened
-from collector.hosts.web_page import TIMES, as_text, at
+from collector.hosts.status_report import Seen, as_json, lines
 from collector.retention.notice import spell
 
 __all__ = ["command"]
 
-_STATES = ("done", "open", "filtered", "gone", "expired", "quarantined")
-
 
 @click.command("status")
 @configured
-def command(config_path: str, input_name: str) -> None:
-    """Show objects by state, quarantine, deadlines, silence and lag, for each input.
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option("--every", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), default=2.0,
+              show_default=True, help="With --watch: how often.")
+def command(config_path: str, input_name: str, form: str, watch: bool, seconds: float) -> None:
+    """Show objects by state, quarantine, rates, deadlines, silence and lag, for each input.
 
-    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, or a warning.
+    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, or a warning;
+    with --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
-    console = Console()
-    table = Table("input", *_STATES, "in quarantine")
-    found = [_row(one) for one in inputs]
-    for row, _ in found:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console.print(table)
+    if not watch:
+        seen = _look(inputs)
+        print(_report(seen, inputs, form=form))
+        sys.exit(1 if any(one.is_troubled for one in seen) else 0)
+    try:
+        if form == "text" and sys.stdout.isatty():
+            _draw(inputs, seconds)
+        else:
+            _go_on(inputs, seconds, form=form)
+    except KeyboardInterrupt:
+        pass  # that is how one leaves
+    except BrokenPipeError:  # `status --watch | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _go_on(inputs: Sequence[Input], seconds: float, *, form: str) -> None:
+    while True:
+        report = _report(_look(inputs), inputs, form=form, is_one_of_many=True)
+        print(report if form == "json" else f"{_now()}\n{report}\n", flush=True)
+        time.sleep(seconds)
+
+
+def _draw(inputs: Sequence[Input], seconds: float) -> None:
+    """On the terminal's other screen, so that what was there before comes back."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False)
+
+    def picture() -> Any:
+        return _coloured(f"{_now()}, every {seconds:g} s; Ctrl-C leaves\n\n{_report(_look(inputs), inputs)}")
+
+    with Live(picture(), console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(seconds)
+            live.update(picture(), refresh=True)
+
+
+def _coloured(report: str) -> Any:
+    """The states' words in colours; nothing in the text is taken for rich's own markup."""
+    from rich.text import Text
+
+    text = Text(report, no_wrap=True, overflow="ignore")
+    text.highlight_words(["collecting"], "green")
+    text.highlight_words(["starting", "retrying", "stopping", "warning"], "yellow")
+    text.highlight_words(["blocked", "not_started", "last error"], "bold red")
+    return text
+
+
+# -- one look ---------------------------------------------------------------------------------------------
+
+
+def _look(inputs: Sequence[Input]) -> List[Seen]:
     said = _said_beside(inputs)
-    for one, (_, oldest) in zip(inputs, found):
-        if one.name in said:
-            console.print(_times(said[one.name]))
-        elif oldest:
-            _print(console, _plain(f"{one.name}: {oldest}"))
-    if not said:
-        _say_why_not(inputs, console)
-    troubled = any(isinstance(cell, int) and cell for row, _ in found for cell in row[4:])
-    sys.exit(1 if troubled or any(one.get("warnings") for one in said.values()) else 0)
+    return [_seen(one, said) for one in inputs]
 
 
-def _row(found: Input) -> Tuple[List[Any], str]:
-    """The cells of an input, and what of it is unfinished and in nobody's hands."""
+def _seen(found: Input, said: Mapping[str, Dict[str, Any]]) -> Seen:
+    told = said.get(found.name)
     with opened(found) as store:
         if store is None:
-            return [f"{found.name} (never started)", *("-" for _ in _STATES), "-"], ""
-        counts = store.counts()
+            return Seen(found.name, running=told)
         entries = sum(1 for _ in store.quarantine())
         left = min(store.unfinished(), key=lambda row: row.object_time, default=None)
-        row = [found.name, *(counts.get(state, 0) for state in _STATES), entries]
-        return row, "" if left is None else _unfinished(left.url, left.object_time, found)
+        text = "" if left is None else _unfinished(left.url, left.object_time, found)
+        return Seen(found.name, store.counts(), entries, text, told)
 
 
 def _unfinished(url: str, object_time: float, found: Input) -> str:
@@ -78,38 +118,28 @@ def _said_beside(inputs: Sequence[Input]) -> Mapping[str, Dict[str, Any]]:
     return {one["name"]: one for one in status["inputs"] if one["name"] in names} if status else {}
 
 
-def _say_why_not(inputs: Sequence[Input], console: Console) -> None:
+def _report(
+    seen: Sequence[Seen], inputs: Sequence[Input], *, form: str = "text", is_one_of_many: bool = False
+) -> str:
+    if form == "json":
+        return json.dumps(as_json(seen), indent=None if is_one_of_many else 2)
+    bars = (sys.stdout.encoding or "").lower().startswith("utf")
+    report = list(lines(seen, width=_width(), bars=bars))
+    if not any(one.running for one in seen):
+        report += ["", _why_not(inputs)]
+    return "\n".join(report)
+
+
+def _width() -> Optional[int]:
+    """Of the terminal; None if stdout is none."""
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+
+
+def _why_not(inputs: Sequence[Input]) -> str:
     address = inputs[0].settings.http_listen
     why = f"nobody answers at http_listen = {address}" if address else "http_listen is not set"
-    _print(console, f"Deadlines, silence and lag are known to a running collector only, and {why}.")
+    return f"Rates, deadlines, silence and lag are known to a running collector only, and {why}."
 
 
-def _print(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _times(one: Mapping[str, Any]) -> Table:
-    """What a running collector says of time, and its warnings with whose move it is."""
-    table = Table("", "", title=Text(_plain(one["name"])), show_header=False, title_justify="left")
-    for label, text in (("state", one["state"]), *_texts(one), *_warnings(one)):
-        table.add_row(label, Text(_plain(text)))
-    return table
-
-
-def _texts(one: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
-    for label, steps in TIMES:
-        text = as_text(at(one, steps))
-        if text:
-            yield label, text
-
-
-def _warnings(one: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
-    warnings: Mapping[str, Mapping[str, Optional[str]]] = one.get("warnings") or {}
-    for name, warning in warnings.items():
-        move = f"(move: {warning.get('owner')})"
-        yield f"warning: {name}", f"{warning.get('text')}. {warning.get('hint')} {move}"
-
-
-def _plain(text: str) -> str:
-    """One line that a terminal shows as it is, whatever a key holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())

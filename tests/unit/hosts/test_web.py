@@ -25,7 +25,7 @@ from collector.engine.engine import Engine, Plan
 from collector.engine.station import perform_safely
 from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts import metrics, web, web_page
+from collector.hosts import metrics, metrics_reference, web, web_assets, web_document, web_page
 from collector.hosts.observation import ITEM_STATES, STATES, Board
 from collector.model import Notification, ObjectRef
 from collector.retention.lag import OWNERS
@@ -244,24 +244,35 @@ def test_the_page_shows_every_input_and_loads_nothing_from_elsewhere(thrive: Inp
     for text in ("thrive", "immuta", "1,234,567", "collecting", "starting", 'name="viewport"'):
         assert text in answer.text
     links = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"'\s)>]+)", answer.text)
-    assert set(links) == {"data:,", "/status.json", "/metrics", "/readyz", "/healthz"}
+    assert set(links) == {
+        "data:,", "/status.json", "/metrics", "/readyz", "/healthz", "#input-0", "#input-1",
+    }  # fmt: skip
 
 
 class _Elements(HTMLParser):
-    """Start tags of a page, and the text of each element that shows a value."""
+    """Start tags of a page, the text of each element that shows a value, and which are hidden."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
         self.tags: List[str] = []
         self.attributes: List[str] = []
         self.places: Dict[str, str] = {}
+        self.conditions: Dict[str, bool] = {}
+        self.bars: List[float] = []
+        self.shape = ""
         self._at = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes += [name for name, _ in attrs]
-        self._at = dict(attrs).get("data-at", "")
+        said = dict(attrs)
+        self._at = said.get("data-at", "")
+        self.shape = said.get("data-shape", self.shape)
+        if "data-if" in said:
+            self.conditions[said["data-if"]] = "hidden" in said
+        if tag == "rect":
+            self.bars.append(float(said["height"]))
         if self._at:
             self.places[self._at] = ""
 
@@ -297,49 +308,62 @@ def test_the_policy_lets_only_our_own_style_and_script_run(thrive: Input) -> Non
     answer = ask(board_of(thrive))
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
-    for tag, text in (("style", web_page.STYLE), ("script", web_page.SCRIPT)):
+    for tag, text in (("style", web_assets.STYLE), ("script", web_assets.SCRIPT)):
         (inline,) = re.findall(rf"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
         assert inline == text
-        assert web_page.hash_of(inline) in policy
+        assert web_assets.hash_of(inline) in policy
 
 
 def test_the_script_never_makes_markup_of_what_it_reads() -> None:
     ways = ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval", "Function(", "setAttribute")
-    assert [way for way in ways if way in web_page.SCRIPT] == []
+    assert [way for way in ways if way in web_assets.SCRIPT] == []
 
 
 #: A document with just enough elements for the script; it prints what they hold after one refresh.
 NODE = """
-const {status, places, script} = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const element = (at) => ({textContent: "", hidden: false, dataset: {at},
-                          parentElement: {dataset: {optional: ""}, hidden: false}});
-const elements = places.map(element), silent = {hidden: true}, due = [];
-global.document = {body: {dataset: {started: status.started}}, querySelectorAll: () => elements,
+const {status, places, conditions, shape, script} = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const elements = {
+  "[data-at]": places.map((at) => ({textContent: "", dataset: {at}})),
+  "[data-if]": conditions.map((one) => ({hidden: false, dataset: {if: one}})),
+  "meter": [{dataset: {value: '["inputs", 0, "retention", "bucket", "used_ratio"]'}}],
+  "svg": [{dataset: {bars: '["inputs", 0, "last_hour", "minutes"]'},
+           children: status.inputs[0].last_hour.minutes.map(
+             () => ({height: {baseVal: {}}, y: {baseVal: {}}}))}],
+};
+const silent = {hidden: true}, due = [];
+global.document = {body: {dataset: {shape}}, querySelectorAll: (wanted) => elements[wanted],
                    getElementById: () => silent};
 global.setTimeout = (job) => due.push(job);
 global.fetch = async () => ({ok: true, json: async () => status});
 (0, eval)(script);
 due.shift()().then(() => process.stdout.write(JSON.stringify({
-  silent: silent.hidden, again: due.length,
-  texts: Object.fromEntries(elements.map((one) => [one.dataset.at, one.textContent])),
-  hidden: elements.filter((one) => one.parentElement.hidden).map((one) => one.dataset.at)})));
+  silent: silent.hidden, again: due.length, meter: elements.meter[0].value,
+  bars: elements.svg[0].children.map((one) => one.height.baseVal.value),
+  texts: Object.fromEntries(elements["[data-at]"].map((one) => [one.dataset.at, one.textContent])),
+  hidden: Object.fromEntries(elements["[data-if]"].map((one) => [one.dataset.if, one.hidden]))})));
 """
 
 
-def test_the_script_writes_the_same_text_as_the_server(attacked: Board, thrive: Input) -> None:
+def test_the_script_writes_the_same_as_the_server(attacked: Board, thrive: Input, warned: Input) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
     thrive.ledger.counters["events"] = 1234567
-    for board in (attacked, board_of(thrive)):
-        status = web_page.document(board)
-        places = _Elements(web_page.page(status)).places
-        given = json.dumps({"status": status, "places": list(places), "script": web_page.SCRIPT})
+    for board in (attacked, board_of(thrive), board_of(warned)):
+        board.tick()
+        status = web_document.document(board)
+        page = _Elements(web_page.page(status))
+        given = json.dumps({
+            "status": status, "places": list(page.places), "conditions": list(page.conditions),
+            "shape": page.shape, "script": web_assets.SCRIPT,
+        })  # fmt: skip
         done = subprocess.run([node, "-e", NODE], input=given, capture_output=True, text=True, check=True)
         written = json.loads(done.stdout)
-        assert written["texts"] == places
+        assert written["texts"] == page.places
+        assert written["hidden"] == page.conditions
         assert (written["silent"], written["again"]) == (True, 1)
-        assert set(written["hidden"]) == {at for at, text in places.items() if not text}
+        assert written["meter"] == (status["inputs"][0]["retention"]["bucket"]["used_ratio"] or 0)
+        assert written["bars"] == page.bars
 
 
 def test_secrets_are_masked_in_errors(thrive: Input) -> None:
@@ -384,7 +408,7 @@ def test_a_warning_is_masked_and_never_becomes_markup(warned: Input) -> None:
     assert "0b9c" not in page + ask(board, "/status.json").text
     shown = _Elements(page)
     assert NASTY not in page
-    assert NASTY in shown.places['["inputs", 0, "warnings"]']
+    assert NASTY in shown.places['["inputs", 0, "warnings", "bucket_deadline", "text"]']
     assert NASTY in shown.places['["inputs", 0, "retention", "bucket"]']
 
 
@@ -393,7 +417,8 @@ def test_what_is_not_known_is_null_in_the_document_and_nan_in_the_metrics(thrive
     (shown,) = ask(board, "/status.json").json["inputs"]
     assert (shown["queue"], shown["retention"]["queue"]["left_seconds"]) == (None, None)
     assert shown["lag"]["aws"] == {
-        "p50_seconds": None, "p95_seconds": None, "objects": 0, "text": "nothing yet",
+        "p50_seconds": None, "p95_seconds": None, "objects": 0, "text": "nothing yet", "p50": "none yet",
+        "p95": "none yet",
     }  # fmt: skip
     found = _families(board)
     unknown = found["audit_s3_queue_messages"].samples + found["audit_s3_lag_seconds"].samples
@@ -433,6 +458,10 @@ def test_the_reference_lists_exactly_the_metrics_that_are_exposed(thrive: Input)
     assert exposed == _documented()
 
 
+def test_the_reference_is_the_one_that_the_tables_make() -> None:
+    assert metrics_reference.main(["--check", "--root", str(ROOT)]) == 0
+
+
 def test_the_reference_lists_the_values_of_the_labels() -> None:
     text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     values = [*STATES, *ITEM_STATES, *(label for _, label in metrics.COUNTED.values() if label)]
@@ -466,8 +495,8 @@ def test_each_counter_goes_to_one_series_of_its_own(thrive: Input) -> None:
         if family.type == "counter":
             series.update({(one.name, *one.labels.values()): one.value for one in family.samples})
     assert sorted(series.values()) == sorted(numbers.values())
-    assert series["audit_s3_quarantined_total", "thrive", "body"] == numbers["quarantined_bodies"]
-    assert series["audit_s3_events_delivered_total", "thrive"] == numbers["events"]
+    assert series["audit_s3_quarantined_total", "thrive", "body", "0"] == numbers["quarantined_bodies"]
+    assert series["audit_s3_events_delivered_total", "thrive", "0"] == numbers["events"]
 
 
 def test_a_counter_is_there_before_it_has_counted() -> None:
@@ -481,18 +510,18 @@ def test_the_gauges_tell_states_and_breakers_apart(thrive: Input) -> None:
     found = _families(board_of(thrive, names=["thrive", "immuta"]))
     states = {tuple(one.labels.values()): one.value for one in found["audit_s3_input_state"].samples}
     present = {key for key, value in states.items() if value}
-    assert present == {("thrive", "blocked"), ("immuta", "not_started")}
+    assert present == {("thrive", "0", "blocked"), ("immuta", "0", "not_started")}
     assert len(states) == 2 * len(STATES)
     breakers = {one.labels["breaker"]: one.value for one in found["audit_s3_breaker_open"].samples}
-    closed = dict.fromkeys(("source", "objects", "keys", "store", "deletes", "disk", "quarantine"), 0)
-    assert breakers == {**closed, "hec": 1}
+    stops = ("source", "objects", "bucket", "keys", "store", "deletes", "disk", "quarantine")
+    assert breakers == {**dict.fromkeys(stops, 0), "hec": 1}
     assert found["audit_s3_held_bytes"].samples[0].value == 77
 
 
 def test_the_name_of_an_input_cannot_break_the_exposition() -> None:
     name = 'a"} 1\nevil_total{x="\\'
     samples = _families(board_of(Input(name)))["audit_s3_receives"].samples
-    assert [one.labels for one in samples] == [{"input": name}]
+    assert [one.labels for one in samples] == [{"input": name, "process": "0"}]
 
 
 def test_a_scraper_that_asks_for_openmetrics_gets_it(thrive: Input) -> None:

@@ -1,0 +1,220 @@
+"""What there is to know of the inputs, as /status.json shows it: numbers for programs, texts for people.
+
+The status page and `audit-s3 status` show these texts, so that all three say the same. `at` finds a value by
+the steps to it, `as_text` is how people read it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+from collector import __version__
+from collector.hosts.history import Rate
+from collector.hosts.metrics import COUNTED
+from collector.hosts.observation import STATES, Board, Observation, Problem
+from collector.retention.clock import Reading
+from collector.retention.lag import Lag, spell_short
+from collector.retention.notice import spell
+from collector.retention.silence import STATES as SILENCE_STATES
+
+__all__ = ["as_text", "at", "document", "readiness", "spell_bytes"]
+
+
+def document(board: Board) -> Dict[str, Any]:
+    """Everything, as JSON would have it. Times are ISO 8601 in UTC, sizes bytes."""
+    each, now = board.each(), time.time()
+    seen = board.observe(each)
+    processes = Counter(one.name for _, one in each)
+    return {
+        "program": "audit-s3",
+        "version": __version__,
+        "host": socket.gethostname(),
+        "started": _iso(board.started),
+        "at": _iso(now),
+        "clock": time.strftime("%H:%M:%S UTC", time.gmtime(now)),
+        "up": f"up {spell(now - board.started)}",
+        "ready": bool(readiness(seen)["ready"]),
+        "summary": _summary(seen),
+        "inputs": [{**_input(one, board, now=now), "processes": processes[one.name]} for one in seen],
+    }
+
+
+def readiness(seen: Sequence[Observation]) -> Dict[str, Any]:
+    """Whether every input is ready, and for each that is not: why, and what to do about it."""
+    reasons = [reason for one in seen if not one.is_ready for reason in _reasons(one)]
+    return {"ready": not reasons, "reasons": reasons}
+
+
+def at(status: Any, steps: Sequence[Any]) -> Any:
+    """What stands in the document at the end of these steps; None where there is nothing."""
+    for step in steps:
+        status = status.get(step) if isinstance(status, Mapping) else status and status[step]
+    return status
+
+
+def as_text(value: Any) -> str:
+    """A value of the document as people read it; `asText` of the page's script does the same."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, Mapping):
+        return str(value)
+    if isinstance(value.get("text"), str):
+        return str(value["text"])
+    parts: List[str] = [f"{name}: {as_text(one)}" for name, one in value.items()]
+    return "; ".join(parts)
+
+
+def spell_bytes(count: float) -> str:
+    """A size in the largest unit of which there is one: "0 B", "12.3 kB", "4.0 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+
+
+# -- all of it ------------------------------------------------------------------------------------------
+
+
+def _summary(seen: Sequence[Observation]) -> str:
+    """ "3 inputs: 2 collecting, 1 blocked; 1 warning"."""
+    states = Counter(one.state for one in seen)
+    told = ", ".join(f"{states[state]} {state.replace('_', ' ')}" for state in STATES if states[state])
+    warnings = sum(len(one.warnings) for one in seen)
+    return f"{_count(len(seen), 'input')}: {told}" + (f"; {_count(warnings, 'warning')}" if warnings else "")
+
+
+def _reasons(one: Observation) -> Iterator[Dict[str, str]]:
+    about = {"input": one.name, "state": one.state}
+    for name, problem in one.open_breakers.items():
+        yield {**about, "breaker": name, "reason": str(problem), "hint": problem.hint}
+    if not one.open_breakers:
+        problem_now = one.last_error if one.state in ("retrying", "not_started") else None
+        reason = f"{STATES[one.state]} {problem_now}" if problem_now else STATES[one.state]
+        yield {**about, "reason": reason, "hint": problem_now.hint if problem_now else ""}
+
+
+def _input(one: Observation, board: Board, *, now: float) -> Dict[str, Any]:
+    error_at = board.history.error_at(one.name, one.last_error)
+    return {
+        "name": one.name,
+        "state": one.state,
+        "meaning": STATES[one.state],
+        "rate": _rate(board.history.rate(one.name, now=now)),
+        "last_hour": _last_hour(board.history.minutes(one.name, now=now)),
+        "delivered": _delivered(one.counters),
+        "backlog": _backlog(one),
+        "quarantine": _quarantine(one),
+        "counters": {**dict.fromkeys(COUNTED, 0), **one.counters},
+        "in_hand": {
+            "deliveries": one.deliveries,
+            "objects": sum(one.objects.values()),
+            "objects_by_state": {state: count for state, count in one.objects.items() if count},
+            "held_bytes": one.held_bytes,
+            "receipts": dict(one.receipts),
+        },
+        "quarantine_bytes": one.quarantine_bytes,
+        "warnings": {name: _error(problem) for name, problem in one.warnings.items()},
+        **_watched(one),
+        "breakers_open": {name: _error(problem) for name, problem in one.open_breakers.items()},
+        "last_error": _error(one.last_error, at=error_at),
+    }
+
+
+def _rate(rate: Rate) -> Dict[str, Any]:
+    return {
+        "events_per_second": round(rate.events_per_second, 3),
+        "bytes_per_second": round(rate.bytes_per_second, 1),
+        **_figure(f"{rate.events_per_second:,.1f} events/s", f"{spell_bytes(rate.bytes_per_second)}/s"),
+    }
+
+
+def _last_hour(minutes: Sequence[int]) -> Dict[str, Any]:
+    events, most = sum(minutes), max(minutes)
+    text = f"{_count(events, 'event')} in the last hour" + (f", at most {most:,} a minute" if events else "")
+    return {"events": events, "minutes": list(minutes), "text": text}
+
+
+def _delivered(counters: Mapping[str, int]) -> Dict[str, str]:
+    events, objects = counters.get("events", 0), counters.get("done", 0)
+    return _figure(_count(events, "event"), f"of {_count(objects, 'object')}")
+
+
+def _backlog(one: Observation) -> Dict[str, str]:
+    depth = one.watched.depth
+    waiting = "queue unknown" if depth is None else f"{_count(depth.visible, 'message')}"
+    return _figure(waiting, f"and {one.deliveries:,} in hand")
+
+
+def _quarantine(one: Observation) -> Dict[str, Any]:
+    kinds = ("quarantined_bodies", "quarantined_objects", "quarantined_events")
+    put = sum(one.counters.get(kind, 0) for kind in kinds)
+    used = one.quarantine_bytes
+    figure = _figure(spell_bytes(used) if used else "empty", f"{put:,} since the start")
+    return {"put": put, "bytes": used, **figure}
+
+
+def _figure(main: str, more: str) -> Dict[str, str]:
+    """A figure as people read it: what counts, and what else there is to say."""
+    return {"main": main, "more": more, "text": f"{main}, {more}"}
+
+
+def _watched(one: Observation) -> Dict[str, Any]:
+    """What the watch saw at its last look. `text` is for people; what is not known is null."""
+    watched, depth = one.watched, one.watched.depth
+    return {
+        "retention": {of: _clock(reading) for of, reading in watched.deadlines.items()},
+        "silence": {
+            "state": watched.silence_state,
+            "seconds": round(watched.silence_seconds),
+            "expected_interval_seconds": watched.expected_interval_seconds,
+            "text": str(one.silence or SILENCE_STATES[watched.silence_state]),
+            "hint": one.silence.hint if one.silence else "",
+        },
+        "queue": {name: round(count) for name, count in vars(depth).items()} if depth is not None else None,
+        "lag": {owner: _lag(lag) for owner, lag in watched.lags.items()},
+    }
+
+
+def _clock(reading: Reading) -> Dict[str, Any]:
+    left, oldest = reading.left_seconds, reading.oldest
+    return {
+        "left_seconds": None if left is None else round(left),
+        "window_seconds": reading.window_seconds,
+        "used_ratio": None if reading.share is None else round(reading.share, 4),
+        "oldest": oldest.what if oldest is not None else None,
+        "text": str(reading),
+    }
+
+
+def _lag(lag: Lag) -> Dict[str, Any]:
+    if not lag.count:
+        return {"p50_seconds": None, "p95_seconds": None, "objects": 0, "text": str(lag),
+                "p50": "none yet", "p95": "none yet"}  # fmt: skip
+    return {
+        "p50_seconds": round(lag.p50_seconds, 3), "p50": spell_short(lag.p50_seconds),
+        "p95_seconds": round(lag.p95_seconds, 3), "p95": spell_short(lag.p95_seconds),
+        "objects": lag.count, "text": str(lag),
+    }  # fmt: skip
+
+
+def _error(problem: Optional[Problem], *, at: Optional[float] = None) -> Optional[Dict[str, Any]]:
+    if problem is None:
+        return None
+    seen = {} if at is None else {"at": _iso(at)}
+    return {**vars(problem), "text": str(problem), **seen}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _iso(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
