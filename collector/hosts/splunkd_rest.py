@@ -25,14 +25,14 @@ import ipaddress
 import json
 import ssl
 from io import BytesIO
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol, TypeVar
+from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
 
 __all__ = [
-    "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "connect", "refusal", "service_of",
-    "stored_settings", "tls_context",
+    "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "call", "connect", "refusal",
+    "service_of", "stored_settings", "tls_context",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -187,6 +187,27 @@ def refusal(status: int, where: str, *, capability: str = "list_storage_password
 def service_of(server_uri: str, session_key: str) -> Any:
     """splunklib's Service in the name of the input, in our own app. Asks nothing yet."""
     return connect(server_uri, token=session_key, owner="nobody", app=APP_ID, sharing="app")
+
+
+def call(
+    service: Any, server_uri: str, method: str, path: str, *, app: str = APP_ID, **form: str
+) -> Tuple[int, Any]:
+    """(status, JSON) of one GET or POST, whatever the status; Retry when splunkd is not to be reached.
+
+    `path` is relative to nobody's namespace in `app`, each part of it quoted.
+    """
+    from splunklib.binding import HTTPError, UrlEncoded
+
+    def ask() -> Tuple[int, Any]:
+        send = service.get if method == "GET" else service.post
+        encoded = UrlEncoded(path, skip_encode=True)
+        try:
+            response = send(encoded, owner="nobody", app=app, sharing="app", output_mode="json", **form)
+        except HTTPError as error:
+            return error.status, {}
+        return response.status, json.loads(response.body.read() or b"{}")
+
+    return answer_of(ask, lambda status: refusal(status, server_uri), where=server_uri)
 
 
 def connect(

@@ -10,13 +10,12 @@ that is handed a plain value again stores it again, the file is written only whi
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any, Dict, FrozenSet, Mapping, Tuple
 from urllib.parse import quote
 
 from collector.errors import CollectorError
-from collector.hosts.splunkd_rest import APP_ID, MASK, REALM, SECRETS, answer_of, refusal, service_of
+from collector.hosts.splunkd_rest import APP_ID, MASK, REALM, SECRETS, call, refusal, service_of
 
 __all__ = ["plain_secrets", "put_away", "server_roles"]
 
@@ -65,7 +64,7 @@ def server_roles(server_uri: str, session_key: str) -> FrozenSet[str]:
     if not (server_uri and session_key):
         return frozenset()
     try:
-        status, answer = _call(service_of(server_uri, session_key), server_uri, "GET", "server/info")
+        status, answer = call(service_of(server_uri, session_key), server_uri, "GET", "server/info")
         return frozenset(answer["entry"][0]["content"]["server_roles"]) if status == 200 else frozenset()
     except (CollectorError, ValueError, LookupError, TypeError) as error:
         log.debug("splunkd does not say what it is: %s", error)
@@ -74,12 +73,12 @@ def server_roles(server_uri: str, session_key: str) -> FrozenSet[str]:
 
 def _store(service: Any, server_uri: str, username: str, value: str) -> None:
     """Create the password, or change the one that is there."""
-    status, _ = _call(
+    status, _ = call(
         service, server_uri, "POST", "storage/passwords", name=username, realm=REALM, password=value
     )
     if status == 409:
         title = ":".join(part.replace(":", "\\:") for part in (REALM, username)) + ":"
-        status, _ = _call(
+        status, _ = call(
             service, server_uri, "POST", f"storage/passwords/{quote(title, safe='')}", password=value
         )
     if status >= 400:
@@ -91,10 +90,10 @@ def _mask(service: Any, server_uri: str, stanza: str, *, app: str, stored: Mappi
     path = f"configs/conf-inputs/{quote(stanza, safe='')}"
     names = ", ".join(sorted(stored))
     try:
-        shown = _shown(_call(service, server_uri, "GET", path, app=app), stored)
+        shown = _shown(call(service, server_uri, "GET", path, app=app), stored)
         if shown:
-            _call(service, server_uri, "POST", path, app=app, **dict.fromkeys(shown, MASK))
-            shown = _shown(_call(service, server_uri, "GET", path, app=app), stored)
+            call(service, server_uri, "POST", path, app=app, **dict.fromkeys(shown, MASK))
+            shown = _shown(call(service, server_uri, "GET", path, app=app), stored)
     except CollectorError as error:
         log.warning("%s: stored, but not masked in inputs.conf of app %s: %s", names, app, error)
         return
@@ -115,21 +114,3 @@ def _shown(answer: Tuple[int, Any], stored: Mapping[str, str]) -> Tuple[str, ...
     content = body["entry"][0]["content"] if body.get("entry") else {}
     shown = (name for name, value in stored.items() if str(content.get(name, "")).strip() == value)
     return tuple(sorted(shown))
-
-
-def _call(
-    service: Any, server_uri: str, method: str, path: str, *, app: str = APP_ID, **form: str
-) -> Tuple[int, Any]:
-    """(status, JSON) of one request, whatever the status; Retry when splunkd is not to be reached."""
-    from splunklib.binding import HTTPError, UrlEncoded
-
-    def ask() -> Tuple[int, Any]:
-        encoded = UrlEncoded(path, skip_encode=True)
-        call = service.get if method == "GET" else service.post
-        try:
-            response = call(encoded, owner="nobody", app=app, sharing="app", output_mode="json", **form)
-        except HTTPError as error:
-            return error.status, {}
-        return response.status, json.loads(response.body.read() or b"{}")
-
-    return answer_of(ask, lambda status: refusal(status, server_uri), where=server_uri)
