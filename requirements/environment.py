@@ -28,6 +28,8 @@ MAIN_VERSIONS = ("3.13", "3.12", "3.11", "3.10")
 #: Resolved on the oldest Python that each lock serves: what runs there runs on the later ones.
 LOCK_PYTHON = "3.10"
 OLD_PYTHON = "3.9"
+#: The oldest that atheris has wheels of its newest release for.
+FUZZ_PYTHON = "3.12"
 
 
 def ensure(folder: Path, locks: Sequence[str], *, version: str = "") -> Path:
@@ -160,6 +162,9 @@ def lock() -> None:
     for name in ("browser", "demo", "faults", "lint", "runtime"):
         _compile(main, name, extras=() if name == "runtime" else (name,), within="test")
     _compile(main, "s3-encryption", extras=("s3-encryption",))  # apart: it pins an older cryptography
+    _compile(main, "appinspect", extras=("appinspect",))
+    _compile(main, "supply-chain", extras=("supply-chain",))
+    _compile(_compiler(FUZZ_PYTHON), "fuzz", extras=("fuzz", "parquet"))
     _compile(_compiler(OLD_PYTHON), "py39", extras=("test",))
 
 
