@@ -54,17 +54,25 @@ def flags() -> Iterator[Flag]:
     """A flag for every setting that is no secret, in the table's order."""
     for row in SETTINGS.values():
         if not row.secret:
-            metavar = (row.unit or _spec_type(row)).upper().replace(", ", "|")
             choices = row.choices if row.type == "choice" else ()
             help_text = f"{row.help} [default: {default_of(row)}]"
             yield Flag(
                 f"--{row.name.replace('_', '-')}",
                 row.name,
-                metavar,
+                _metavar(row),
                 help_text,
                 choices,
                 row.kind == "everyday",
             )
+
+
+def _metavar(row: Setting) -> str:
+    """What is to be typed: words that are meant literally stand as they are, places in capitals."""
+    if row.type == "choice":
+        return "|".join(row.choices)
+    if row.type == "list":
+        return "LIST"
+    return (row.unit or _spec_type(row)).upper()
 
 
 def scheme_arguments() -> List[Dict[str, Any]]:
