@@ -20,7 +20,7 @@ from collector.aws.session import AwsSession
 from collector.aws.sqs import resolve_queue
 from collector.config.inputs import Input
 from collector.errors import CollectorError
-from collector.hosts.cli.stores import opened
+from collector.hosts.stores import opened
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue

@@ -130,7 +130,7 @@ def _planned(
 ) -> Iterable[str]:
     """What would be fetched for one input, in lines. The ledger is read if there is one, and not written."""
     from collector.adapters import Adapters
-    from collector.hosts.cli.stores import opened
+    from collector.hosts.stores import opened
     from collector.retention.listing import ASKED, Window
     from collector.retention.survey import Survey, survey
 

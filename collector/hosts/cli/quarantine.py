@@ -12,7 +12,7 @@ import click
 from collector.config import Input
 from collector.errors import Poison
 from collector.hosts.cli.options import configured, load_inputs, shown
-from collector.hosts.cli.stores import opened
+from collector.hosts.stores import opened
 from collector.ports import Quarantined
 
 __all__ = ["command"]

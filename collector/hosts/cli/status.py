@@ -17,7 +17,7 @@ import click
 from collector.config import Input
 from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
-from collector.hosts.cli.stores import opened
+from collector.hosts.stores import opened
 from collector.hosts.status_report import Seen, as_json, lines
 from collector.retention.notice import spell
 
