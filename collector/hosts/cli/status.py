@@ -17,8 +17,8 @@ import click
 from collector.config import Input
 from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
-from collector.hosts.stores import opened
 from collector.hosts.status_report import Seen, as_json, lines
+from collector.hosts.stores import opened
 from collector.retention.notice import spell
 
 __all__ = ["command"]
