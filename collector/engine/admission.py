@@ -36,15 +36,15 @@ def admit(
     ledger: Ledger, notification: Notification, *, origin: str, message: Optional[Message] = None
 ) -> Optional[Delivery]:
     """Take what a notification names into hand; None if its message was in hand already."""
-    if origin == "message" and message is not None:
-        delivery = hold(ledger, message)
+    if message is not None:
+        delivery = hold(ledger, message, origin=origin)
     else:
         delivery = _begin_delivery(ledger, origin, message)
     if delivery is None:
         return None
     if message is not None and not notification.noop:
         _heard(ledger, message)
-    foreign = [ref for ref in notification.refs if _is_foreign(ledger, ref)]
+    foreign = [ref for ref in notification.refs if ledger.mismatch.is_foreign(ref.bucket)]
     for ref in notification.refs:
         if ref not in foreign:
             _admit_object(ledger, delivery, ref)
@@ -65,11 +65,13 @@ def _heard(ledger: Ledger, message: Message) -> None:
         log.info("%s. input=%s", over, ledger.input_name)
 
 
-def hold(ledger: Ledger, message: Message) -> Optional[Delivery]:
+def hold(ledger: Ledger, message: Message, *, origin: str = "message") -> Optional[Delivery]:
     """A delivery for this message with nothing in it yet; None if it was in hand already."""
+    if origin != "message":
+        return _begin_delivery(ledger, origin, message)
     if _is_in_hand(ledger, message):
         return None
-    delivery = _begin_delivery(ledger, "message", message)
+    delivery = _begin_delivery(ledger, origin, message)
     ledger.by_message[message.message_id] = delivery
     if message.sent_at is not None:
         ledger.waited_seconds = max(0.0, ledger.clock.now() - message.sent_at)
@@ -99,10 +101,6 @@ def _is_in_hand(ledger: Ledger, message: Message) -> bool:
     return True
 
 
-def _is_foreign(ledger: Ledger, ref: ObjectRef) -> bool:
-    return bool(ledger.buckets) and ref.bucket not in ledger.buckets
-
-
 def _foreign(ref: ObjectRef) -> Poison:
     return Poison(f"{ref.url} is not in a bucket of this input and is not fetched", code="foreign_bucket")
 
@@ -119,6 +117,7 @@ def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -
 
 
 def _admit_object(ledger: Ledger, delivery: Delivery, ref: ObjectRef) -> None:
+    ledger.saw_ours()
     seen = _seen(ledger, delivery, ref.event_time)
     item = Item(ref, None, ledger.route(ref.key), seen, url=ref.url)
     if delivery.origin == "listing":

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
 
 from collector.config.routes import Route
-from collector.engine import admission
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
@@ -26,8 +25,7 @@ from collector.engine.settler import Settler
 from collector.engine.station import Station
 from collector.engine.unproven import SOON_SECONDS
 from collector.engine.watch import Watch
-from collector.errors import Poison, Retry
-from collector.model import Ignores, Message, Notification
+from collector.model import Ignores, Message
 from collector.ports import CheckpointStore, Clock, Digests, Fleeting, ObjectStore, Queue, Sink
 from collector.retention.listing import ASKED, Window
 from collector.retention.silence import Silence, Trail
@@ -112,7 +110,9 @@ class Engine:
                 fetches=plan.reconcile_interval_seconds > 0,
             ),
         )  # fmt: skip
-        self.receiver = Receiver(queue, store, plan.parse_received or plan.parse)
+        self.receiver = Receiver(
+            queue, store, plan.parse_received or plan.parse, parse_spooled=plan.parse
+        )
         self.reader = Reader(Opener(objects, plan.decode, plan.labels, plan.digests), plan.ignores)
         self.senders = [Sender(sink, store) for sink in sinks]
         self._fleeting = [sink for sink in sinks if isinstance(sink, Fleeting)]
@@ -146,14 +146,7 @@ class Engine:
         """Take up what the store remembers: where this input began, and spooled FIFO messages."""
         self.start_from = start_from
         for message in spooled:
-            try:
-                notification = self.plan.parse(message.body)
-            except Poison as error:
-                notification = Notification("unreadable", problems=(error,))
-            except Retry as error:
-                log.warning("A spooled body cannot be read yet and stays for the next start: %s", error)
-                continue
-            admission.admit(self.ledger, notification, origin="spool", message=message)
+            self.receiver.resume(self.ledger, message)
 
     def reconcile(self) -> None:
         """Look for what the queue forgot: in the retention window, from `start_from` on, up to the grace."""
@@ -198,6 +191,7 @@ class Engine:
         if full and not ledger.in_hand():
             return True
         stopped = ledger.source.is_open or ledger.objects.is_open or ledger.deletes.is_open
+        stopped = stopped or ledger.mismatch.breaker.is_open
         if stopped or self.receiver.failed_polls >= 4:
             return True
         if any(output.failures >= 5 for output in ledger.outputs.values()):

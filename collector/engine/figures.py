@@ -24,7 +24,8 @@ QUARANTINE_FULL = Fatal(
 def stops(ledger: Ledger) -> Dict[str, Optional[CollectorError]]:
     """Everything that rule 7 lets receiving wait for, and why it does now; and a KMS key out of reach."""
     outputs = [output.breaker for output in ledger.outputs.values()]
-    breakers = [ledger.source, ledger.objects, ledger.store, ledger.deletes, *outputs]
+    bucket = ledger.mismatch.breaker
+    breakers = [ledger.source, ledger.objects, bucket, ledger.store, ledger.deletes, *outputs]
     return {
         **{breaker.name: breaker.error for breaker in breakers},
         "keys": next(iter(ledger.keys.errors), None),

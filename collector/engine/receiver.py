@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, FrozenSet, List, Optional, Sequence, Tuple, Union
 
-from collector.engine import admission, restored
+from collector.engine import admission, mismatch, restored
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
@@ -46,7 +46,10 @@ class ClaimItems:
 
 @dataclass(frozen=True)
 class LookAgain:
+    """The ledger is asked first whether it knows one of the buckets `in_doubt`."""
+
     deliveries: Sequence[Delivery]
+    in_doubt: FrozenSet[str]
 
 
 Meaning = Union[Notification, Poison, Retry]
@@ -58,10 +61,17 @@ class Receiver:
 
     name = "receiver"
 
-    def __init__(self, queue: Optional[Queue], store: CheckpointStore, parse: Parse) -> None:
+    def __init__(
+        self,
+        queue: Optional[Queue],
+        store: CheckpointStore,
+        parse: Parse,
+        *,
+        parse_spooled: Optional[Parse] = None,
+    ) -> None:
         self._queue = queue
         self._store = store
-        self._parse = parse
+        self._parsers = {"message": parse, "spool": parse_spooled or parse}
         self._polls = 0
         self._asked = 0
         self._most_polls = 1
@@ -77,7 +87,7 @@ class Receiver:
                 return claims
         again = self.unproven.take(ledger)
         if again:
-            return LookAgain(again)
+            return LookAgain(again, ledger.mismatch.in_doubt)
         due = self.unproven.sooner(due)
         now = ledger.clock.monotonic()
         if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
@@ -89,13 +99,13 @@ class Receiver:
             most = int(ledger.may_receive_probe() and not self._polls)
         if now < self._pause_until:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
-        count = min(most - len(self.unproven), ledger.limits.max_number_of_messages, 10)
+        count = min(most - self.unproven.room_taken, ledger.limits.max_number_of_messages, 10)
         if count < 1:
             return Wait(self._next_probe(ledger, due))
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
         if looks:
-            ledger.keys.looked(now=now)
+            ledger.looks()
         self._polls += 1
         self._asked += count
         ledger.polls += 1
@@ -147,16 +157,22 @@ class Receiver:
         if isinstance(work, ClaimItems):
             return restored.claim(self._store, work.items)
         if isinstance(work, LookAgain):
-            return [self._understand(one.message) for one in work.deliveries if one.message]
+            return self._look_again(work)
         assert self._queue is not None
         messages = self._queue.receive(
             work.count, wait_seconds=work.wait_seconds, hide_seconds=work.hide_seconds
         )
-        return [(message, self._understand(message)) for message in messages]
+        return [(message, self._understand(message, self._parsers["message"])) for message in messages]
 
-    def _understand(self, message: Message) -> Meaning:
+    def _look_again(self, work: LookAgain) -> Tuple[bool, Sequence[Meaning]]:
+        """Whether the ledger knows our buckets, and what each body means by now."""
+        is_known = bool(work.in_doubt) and mismatch.is_known(self._store, work.in_doubt)
+        held = [(one.message, one.origin) for one in work.deliveries if one.message is not None]
+        return is_known, [self._understand(message, self._parsers[origin]) for message, origin in held]
+
+    def _understand(self, message: Message, parse: Parse) -> Meaning:
         try:
-            return self._parse(message.body)
+            return parse(message.body)
         except (Poison, Retry) as error:
             return error
         except Exception as error:
@@ -191,7 +207,7 @@ class Receiver:
             ledger.counters["messages"] += len(result)
             log.info("Received messages from the queue. count=%d queue=%s", len(result), self._queue.name)
         known = set(ledger.deliveries)
-        for message, understood in result:
+        for message, understood in sorted(result, key=lambda one: ledger.mismatch.suspects(one[1])):
             self._admit(ledger, message, understood)
         if ledger.stopping or (ledger.is_refused() and known):
             hand_back(ledger, kept=known)
@@ -208,21 +224,36 @@ class Receiver:
         name = self._queue.name if self._queue else ""
         log.warning("Receiving failed and is tried again in %.1f s: %s. queue=%s", wait, error, name)
 
-    def _admit(self, ledger: Ledger, message: Message, understood: Meaning) -> None:
+    def resume(self, ledger: Ledger, message: Message) -> None:
+        """Take up a spooled body. What it points to may have to be fetched: it stays until that can be."""
+        self._admit(ledger, message, self._understand(message, self._parsers["spool"]), origin="spool")
+
+    def _admit(
+        self, ledger: Ledger, message: Message, understood: Meaning, *, origin: str = "message"
+    ) -> None:
         if isinstance(understood, Retry):
-            self.unproven.hold(ledger, message, understood)
-            return
-        if isinstance(understood, Poison):
-            delivery = admission.hold(ledger, message)
-            if delivery is not None:
-                ledger.quarantine_body(delivery, understood.code, understood.what)
-            return
+            self.unproven.hold(ledger, message, understood, origin=origin)
+        elif ledger.mismatch.suspects(understood):
+            self.unproven.hold(ledger, message, mismatch.doubt(message), origin=origin)
+        elif isinstance(understood, Poison):
+            self._set_aside(ledger, message, understood, origin=origin)
+        else:
+            self._admit_meaning(ledger, message, understood, origin=origin)
+
+    def _set_aside(self, ledger: Ledger, message: Message, error: Poison, *, origin: str) -> None:
+        delivery = admission.hold(ledger, message, origin=origin)
+        if delivery is not None:
+            ledger.quarantine_body(delivery, error.code, error.what)
+
+    def _admit_meaning(
+        self, ledger: Ledger, message: Message, understood: Notification, *, origin: str
+    ) -> None:
         if understood.noop:
             log.info("A message needs no work: %s. message_id=%s", understood.noop, message.message_id)
-        if self._queue is not None and self._queue.fifo:
+        if self._queue is not None and self._queue.fifo and origin == "message":
             self._spool(ledger, message, understood)
         else:
-            admission.admit(ledger, understood, origin="message", message=message)
+            admission.admit(ledger, understood, origin=origin, message=message)
 
     def _spool(self, ledger: Ledger, message: Message, notification: Notification) -> None:
         """FIFO: the body is durable here first, then the message goes, then the work begins (rule 11)."""
@@ -239,19 +270,40 @@ class Receiver:
 
     def _record_second_look(self, ledger: Ledger, work: LookAgain, result: Any) -> None:
         """What is understood now is admitted under the lease that it has."""
-        meanings = [result] * len(work.deliveries) if isinstance(result, CollectorError) else result
+        if isinstance(result, CollectorError):
+            for delivery in work.deliveries:
+                self.unproven.wait_on(ledger, delivery, result)
+            return
+        is_known, meanings = result
+        if is_known:
+            ledger.saw_ours()
         for delivery, understood in zip(work.deliveries, meanings):
-            if isinstance(understood, Retry):
-                self.unproven.wait_on(ledger, delivery, understood)
+            error = self._not_yet(ledger, delivery, understood)
+            if error is not None:
+                self.unproven.wait_on(ledger, delivery, error)
                 continue
             message = self.unproven.proven(ledger, delivery)
             if message is None:
                 continue
-            self._admit(ledger, message, understood)
+            self._admit(ledger, message, understood, origin=delivery.origin)
             again = ledger.by_message.get(message.message_id)
             if again is not None:
                 again.received, again.extended = delivery.received, delivery.extended
                 again.lease_until = delivery.lease_until
+
+    def _not_yet(
+        self, ledger: Ledger, delivery: Delivery, understood: Meaning
+    ) -> Optional[CollectorError]:
+        """Why this cannot be admitted now; a mistaken bucket stops receiving."""
+        if isinstance(understood, Retry):
+            return understood
+        if not ledger.mismatch.suspects(understood):
+            return None
+        error = ledger.mismatch.blame(understood, where=self._queue.name if self._queue else "")
+        if ledger.mismatch.open(error, now=ledger.clock.monotonic()):
+            log.error("Receiving stops until this is put right: %s", error)
+            hand_back(ledger, kept=[delivery.number])
+        return error
 
     def _record_claims(self, ledger: Ledger, work: ClaimItems, result: Any) -> None:
         if isinstance(result, CollectorError):

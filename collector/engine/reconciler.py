@@ -187,7 +187,7 @@ class Reconciler:
 
     def _may_feed(self, ledger: Ledger) -> bool:
         """Into the room that live work leaves, and always a little; in trouble, one object as the probe."""
-        if not ledger.may_receive():
+        if not ledger.may_feed():
             return ledger.may_receive_probe()
         workers, ours = ledger.limits.workers, len(self._fed)
         return ours < max(1, workers // 8) or (ours < workers and ledger.room() > workers // 4)

@@ -1,7 +1,9 @@
-"""Messages in hand that cannot be read yet: their sender is not checked, or their body not fetched.
+"""Messages in hand that cannot be read yet: their sender is not checked, their body not fetched, or it is
+doubtful whether their bucket is another's or ours is mistaken.
 
-That is nobody's fault and not the message's: it is kept under its lease and looked at again, so that it
-costs the provider's `maxReceiveCount` nothing. What waits here takes the room of what could be received.
+None of that is the message's fault: it is kept under its lease and looked at again, so that it costs the
+provider's `maxReceiveCount` nothing. What waits here takes the room of what could be received. A spooled
+body has no lease, takes no room, and stays in the spool.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Dict, List, Optional, Set
 from collector.engine import admission
 from collector.engine.items import Delivery
 from collector.engine.ledger import Ledger
-from collector.errors import Retry
+from collector.errors import CollectorError, Retry
 from collector.model import Message
 
 __all__ = ["Unproven"]
@@ -36,9 +38,16 @@ class Unproven:
     def __len__(self) -> int:
         return len(self._due) + len(self._busy)
 
-    def hold(self, ledger: Ledger, message: Message, error: Retry) -> None:
-        """Keep this message, which has just been received, until it can be understood."""
-        delivery = admission.hold(ledger, message)
+    @property
+    def room_taken(self) -> int:
+        """How many of them could be other messages."""
+        return sum(one.origin == "message" for one in (*self._due, *self._busy))
+
+    def hold(
+        self, ledger: Ledger, message: Message, error: CollectorError, *, origin: str = "message"
+    ) -> None:
+        """Keep this message, which has just been received or is spooled, until it can be understood."""
+        delivery = admission.hold(ledger, message, origin=origin)
         if delivery is None:
             return
         delivery.incomplete = True  # so that it is returned, not deleted, if we have to let go of it
@@ -58,7 +67,7 @@ class Unproven:
             self._busy.add(delivery)
         return taken
 
-    def wait_on(self, ledger: Ledger, delivery: Delivery, error: Retry) -> None:
+    def wait_on(self, ledger: Ledger, delivery: Delivery, error: CollectorError) -> None:
         """It is still not known."""
         self._busy.discard(delivery)
         if _is_ours(ledger, delivery):
@@ -81,15 +90,15 @@ class Unproven:
 
     def fills(self, ledger: Ledger) -> bool:
         """Nothing can be received for what waits here."""
-        return 0 < len(self) >= ledger.room()
+        return 0 < self.room_taken >= ledger.room()
 
     def is_quiet(self, *, until: float) -> bool:
         """Nothing here will move before `until` (monotonic)."""
         return not self._busy and all(due > until for due in self._due.values())
 
-    def _wait(self, ledger: Ledger, delivery: Delivery, error: Retry) -> None:
+    def _wait(self, ledger: Ledger, delivery: Delivery, error: CollectorError) -> None:
         ledger.last_error = error
-        asked = error.after_seconds
+        asked = error.after_seconds if isinstance(error, Retry) else None
         self._due[delivery] = ledger.clock.monotonic() + (LOOK_AGAIN_SECONDS if asked is None else asked)
 
 

@@ -50,9 +50,24 @@ FOREIGN = {
 }  # fmt: skip
 
 
+def knows_its_bucket(world):
+    """An empty object of ours was told of, which needs no call: the setting is no mistake."""
+    world.announce("empty", b"")
+    world.run(10)
+    return world
+
+
 @pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
 def test_h39_a_bucket_that_is_not_ours_is_never_asked(world, body):
-    is_kept(world, body, "foreign_bucket")
+    is_kept(knows_its_bucket(world), body, "foreign_bucket")
+
+
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+def test_h39_as_long_as_ours_was_never_named_it_is_a_mistake_of_the_setting(world, body):
+    world.send(body)
+    world.run(7200)
+    assert (world.queue.depth, world.quarantined(), world.kept.opened) == (1, [], [])
+    assert world.ledger.mismatch.breaker.error.code == "wrong_bucket"
 
 
 @pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
@@ -63,8 +78,7 @@ def test_h39_the_real_adapter_makes_no_call_either(body):
     class NoClient:
         in_region = staticmethod(built)
 
-    world = World(s3=NoClient())
-    is_kept(world, body, "foreign_bucket")
+    is_kept(knows_its_bucket(World(s3=NoClient())), body, "foreign_bucket")
 
 
 def test_h39_beside_a_foreign_one_our_own_object_is_delivered(world):

@@ -17,7 +17,7 @@ from tests.simulation.world import World
 
 __all__ = ["Play", "run"]
 
-LAST_STEP = 100_000
+LAST_STEP = 200_000
 #: At the end the bucket is compared with the ledger so often before we believe what we see.
 MOST_SWEEPS = 30
 #: Slices are cut small, so that small objects have many and acknowledgements come out of order.

@@ -129,8 +129,9 @@ def test_a_body_that_may_not_be_read_yet_keeps_its_message_and_costs_no_receive(
 def test_a_body_in_a_foreign_bucket_is_not_fetched_and_the_pointer_is_kept(make_bench):
     bench = following(make_bench)
     place = {"s3BucketName": "not-ours", "s3Key": "k"}
+    bench.queue.send(json.dumps({"Records": [record(bench.put("ours", "event"))]}))
     bench.queue.send(json.dumps(["com.amazon.sqs.javamessaging.MessageS3Pointer", place]))
     bench.run(30)
     assert [entry.reason for entry in bench.quarantined()] == ["foreign_bucket"]
-    assert bench.bucket.opened == []
+    assert bench.bucket.opened == ["s3://audit-logs/ours"]
     assert bench.queue.depth == 0

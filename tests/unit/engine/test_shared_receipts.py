@@ -125,7 +125,7 @@ def test_who_sent_it_learns_that_a_collector_that_took_over_a_part_was_told(
 
 
 def _given_up_while_another_had_it(make_bench: Callable[..., Any], confirmed: int) -> Any:
-    """One collector gives a receipt up; meanwhile another sent the object again, and had `confirmed` of it."""
+    """One collector gives a receipt up; meanwhile another sent its events again, and had `confirmed`."""
     bench = make_bench(batch_max_bytes=1000)
     bench.sink.ack, bench.sink.ack_after_seconds = True, None
     ref = bench.publish("a", *(f"event {number}" for number in range(2000)))
