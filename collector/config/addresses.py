@@ -32,6 +32,8 @@ _SQS_HOST = (
 )
 _LEGACY_HOST = r"(?:([a-z0-9-]+)\.)?queue\.amazonaws\.com(?:\.cn)?"
 _VPCE_HOST = r"[a-z0-9.-]*\.sqs\.([a-z0-9-]+)\.vpce\.amazonaws\.com(?:\.cn)?"
+#: Where instances and pods find their credentials by IPv6.
+_METADATA = "fd00:0ec2:"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def _from_url(text: str, region: str, account: str) -> QueueAddress:
     if len(path) > 1 and re.fullmatch(r"\d{12}", path[-2]):
         account = path[-2]
     public, found = _host_region(parts.hostname or "")
+    _refuse_link_local(parts.hostname or "")
     endpoint_url = "" if public else f"{parts.scheme}://{parts.netloc}"
     return QueueAddress(name, text, found or region, account, endpoint_url)
 
@@ -212,11 +215,25 @@ def hec_url(text: str) -> str:
 
 def endpoint(text: str) -> str:
     parts = _split(text, "the endpoint")
-    if (parts.hostname or "").startswith("169.254."):
+    _refuse_link_local(parts.hostname or "")
+    return text.rstrip("/")
+
+
+def _refuse_link_local(host: str) -> None:
+    """However it is spelt: 169.254.169.254 is also 0xa9fea9fe, 2852039166 and ::ffff:a9fe:a9fe."""
+    import ipaddress
+    import socket
+
+    host = host.rstrip(".").partition("%")[0]
+    try:
+        found = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
+    except (OSError, ValueError):
+        return  # a name
+    inner = getattr(found, "ipv4_mapped", None) or found
+    if inner.is_link_local or found.exploded.startswith(_METADATA):
         raise Invalid(
             "it is a link-local address, where instances keep their credentials", "give the service's own URL"
         )
-    return text.rstrip("/")
 
 
 def proxy(text: str) -> str:

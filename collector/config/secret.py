@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from typing import Callable, Mapping
 
 from collector.config.table import Invalid
@@ -22,6 +23,7 @@ __all__ = [
     "REFERENCES",
     "ReadText",
     "Secret",
+    "is_open_to_all",
     "is_reference",
     "mask_userinfo",
     "read_text",
@@ -108,6 +110,17 @@ def resolve(text: str, *, environ: Mapping[str, str], read: ReadText) -> str:
     if is_reference(text):
         raise Invalid(f"{text} names nothing", f"write {kind}: and a name, without a space")
     return text
+
+
+def is_open_to_all(text: str) -> bool:
+    """Whether `text` names a file that any user of this host may read or write. False on Windows."""
+    kind, _, path = text.partition(":")
+    if kind != "file" or os.name != "posix":
+        return False
+    try:
+        return bool(os.stat(path).st_mode & (stat.S_IROTH | stat.S_IWOTH))
+    except OSError:
+        return False
 
 
 def read_text(path: str) -> str:

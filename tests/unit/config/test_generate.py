@@ -66,6 +66,7 @@ def test_the_sample_shows_every_everyday_setting_and_no_other() -> None:
 
 def test_the_sample_is_a_configuration_that_loads_once_its_token_exists(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t\n")
+    (tmp_path / "token").chmod(0o600)
     path = tmp_path / "audit-s3.conf"
     path.write_text(sample().replace("/etc/audit-s3/hec-token", f"{tmp_path}/token"))
     (found,) = load(config_path=str(path), environ={"HOME": "/h"})

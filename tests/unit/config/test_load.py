@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
@@ -324,6 +325,7 @@ def test_a_secret_by_reference_or_from_the_environment_brings_no_warning(
     load_text: LoadText, tmp_path: Path
 ) -> None:
     (tmp_path / "token").write_text("c4n4ry\n")
+    (tmp_path / "token").chmod(0o640)
     for text, environ in (
         (f"file:{tmp_path}/token", {}),
         ("env:TOKEN", {"TOKEN": "c4n4ry"}),
@@ -333,6 +335,18 @@ def test_a_secret_by_reference_or_from_the_environment_brings_no_warning(
         (found,) = load_text(hec(text), environ=environ)
         assert found.settings.hec_token.reveal() == "c4n4ry"
         assert found.warnings == ()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o644, 0o602, 0o666])
+def test_a_secret_in_a_file_that_all_may_read_or_write_is_warned_of(
+    load_text: LoadText, tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "token").write_text("c4n4ry\n")
+    (tmp_path / "token").chmod(mode)
+    (found,) = load_text(hec(f"file:{tmp_path}/token"), environ={})
+    (warning,) = found.warnings
+    assert f"{tmp_path}/token; chmod 600 it" in warning and "c4n4ry" not in warning
 
 
 def test_an_access_key_id_may_be_a_reference_too(load_text: LoadText, tmp_path: Path) -> None:
