@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -34,9 +35,13 @@ CERTIFICATE_MAX_BYTES = 64 * 1024
 FETCH_TIMEOUT_SECONDS = 10.0
 #: How long a failure is the answer to everybody who asks.
 FAILURE_SECONDS = 60.0
+#: After so many failures without one success nothing is asked for as long: forged messages may each name
+#: another certificate, in another region, and each costs a request or a timeout.
+MOST_FAILURES = 5
 #: SNS uses one certificate a region at a time. A flood of other names must not become a flood of memory.
 MOST_REMEMBERED = 100
 
+_ANY_HOST = "https://sns.*.amazonaws.com"
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}", re.ASCII)
 _PATH = re.compile(r"/SimpleNotificationService-[0-9A-Fa-f]{8,128}\.pem", re.ASCII)
 
@@ -99,6 +104,7 @@ class Certificates:
         self._folder = folder
         self._known: Dict[str, Certificate] = {}
         self._failed: Dict[str, Tuple[float, CollectorError]] = {}
+        self._failures = 0
         self._fetching = threading.Lock()
 
     def get(self, url: str) -> Certificate:
@@ -118,16 +124,26 @@ class Certificates:
 
     def _look_up(self, url: str) -> Certificate:
         host = urlsplit(url).netloc
-        for name in (host, url):
+        for name in (_ANY_HOST, host, url):
             self._raise_again(name)
         try:
-            return self._valid(url)
+            found = self._valid(url)
+            self._failures = 0
+            return found
         except Poison as error:
             _remember(self._failed, url, (self._clock.monotonic() + FAILURE_SECONDS, error))
+            self._count_failure()
             raise
         except CollectorError as error:
             _remember(self._failed, host, (self._clock.monotonic() + FAILURE_SECONDS, error))
+            self._count_failure()
             raise _unreachable(error.what, url, hint=error.hint, after_seconds=FAILURE_SECONDS) from error
+
+    def _count_failure(self) -> None:
+        self._failures += 1
+        if self._failures % MOST_FAILURES == 0:
+            error = _unreachable(f"{MOST_FAILURES} certificates in a row could not be had", _ANY_HOST)
+            _remember(self._failed, _ANY_HOST, (self._clock.monotonic() + FAILURE_SECONDS, error))
 
     def _raise_again(self, name: str) -> None:
         """The same answer as a moment ago, without asking."""
@@ -159,11 +175,19 @@ class Certificates:
             return None
         path = self._folder / url.rsplit("/", 1)[1]
         try:
+            _refuse_shared(self._folder, path)
             return Certificate.read(path.read_bytes(), where=str(path))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _unreachable(f"{path} cannot be read: {error}", str(path)) from error
+
+
+def _refuse_shared(*paths: Path) -> None:
+    """Who may write there may sign messages: nobody else than the owner, then."""
+    for path in paths if os.name == "posix" else ():
+        if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _unreachable(f"others may write {path}", str(path), hint=f"chmod go-w {path}")
 
 
 def https_fetch(

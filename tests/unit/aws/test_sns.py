@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -354,7 +355,40 @@ def test_many_names_do_not_fill_the_memory(clock: ManualClock) -> None:
     for number in range(300):
         url = URL.replace("01d088a6", f"{number:08x}")
         assert code_of(verifier.check, envelope(SigningCertURL=url)) == "sns_certificate_missing"
+        clock.advance(61)
     assert len(verifier._certificates._failed) <= 100
+
+
+NO_CERTIFICATE = [Poison("404", code="sns_certificate_missing"), Retry("no way", code="timed_out")]
+
+
+@pytest.mark.parametrize("answer", NO_CERTIFICATE)
+def test_a_flood_of_names_and_regions_is_five_requests_a_minute(clock: ManualClock, answer: Any) -> None:
+    host = Host(answer)
+    verifier = SnsVerifier("enforce", fetch=host, clock=clock)
+    for number in range(60):
+        region = f"{'abcdefghij'[number % 10]}x-east-{number // 10 + 1}"
+        url = URL.replace("us-east-1", region)
+        with pytest.raises(CollectorError):
+            verifier.check(envelope(SigningCertURL=url, TopicArn=TOPIC.replace("us-east-1", region)))
+    assert len(host.asked) == 5
+    host.answer = certificate(clock)
+    clock.advance(61)
+    verifier.check(envelope())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("shared", ["folder", "file"])
+def test_a_certificate_that_others_may_write_is_not_believed(
+    clock: ManualClock, tmp_path: Path, shared: str
+) -> None:
+    host = Host(certificate(clock))
+    verifier = SnsVerifier("enforce", fetch=host, clock=clock, folder=tmp_path)
+    path = tmp_path / URL.rsplit("/", 1)[1]
+    path.write_bytes(certificate(clock, key=FORGER))
+    (tmp_path if shared == "folder" else path).chmod(0o777)
+    code = code_of(verifier.check, signed(unsigned(), key=FORGER), kind=Retry)
+    assert (code, host.asked) == ("sns_certificate_unreachable", [])
 
 
 def test_a_certificate_in_the_folder_is_not_fetched(clock: ManualClock, tmp_path: Path) -> None:
