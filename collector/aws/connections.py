@@ -21,6 +21,7 @@ _READ_SECONDS = 60.0
 #: S3 closes idle connections after about five seconds; asking on one that it closed is a wasted call.
 _IDLE_SECONDS = 4.0
 _LINE_MAX_BYTES = 64 * 1024
+_HEADERS_MOST = 200
 
 Endpoint = Tuple[str, str, int]
 
@@ -162,7 +163,7 @@ def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
     if version != b"HTTP/1.1":
         raise ValueError("not an HTTP/1.1 answer")
     headers: Dict[str, str] = {}
-    while True:
+    for _ in range(_HEADERS_MOST):
         line = file.readline(_LINE_MAX_BYTES)
         if line in (b"\r\n", b"\n"):
             return int(rest[:3]), headers
@@ -170,3 +171,4 @@ def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
         if not colon:
             raise ValueError("the head of the answer ends early")
         headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    raise ValueError("the head of the answer has no end")

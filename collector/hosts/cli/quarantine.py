@@ -49,11 +49,11 @@ def list_entries(config_path: str, input_name: str, form: str) -> None:
 @configured
 @click.argument("entry_id", metavar="ID")
 def show(config_path: str, input_name: str, entry_id: str) -> None:
-    """Show one entry: what happened on stderr, its bytes on stdout."""
+    """Show one entry: what happened on stderr, its bytes on stdout (escaped on a terminal)."""
     for found, entry in _entries(load_inputs(config_path, input_name, {})):
         if entry.id == entry_id:
             print(json.dumps(_described(found, entry)), file=sys.stderr)
-            sys.stdout.buffer.write(entry.body)
+            _write(entry.body)
             return
     raise _unknown(entry_id)
 
@@ -111,6 +111,14 @@ def _described(found: Input, entry: Quarantined) -> Dict[str, Any]:
         "detail": entry.detail, "where": entry.url, "since": _moment(entry.created),
         "bytes": len(entry.body), "event": entry.ordinal,
     }  # fmt: skip
+
+
+def _write(body: bytes) -> None:
+    """As it is to a file or a pipe; a terminal is shown what would steer it, and not steered."""
+    if sys.stdout.isatty():
+        print("\n".join(shown(line) for line in body.decode("utf-8", "replace").split("\n")))
+    else:
+        sys.stdout.buffer.write(body)
 
 
 def _moment(seconds: float) -> str:
