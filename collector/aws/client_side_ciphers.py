@@ -16,6 +16,7 @@ import hmac
 from typing import Any, Callable, Iterable, Iterator
 
 from collector.aws.client_side_envelope import CBC, COMMITTED, GCM, TAMPERED, Envelope
+from collector.aws.errors import INSTALL_CRYPTOGRAPHY
 from collector.errors import Fatal, Poison
 
 __all__ = ["Content", "require_cryptography"]
@@ -36,7 +37,7 @@ def require_cryptography(*, where: str) -> None:
         raise Fatal(
             f"The object was encrypted by its writer; without the package cryptography it waits: {error}",
             code="client_side_needs_cryptography", where=where, scope="object",
-            hint="You: install the package cryptography into the collector's Python",
+            hint=f"You: {INSTALL_CRYPTOGRAPHY}",
         ) from error  # fmt: skip
 
 

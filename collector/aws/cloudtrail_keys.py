@@ -18,7 +18,7 @@ import threading
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from collector.aws.errors import Call, translated
+from collector.aws.errors import INSTALL_CRYPTOGRAPHY, Call, translated
 from collector.errors import CollectorError, Fatal, Retry
 from collector.ports import Clock
 
@@ -151,7 +151,7 @@ def _read_key(der: bytes, region: str) -> Any:
         raise Fatal(
             f"signatures cannot be checked without the package cryptography: {error}",
             code="digest_needs_cryptography", where=region, scope="keys",
-            hint="Install cryptography. Hashes and chains of digests are checked all the same",
+            hint=f"You: {INSTALL_CRYPTOGRAPHY}. Hashes and chains of digests are checked all the same",
         ) from error  # fmt: skip
     try:
         key = load_der_public_key(der)

@@ -19,7 +19,13 @@ from collector.aws import fates
 from collector.aws.fates import Answer, Call
 from collector.errors import CollectorError, Retry
 
-__all__ = ["Call", "error_code", "translate", "translate_code", "translated"]
+__all__ = ["Call", "INSTALL_CRYPTOGRAPHY", "error_code", "translate", "translate_code", "translated"]
+
+#: What to do where it is absent: Splunk's own Python takes no packages but those that an app brings along.
+INSTALL_CRYPTOGRAPHY = (
+    "install the package cryptography into the collector's Python; in Splunk, install the app from the "
+    "package for this platform, audit_s3_collector-<version>-linux_x86_64.tgz or -linux_aarch64.tgz"
+)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import threading
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
+from collector.aws.errors import INSTALL_CRYPTOGRAPHY
 from collector.aws.sns_certificates import Certificate, Certificates, Fetch, trusted_url
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.ports import Clock
@@ -171,7 +172,8 @@ def _require_cryptography() -> None:
         raise Fatal(
             f"SNS signatures cannot be checked without the package cryptography: {error}",
             code="sns_needs_cryptography", where="sns_signature",
-            hint="Install cryptography, or set sns_signature to off (or to warn, which then only says so)",
+            hint=f"You: {INSTALL_CRYPTOGRAPHY}. Or set sns_signature to off (or to warn, which then only "
+            "says so)",
         ) from error  # fmt: skip
 
 
