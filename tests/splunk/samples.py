@@ -168,7 +168,7 @@ MADE = {
     "aws:cloudtrail:digest": (
         '{"result":"invalid","reasons":["log_missing"],"digestFile":"s3://example-logs/d.json.gz",'
         '"awsAccountId":"111111111111","awsRegion":"eu-west-1","digestStartTime":"2026-05-04T09:15:02Z",'
-        '"digestEndTime":"2026-05-04T10:15:02Z","missingLogFiles":["s3://example-logs/a.json.gz"],'
+        '"digestEndTime":"2026-05-04T10:15:02Z","missingLogFiles":["s3://example-logs/a.json.gz"],"invalidLogFiles":["s3://example-logs/b.json.gz"],'
         '"digest":{"digestEndTime":"2026-05-04T10:15:02Z","logFiles":[]}}',
     ),
 }  # fmt: skip
