@@ -88,7 +88,7 @@ figcaption, .axis { display: flex; flex-wrap: wrap; justify-content: space-betwe
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
 .clock { display: grid; grid-template-columns: 5.5rem 6rem 1fr; gap: .1rem .75rem; align-items: center;
   font-size: .9375rem; margin: .2rem 0 }
-.clock p { margin: 0; overflow-wrap: anywhere }
+.clock p { margin: 0; overflow-wrap: anywhere; grid-column: 1 / -1; color: var(--dim); font-size: .875rem }
 meter { width: 100%; height: 1rem }
 summary { cursor: pointer; color: var(--dim); font-size: .875rem }
 details dl { margin: .5rem 0 0 }
@@ -102,8 +102,7 @@ footer { margin-top: 1.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25re
   article, nav { padding: .8rem .85rem }
   .figures { grid-template-columns: 1fr 1fr }
   .figures dd:not(.dim) { font-size: 1.05rem }
-  .clock { grid-template-columns: 5.5rem 1fr }
-  .clock p { grid-column: 1 / -1 } }
+  .clock { grid-template-columns: 5.5rem 4rem 1fr } }
 """
 
 SCRIPT = r"""

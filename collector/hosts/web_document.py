@@ -190,6 +190,7 @@ def _clock(reading: Reading) -> Dict[str, Any]:
         "window_seconds": reading.window_seconds,
         "used_ratio": None if reading.share is None else round(reading.share, 4),
         "oldest": oldest.what if oldest is not None else None,
+        "brief": str(reading).partition(": ")[0],
         "text": str(reading),
     }
 

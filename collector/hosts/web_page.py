@@ -177,7 +177,8 @@ def _clocks(status: Status, here: Tuple[Any, ...]) -> str:
             f'<div class="clock"{_if(status, steps)}><span>{label}</span>'
             f'<meter max="1" low=".5" high=".8" optimum="0" value="{used}" data-value="{where}" '
             f'aria-label="Share of what {label} keeps that is used up"></meter>'
-            f"{_place('p', status, *steps)}</div>"
+            f"{_place('span', status, *steps, 'brief')}"
+            f"<p{_if(status, (*steps, 'oldest'))}>Oldest: {_place('span', status, *steps, 'oldest')}</p></div>"
         )
     silence = _place("p", status, *here, "silence", attributes=' class="meaning"')
     return f"<div><h3>Kept until it is lost</h3>{rows}{silence}</div>"

@@ -409,7 +409,7 @@ def test_a_warning_is_masked_and_never_becomes_markup(warned: Input) -> None:
     shown = _Elements(page)
     assert NASTY not in page
     assert NASTY in shown.places['["inputs", 0, "warnings", "bucket_deadline", "text"]']
-    assert NASTY in shown.places['["inputs", 0, "retention", "bucket"]']
+    assert NASTY in shown.places['["inputs", 0, "retention", "bucket", "oldest"]']
 
 
 def test_what_is_not_known_is_null_in_the_document_and_nan_in_the_metrics(thrive: Input) -> None:
