@@ -17,7 +17,7 @@ demo:  ## A local AWS, the providers' audits, the real collector: events and a s
 
 app:  ## The Splunk app, into dist/ (PLATFORM=linux_x86_64: with compiled packages)
 	@$(ENVIRONMENT) .venv runtime >&2
-	@.venv/bin/python packaging/splunk/build.py $(PLATFORM)
+	@.venv/bin/python packaging/splunk/build.py --platform="$(PLATFORM)"
 
 test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
 	@$(ENVIRONMENT) .venv test browser

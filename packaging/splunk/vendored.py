@@ -10,7 +10,6 @@ out here, and AppInspect warns of 2.x. Hashes are checked by pip.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -25,7 +24,10 @@ __all__ = ["PLATFORMS", "vendored"]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
-NOARCH = ("apscheduler", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "tzlocal", "urllib3")
+NOARCH = (
+    "apscheduler", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "tzlocal",
+    "urllib3",
+)  # fmt: skip
 #: cffi only for its _cffi_backend, which cryptography links.
 PLATFORM = ("cffi", "cryptography", "isal", "msgspec")
 
@@ -37,7 +39,7 @@ PLATFORMS = {
 #: The interpreters' own modules lie side by side: their names say which is whose. 3.9.0 would be too old.
 INTERPRETERS = {"3.9.2": "cp39", "3.13.0": "cp313"}
 
-#: What DESIGN calls for, and cloudtrail for the public keys of its digests.
+#: cloudtrail: for the public keys with which its digests are verified.
 SERVICES = ("cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts")
 
 #: Ships though a later pattern drops it: APScheduler finds its own triggers by its entry points.
@@ -56,7 +58,8 @@ DROPPED = (
 )  # fmt: skip
 #: Before both: no program needs these.
 NEVER = ("*/examples-1.json",)
-LICENCES = re.compile(r"[^/]+\.dist-info/(licenses/)?(LICEN[CS]E|COPYING|NOTICE)[^/]*", re.IGNORECASE)
+_LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/)?(LICEN[CS]E|COPYING|NOTICE)[^/]*", re.IGNORECASE)
+_RULE = b"\n\n" + b"-" * 79 + b"\n\n"
 
 #: botocore's client-side monitoring sends UDP, which AppInspect forbids; it is off unless asked for, and
 #: then says at debug level that it cannot send.
@@ -64,28 +67,21 @@ EDITS = {"botocore/session.py": (b"socket=socket.socket(socket.AF_INET, socket.S
 
 
 def vendored(platform: str) -> Dict[str, bytes]:
-    """The files of lib/ but the collector itself, by path. `platform` is one of PLATFORMS, or "" for noarch."""
-    wheels = _wheels("noarch", "noarch", ["--ignore-requires-python"])
-    for version, tag in INTERPRETERS.items() if platform else ():
-        where = [f"--platform={name}" for name in PLATFORMS[platform]]
-        interpreter = ["--implementation=cp", f"--python-version={version}", f"--abi={tag}", "--abi=abi3"]
-        wheels += _wheels("platform", f"{platform}-{tag}", [*where, *interpreter])
+    """The files of lib/ but the collector's own, by path. `platform` is one of PLATFORMS; "" is noarch."""
     files: Dict[str, bytes] = {}
-    licences: Dict[str, str] = {}
-    for wheel in wheels:
-        package = wheel.name.split("-")[0]
+    licences: Dict[str, bytes] = {}
+    for wheel in _wheels(platform):
         for name, content in _members(wheel):
-            if LICENCES.fullmatch(name):
-                licences[f"{package}: {name.rpartition('/')[2]}"] = content.decode("utf-8", "replace").strip()
+            if _LICENCE.fullmatch(name):
+                licences[name.replace(".dist-info/licenses/", ".dist-info/")] = content.strip()
             if _ships(name):
                 files.setdefault(name, content)
     for name, (old, new) in EDITS.items():
         if files[name].count(old) != 1:
-            sys.exit(f"{name} is not what packaging/splunk/vendored.py expects: {old.decode()} must occur once")
+            sys.exit(f"{name} has changed: packaging/splunk/vendored.py expects once: {old.decode()}")
         files[name] = files[name].replace(old, new)
-    rule = "\n\n" + "-" * 79 + "\n"
-    texts = [f"{title}\n\n{text}" for title, text in sorted(licences.items())]
-    files["LICENSES.txt"] = (rule.join(texts) + "\n").encode()
+    texts = [name.replace(".dist-info", "").encode() + b"\n\n" + licences[name] for name in sorted(licences)]
+    files["LICENSES.txt"] = _RULE.join(texts) + b"\n"
     return files
 
 
@@ -103,7 +99,16 @@ def _members(wheel: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, archive.read(name)
 
 
-def _wheels(lock: str, kind: str, options: List[str]) -> List[Path]:
+def _wheels(platform: str) -> List[Path]:
+    wheels = _downloaded("noarch", "noarch", "--ignore-requires-python")
+    for version, tag in INTERPRETERS.items() if platform else ():
+        names = [f"--platform={name}" for name in PLATFORMS[platform]]
+        interpreter = ["--implementation=cp", f"--python-version={version}", f"--abi={tag}", "--abi=abi3"]
+        wheels += _downloaded("platform", f"{platform}-{tag}", *names, *interpreter)
+    return wheels
+
+
+def _downloaded(lock: str, kind: str, *options: str) -> List[Path]:
     """The wheels of a lock; kept in build/, in a folder that appears when it is whole."""
     digest = hashlib.sha256((HERE / f"{lock}.lock").read_bytes()).hexdigest()[:12]
     folder = ROOT / "build" / "wheels" / f"{kind}-{digest}"
@@ -113,9 +118,9 @@ def _wheels(lock: str, kind: str, options: List[str]) -> List[Path]:
             download = Path(unfinished) / "wheels"
             _pip_download(download, "--require-hashes", *options, "-r", str(HERE / f"{lock}.lock"))
             try:
-                os.rename(str(download), str(folder))
-            except OSError:  # someone else was quicker, with the same bytes
-                if not folder.is_dir():
+                download.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else someone else was quicker, with the same bytes
                     raise
     return sorted(folder.glob("*.whl"))
 
@@ -127,7 +132,7 @@ def _pip_download(folder: Path, *arguments: str) -> None:
     ]  # fmt: skip
     done = subprocess.run(command, stdin=subprocess.DEVNULL)
     if done.returncode:
-        sys.exit(f"the packages that the app brings along cannot be downloaded: pip failed with {done.returncode}")
+        sys.exit(f"what the app brings along cannot be downloaded: pip failed with {done.returncode}")
 
 
 def lock() -> None:
