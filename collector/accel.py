@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from codecs import utf_8_decode
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
@@ -18,7 +19,7 @@ from typing import Any, Callable, Iterator, List, Optional, Protocol, Sequence, 
 
 __all__ = [
     "Decompressor", "INFLATE_ERRORS", "Inflater", "JsonWindows", "TimeFields", "ZSTD_ERRORS", "active",
-    "crc32", "gzip_compress", "inflater", "json_windows", "zstd_decompressor",
+    "crc32", "gzip_compress", "inflater", "is_utf8", "json_windows", "zstd_decompressor",
 ]  # fmt: skip
 
 _wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
@@ -50,6 +51,9 @@ INFLATE_ERRORS: Tuple[Type[Exception], ...] = (zlib.error,) if _isal is None els
 ZSTD_ERRORS: Tuple[Type[Exception], ...] = () if _zstd is None else (_zstd.ZstdError,)
 #: 2 to the power of this is the largest window that is read: RFC 8878 recommends 8 MiB to all decoders.
 _ZSTD_WINDOW_LOG = 23
+
+#: What a check of UTF-8 looks at in one go: the text that it makes and drops stays in the nearest cache.
+_LOOK_BYTES = 8 * 1024
 
 #: 16 + 15: gzip header and trailer, the largest window.
 _GZIP = 31
@@ -130,6 +134,23 @@ def gzip_compress(payload: bytes) -> bytes:
     return packer.compress(payload) + packer.flush()
 
 
+def is_utf8(text: bytes, *, whole: bool = True) -> bool:
+    """Whether `text` is valid UTF-8. Unless it is `whole`, its last character may be cut off."""
+    if text.isascii():
+        return True
+    view, start = memoryview(text), 0
+    try:
+        while start < len(view):
+            last = start + _LOOK_BYTES >= len(view)
+            _, taken = utf_8_decode(view[start : start + _LOOK_BYTES], "strict", last and whole)
+            if last:
+                return True
+            start += taken
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class TimeFields:
     """The time fields of some records, as JSON text: by field, or record by record. None: absent."""
 
@@ -139,6 +160,11 @@ class TimeFields:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def width(self) -> int:
+        """How many fields were asked for."""
+        return len(self._getters)
 
     def column(self, index: int) -> List[Any]:
         """One field of all records."""
@@ -152,7 +178,7 @@ class TimeFields:
 class JsonWindows:
     """Splits a window of JSON text into records, and reads their top-level time fields.
 
-    Both methods answer None unless every record is a JSON object that the grammar of RFC 8259 allows;
+    Its methods answer None unless every record is a JSON object that the grammar of RFC 8259 allows;
     the caller then walks the window record by record. They do not look at UTF-8 inside strings.
     """
 
@@ -167,16 +193,21 @@ class JsonWindows:
         self._line = _msgspec.json.Decoder(record)
         self._refusals = (_msgspec.DecodeError, RecursionError)
 
-    def elements(self, array: bytes) -> Optional[Tuple[List[bytes], TimeFields]]:
+    def elements(self, array: bytes) -> Optional[List[bytes]]:
         """The elements of one whole JSON array, as slices of its own bytes."""
         try:
-            times = self._array.decode(array)
-            bodies = [bytes(raw) for raw in self._raws.decode(array)]
+            return [bytes(raw) for raw in self._raws.decode(array)]
         except self._refusals:
             return None
-        return bodies, TimeFields(times, self._getters)
 
-    def lines(self, text: bytes, count: int) -> Optional[TimeFields]:
+    def element_times(self, array: bytes) -> Optional[TimeFields]:
+        """The time fields of the elements of one whole JSON array."""
+        try:
+            return TimeFields(self._array.decode(array), self._getters)
+        except self._refusals:
+            return None
+
+    def line_times(self, text: bytes, count: int) -> Optional[TimeFields]:
         """The time fields of `count` records. None as well if there are more, or fewer."""
         try:
             times = self._line.decode_lines(text)

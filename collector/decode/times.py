@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, List, Optional
 
 __all__ = ["Remembered", "Times"]
 
@@ -21,7 +21,8 @@ _DAY = 86400
 _REMEMBERED = 4096
 #: Longer ones are no times, and are not kept.
 _END_CHARACTERS = 16
-_SECONDS = {f"{second:02d}": second for second in range(60)}
+#: Second 60 is written, rarely, and read as 59.
+_SECONDS = {**{f"{second:02d}": second for second in range(60)}, "60": 59}
 
 _SECOND = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", re.ASCII)
 _REST = re.compile(r"(?:[.,](\d+))? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
@@ -30,6 +31,9 @@ _LOGGED = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4
 _NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _MONTHS = {name: f"{month:02d}" for month, name in enumerate(_NAMES, 1)}
 _NUMBER = re.compile(r"\d{1,25}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+#: Many numbers, a newline between them.
+_EPOCHS = re.compile(r"[1-9]\d{9}(?:\.\d{1,6})?(?:\n[1-9]\d{9}(?:\.\d{1,6})?)*", re.ASCII)
+_MILLISECONDS = re.compile(r"[1-9]\d{12}(?:\n[1-9]\d{12})*", re.ASCII)
 
 
 class Times:
@@ -38,24 +42,46 @@ class Times:
     def __init__(self, *, now: float, zone_minutes: int = 0) -> None:
         self._latest = int(now) + _DAY
         self._naive = zone_minutes * 60
-        self._seconds = _Seconds(self._latest)
+        self._minutes = _Minutes(self._latest)
 
     def read(self, text: str) -> Optional[str]:
         """Epoch seconds with at most six decimals, or None if `text` is no credible time."""
         if text[4:5] == "-":
-            second, end = self._seconds[text[:19]], _ENDS[text[19:]]
-            return self._iso(text) if second is None or end is None else second + end
+            end = _ENDS[text[19:]]
+            try:
+                second = self._minutes[text[:17]] + _SECONDS[text[17:19]]
+            except KeyError:
+                return self._iso(text)
+            return self._iso(text) if end is None else f"{second}{end}"
         return self._logged(text) if text[2:3] == "/" else self._number(text)
 
-    def read_all(self, raws: Iterable[Any]) -> Optional[List[Optional[str]]]:
-        """The times of raw JSON values at once, if all are in UTC as nearly all are; else None."""
-        seconds, ends = self._seconds, _ENDS
+    def read_all(self, raws: List[Any]) -> Optional[List[Optional[str]]]:
+        """The times of raw JSON values at once, if all are alike as nearly all are; else None.
+
+        Alike: in UTC to the second or finer, or epoch seconds, or epoch milliseconds.
+        """
+        minutes, seconds, ends = self._minutes, _SECONDS, _ENDS
         try:
-            # What is absent is no text, and None cannot be added to: either is a TypeError.
-            texts = [str(raw, "latin-1") for raw in raws]
-            return [seconds[text[1:20]] + ends[text[20:-1]] for text in texts]  # type: ignore[operator]
-        except TypeError:
+            # What is absent cannot be joined, and None cannot be added to: either is a TypeError.
+            joined = str(b"\n".join(raws), "latin-1")
+            texts = joined.split("\n")
+            if len(texts) != len(raws):
+                return None
+            if joined[:1].isdigit():
+                return self._epochs(joined, texts)
+            return [
+                str(minutes[text[1:18]] + seconds[text[18:20]]) + ends[text[20:-1]]  # type: ignore[operator]
+                for text in texts
+            ]
+        except (TypeError, KeyError):
             return None
+
+    def _epochs(self, joined: str, texts: List[str]) -> Optional[List[Optional[str]]]:
+        """What `_number` says of each, where all are spelt alike. Ten digits lie after the year 2000."""
+        whole = _EPOCHS.fullmatch(joined) is not None
+        if not (whole or _MILLISECONDS.fullmatch(joined)) or int(max(texts)[:10]) > self._latest:
+            return None
+        return [*texts] if whole else [f"{text[:10]}.{text[10:]}" for text in texts]
 
     def _iso(self, text: str) -> Optional[str]:
         rest = _REST.fullmatch(text, 19)
@@ -99,37 +125,24 @@ class Times:
         return f"{whole}.{fraction[:6]}" if fraction else whole
 
 
-class _Seconds(Dict[str, Optional[str]]):
-    """The first 19 characters of times in UTC, and the second that they are; None if it is not credible."""
+class _Minutes(Dict[str, int]):
+    """The minutes of times in UTC that are credible as a whole, by what is written before their seconds.
+
+    KeyError for any other: `_iso` can say of each second what it is.
+    """
 
     def __init__(self, latest: int) -> None:
         super().__init__()
         self._latest = latest
-        self._minutes: Dict[str, int] = {}
 
-    def __missing__(self, text: str) -> Optional[str]:
-        minute, second = self._minutes.get(text[:17]), _SECONDS.get(text[17:])
-        known = None if minute is None or second is None else str(minute + second)
+    def __missing__(self, text: str) -> int:
+        epoch = _epoch(f"{text}00")
+        if epoch is None or text[11:13] == "24" or not _EARLIEST <= epoch <= self._latest - 59:
+            raise KeyError(text)
         if len(self) >= _REMEMBERED:
             self.clear()
-        found = self[text] = known or self._read(text)
-        return found
-
-    def _read(self, text: str) -> Optional[str]:
-        epoch = _epoch(text)
-        if epoch is None or not _EARLIEST <= epoch <= self._latest:
-            return None
-        self._remember(text, epoch)
-        return str(epoch)
-
-    def _remember(self, text: str, epoch: int) -> None:
-        """The minute that holds `epoch`, if all of it is credible."""
-        seconds = _SECONDS.get(text[17:])
-        if seconds is None or not _EARLIEST <= epoch - seconds <= self._latest - 59:
-            return
-        if len(self._minutes) >= _REMEMBERED:
-            self._minutes.clear()
-        self._minutes[text[:17]] = epoch - seconds
+        self[text] = epoch
+        return epoch
 
 
 class _Ends(Dict[str, Optional[str]]):
@@ -165,7 +178,7 @@ class Remembered(Dict[bytes, Optional[str]]):
 
 
 def _epoch(text: str) -> Optional[int]:
-    """Second 60 is read as 59, and 24:00:00 as the next midnight: both are written, rarely."""
+    """Second 60 is read as 59, and 24:00:00 as the next midnight."""
     match = _SECOND.fullmatch(text)
     if match is None:
         return None

@@ -15,6 +15,7 @@ from itertools import count
 from json.encoder import encode_basestring
 from typing import Iterable, List, Sequence, Tuple
 
+from collector.accel import is_utf8
 from collector.model import Block, Origin, Slice
 
 __all__ = ["ENVELOPE_BYTES", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines"]
@@ -144,10 +145,4 @@ def _utf8(rendered: bytes) -> bytes:
     The bytes replaced can only lie inside a JSON event's strings: everything else came from text. ASCII
     after a broken sequence is kept by the decoder, so quotes and braces stay where they are.
     """
-    if rendered.isascii():
-        return rendered
-    try:
-        rendered.decode()
-    except UnicodeDecodeError:
-        return rendered.decode("utf-8", "replace").encode()
-    return rendered
+    return rendered if is_utf8(rendered) else rendered.decode("utf-8", "replace").encode()

@@ -95,6 +95,34 @@ def test_times_read_at_once_are_those_read_alone():
 
 
 @pytest.mark.parametrize(
+    "raws",
+    [[b"1777889702", b"1777889702.412", b"1777889703.1"], [b"1777889702412", b"1777889703000"]],
+    ids=["seconds", "milliseconds"],
+)  # fmt: skip
+def test_epochs_read_at_once_are_those_read_alone(raws):
+    times = Times(now=NOW)
+
+    assert times.read_all(raws) == [times.read(raw.decode()) for raw in raws]
+    assert None not in times.read_all(raws)
+
+
+@pytest.mark.parametrize(
+    "raw", [None, b"true", b"17778897", b"0777889702", b"1777889702.1234567", b"1.777889702e9", b"-1777889702",
+            b"9777889702", b"1777889702412", b'"2026-05-04T10:15:02Z"',
+            b"[\n1777889702]"]
+)  # fmt: skip
+def test_what_is_no_epoch_as_its_neighbours_are_is_not_read_at_once(raw):
+    assert Times(now=NOW).read_all([b"1777889702", raw]) is None
+
+
+def test_the_hour_after_the_last_of_a_day_is_none():
+    times = Times(now=NOW)
+
+    assert times.read("2026-05-04T24:00:00Z") == "1777939200"
+    assert times.read("2026-05-04T24:00:05Z") is None
+
+
+@pytest.mark.parametrize(
     "raw", [None, b"1777889702", b'"2026-05-04T10:15:02+02:00"', b'"1999-05-04T10:15:02Z"',
             b'"2026\\u002d05"', '"2026-05-04T10:15:02.\u00b2Z"'.encode("latin-1"), b"null", b'""']
 )  # fmt: skip

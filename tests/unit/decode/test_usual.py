@@ -69,3 +69,20 @@ def test_lines_are_read_at_once_only_if_each_is_one_object():
     assert reader().lines(USUAL + USUAL + b"\n" + USUAL + b"\n") is None
     assert reader().lines(USUAL + b" \n" + USUAL + b"\n") is None
     assert reader().lines(b'{"a":\n{"b":1}}\n{"c":1}\n') is None
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_the_time_of_an_event_does_not_hang_on_the_fields_of_the_window_before(accelerated):
+    """What was learnt from one window is no more than where to look first in the next."""
+    named = JsonReader(Format(time_fields=("at", "ts", "seen")), now=NOW, accelerated=accelerated)
+    for window, times in (
+        ([b'{"ts":1777889702,"seen":1777889709}'] * 2, ["1777889702"] * 2),
+        ([b'{"ts":1777889703}', b'{"at":1777889702,"ts":1777889703}'], ["1777889703", "1777889702"]),
+        ([b'{"ts":1777889703}', b'{"seen":"2026-05-04T10:15:02Z"}'], ["1777889703", "1777889702"]),
+        ([b'{"ts":"never","seen":1777889702}'] * 2, ["1777889702"] * 2),
+        ([b'{"none":1}'] * 2, [None] * 2),
+    ):
+        run = named.lines(b"\n".join(window))
+        assert run is not None and run.times == times
+        if accelerated:
+            assert named.elements(b",".join(window)) == run
