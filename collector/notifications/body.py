@@ -179,20 +179,29 @@ def text_or_none(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and value else None
 
 
+#: What may stand in a header of a request: nothing that would end it, or be another in another alphabet.
+_HEADER_TEXT = re.compile(r"[!#-~]{1,1024}")
+
+
 def etag_or_none(value: Any) -> Optional[str]:
-    return text_or_none(value.strip('"')) if isinstance(value, str) else None
+    """Without an etag, the object says its own."""
+    return _header_text(value.strip('"')) if isinstance(value, str) else None
+
+
+def _header_text(value: str) -> Optional[str]:
+    return value if _HEADER_TEXT.fullmatch(value) else None
 
 
 def version_or_none(value: Any) -> Optional[str]:
     """An unversioned bucket says "null", "", or nothing."""
-    return None if value == "null" else text_or_none(value)
+    return None if value == "null" or not isinstance(value, str) else _header_text(value)
 
 
 def size_or_none(value: Any) -> Optional[int]:
-    """A number from AWS, a string from Ceph."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    """A number from AWS, a string from Ceph; none that no object can have."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18 else None
 
 
 _FRACTION = re.compile(r"\.\d+")

@@ -94,10 +94,11 @@ def _log_payload(event: Mapping[str, Any], origin: str) -> Payload:
     """The message alone is the event; the id is CloudWatch's, the time its milliseconds."""
     seconds, milliseconds = divmod(event["timestamp"], 1000)
     text = utf8(event["message"])
-    time = f"{seconds}.{milliseconds:03d}" if seconds > 0 else None
+    time = f"{seconds}.{milliseconds:03d}" if 0 < seconds < _YEAR_10000 else None
     return Payload(event["id"] or digest(text), text, whole=True, time=time, origin=origin)
 
 
+_YEAR_10000 = 253_402_300_800
 _RDS_LOG_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/:]+)/")
 
 

@@ -198,6 +198,6 @@ def _json_object(body: bytes) -> Optional[Dict[str, Any]]:
 def _whole(value: object) -> Optional[int]:
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
     return value if isinstance(value, int) else None
