@@ -30,7 +30,7 @@ from collector.config.settings import Settings
 from collector.decode.pgaudit import event_line, ignoring
 from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, setting_flags, shown
-from collector.hosts.codes import FATES, sayings_of
+from collector.hosts.codes import FATES, codes_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
@@ -123,7 +123,7 @@ def _input(config_path: str, input_name: str, given: Mapping[str, Any]) -> Optio
         return None
     preset = PROVIDERS.get(given.get("provider") or "")
     if preset is not None and preset.bodies and not (given.get("queue_url") or given.get("bucket")):
-        given = {"queue_url": _SOME_QUEUE, **{name: value for name, value in given.items() if value is not None}}
+        given = {**given, "queue_url": _SOME_QUEUE}
     inputs = load_inputs(config_path, input_name, dict(given))
     if len(inputs) > 1:
         names = ", ".join(found.name for found in inputs)
@@ -155,15 +155,14 @@ def _problem(error: CollectorError) -> Dict[str, str]:
 
 
 def _explain_code(code: str) -> None:
-    sayings = sayings_of(code)
-    if not sayings:
+    found = codes_of(code)
+    if not found:
         raise click.UsageError(f"there is no file and no code {code!r}")
-    for fate in dict.fromkeys(saying.fate for saying in sayings if saying.fate):
-        print(f"{code}: {FATES[fate]}")
-    for saying in sayings:
-        print(f"  {saying.what or '...'}")
-        for step in saying.hint.split(" / ") if saying.hint.strip(".") else ():
-            print(f"    {step}")
+    for one in found:
+        print(f"{code}: {one.meaning}")
+        print(f"  {FATES[one.fate]}")
+        if one.step:
+            print(f"  to do: {one.step}")
 
 
 # -- who sent it

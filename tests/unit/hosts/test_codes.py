@@ -1,0 +1,99 @@
+"""The table of codes holds what the program raises, and nothing else. The sources are read to know."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Iterator, List, Set, Tuple
+
+import collector
+from collector.hosts.codes import AREAS, FATES, codes_of
+from collector.hosts.codes_page import PATH, page
+from collector.onboarding.checks import CHECKS, TROUBLES
+
+ROOT = Path(collector.__file__).parents[1]
+FATE_OF_CLASS = {name: name.lower() for name in ("Retry", "Poison", "Refused", "Fatal", "Notice")}
+#: The settler's own ends of objects, which are words of the ledger and no errors.
+ENDS = {"exhausted", "forbidden", "expired"}
+#: Made of a sink's or a container's name.
+MADE = {f"{sink}_{what}" for sink in ("stdout", "splunkd") for what in ("closed", "write_failed")}
+MADE |= {"hec_connection_lost"}
+MADE |= {f"{damage}_{kind}" for damage in ("truncated", "corrupt")
+         for kind in ("gzip", "bzip2", "xz", "zstd", "tar", "zip", "parquet", "avro")}  # fmt: skip
+
+
+def sources() -> Iterator[Path]:
+    package = ROOT / "collector"
+    for path in sorted(package.rglob("*.py")):
+        if path.parent.name != "testing" and "onboarding/checks" not in str(path) and path.name != "codes.py":
+            yield path
+
+
+def raised() -> Dict[str, Set[str]]:
+    """code -> the classes of error that are made with it, where both are written out."""
+    found: Dict[str, Set[str]] = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                for code, name in _made(node):
+                    found.setdefault(code, set()).add(name)
+    return found
+
+
+def _made(call: ast.Call) -> Iterator[Tuple[str, str]]:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name == "Meaning" and len(call.args) > 1:  # a row of HEC's answers: fate, code, meaning, step
+        fate = getattr(call.args[0], "id", "").title()
+        if isinstance(call.args[1], ast.Constant):
+            yield call.args[1].value, fate
+    for word in call.keywords:
+        if word.arg == "code" and isinstance(word.value, ast.Constant) and isinstance(word.value.value, str):
+            yield word.value.value, name
+
+
+def table() -> List[str]:
+    return [one.code for area in AREAS for one in area.codes]
+
+
+def test_no_code_stands_twice() -> None:
+    assert [code for code, count in Counter(table()).items() if count > 1] == []
+
+
+def test_every_code_that_the_program_makes_is_in_the_table() -> None:
+    made = raised()
+    assert len(made) > 120
+    assert sorted(set(made) - set(table())) == []
+
+
+def test_the_table_has_no_code_that_the_program_never_says() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources())
+    unsaid = [code for code in table() if f'"{code}"' not in text]
+    assert sorted(set(unsaid) - MADE - ENDS) == []
+
+
+def test_the_fate_in_the_table_is_the_one_of_the_error() -> None:
+    made = raised()
+    wrong = [
+        (one.code, one.fate, made[one.code])
+        for area in AREAS
+        for one in area.codes
+        if one.code in made and made[one.code] & set(FATE_OF_CLASS)
+        and one.fate not in {FATE_OF_CLASS[name] for name in made[one.code] & set(FATE_OF_CLASS)}
+    ]  # fmt: skip
+    assert wrong == []
+
+
+def test_what_somebody_must_do_is_said() -> None:
+    silent = [one.code for area in AREAS for one in area.codes if one.fate == "fatal" and not one.step]
+    assert silent == []
+    assert {one.fate for area in AREAS for one in area.codes} <= set(FATES)
+
+
+def test_codes_of_check_are_explained_too() -> None:
+    for code in (*(check.code for check in CHECKS), *TROUBLES):
+        assert codes_of(code), code
+
+
+def test_the_page_is_the_tables() -> None:
+    assert (ROOT / PATH).read_text(encoding="utf-8") == page()
