@@ -20,7 +20,7 @@ app:  ## The Splunk app, into dist/ (PLATFORM=linux_x86_64: with compiled packag
 	@.venv/bin/python packaging/splunk/build.py --platform="$(PLATFORM)"
 
 test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
-	@$(ENVIRONMENT) .venv test browser
+	@$(ENVIRONMENT) .venv test browser promql
 	@.venv/bin/python -m tests.legs $(ARGS)
 
 test-full:  ## The same, and fail on any skip
@@ -47,7 +47,7 @@ bench:  ## CPU against a typical collector and the physical limit: a table and a
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 coverage:  ## Which lines the tests reach
-	@$(ENVIRONMENT) .venv test browser
+	@$(ENVIRONMENT) .venv test browser promql
 	@.venv/bin/coverage erase
 	@.venv/bin/coverage run -m pytest -q tests
 	@.venv/bin/coverage combine -q

@@ -159,7 +159,7 @@ def lock() -> None:
     """Write every lock again: the newest of everything that setup.cfg and the other locks allow."""
     main = _compiler(LOCK_PYTHON)
     _compile(main, "test", extras=("demo", "test"))
-    for name in ("browser", "demo", "faults", "lint", "runtime"):
+    for name in ("browser", "demo", "faults", "lint", "promql", "runtime"):
         _compile(main, name, extras=() if name == "runtime" else (name,), within="test")
     _compile(main, "s3-encryption", extras=("s3-encryption",))  # apart: it pins an older cryptography
     _compile(main, "appinspect", extras=("appinspect",))
