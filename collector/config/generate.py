@@ -2,14 +2,15 @@
 
     python -m collector.config.generate [--check] [--root DIR]
 
-writes (or, with --check, compares) README/inputs.conf.spec, default/inputs.conf, docs/reference/settings.md
-and packaging/audit-s3.conf.sample. The modular input's scheme and the flags of `audit-s3 run` are made
-from the same rows when they are asked for.
+writes (or, with --check, compares) README/inputs.conf.spec, default/inputs.conf, docs/reference/settings.md,
+packaging/audit-s3.conf.sample, and what the set-up page of the Splunk app knows of settings. The modular
+input's scheme and the flags of `audit-s3 run` are made from the same rows when they are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
@@ -88,10 +89,23 @@ def scheme_arguments() -> List[Dict[str, Any]]:
     return [*arguments, _argument(_VALIDATE_ONLINE, _SPLUNK_HELP[_VALIDATE_ONLINE], "BOOLEAN")]
 
 
+#: Words that are not spelt as in a sentence.
+_SPELT = {
+    "arn": "ARN", "aws": "AWS", "ca": "CA", "cbc": "CBC", "dynamodb": "DynamoDB", "fips": "FIPS",
+    "hec": "HEC", "http": "HTTP", "id": "ID", "kms": "KMS", "s3": "S3", "sns": "SNS", "sqs": "SQS",
+    "sts": "STS", "tls": "TLS", "url": "URL",
+}  # fmt: skip
+
+
+def _title(name: str) -> str:
+    words = " ".join(_SPELT.get(word, word) for word in name.split("_"))
+    return words[:1].upper() + words[1:]
+
+
 def _argument(name: str, description: str, data_type: str) -> Dict[str, Any]:
     return {
         "name": name,
-        "title": name.replace("_", " ").capitalize(),
+        "title": _title(name),
         "description": description,
         "data_type": data_type,
         "required_on_create": False,
@@ -173,12 +187,37 @@ def reference() -> str:
     return _text(lines)
 
 
+def page() -> str:
+    """appserver/static/settings.json: what the set-up page of the Splunk app shows of every setting."""
+    settings = [
+        {
+            "name": row.name,
+            "title": _title(row.name),
+            "help": " ".join(text for text in (row.help, limits_of(row)) if text).replace("`", ""),
+            "kind": row.kind,
+            "group": row.group,
+            "type": row.type,
+            "choices": list(row.choices),
+            "secret": row.secret,
+            "default": row.default_text or shown(row.default),
+            "example": row.example,
+        }
+        for row in SETTINGS.values()
+    ]
+    providers = [
+        {"name": preset.name, "title": preset.title, "hands_over": list(preset.hands_over)}
+        for preset in PROVIDERS.values()
+    ]
+    return json.dumps({"settings": settings, "providers": providers}, indent=1) + "\n"
+
+
 #: Path below the root -> its text.
 FILES: Mapping[str, Callable[[], str]] = {
     "README/inputs.conf.spec": spec,
     "default/inputs.conf": scheme_stanza,
     "docs/reference/settings.md": reference,
     "packaging/audit-s3.conf.sample": sample,
+    "appserver/static/settings.json": page,
 }
 
 
