@@ -36,17 +36,19 @@ PLATFORMS = {
     name: [f"{policy}_{processor}" for policy in ("manylinux_2_17", "manylinux2014", "manylinux_2_28")]
     for name, processor in (("linux_x86_64", "x86_64"), ("linux_aarch64", "aarch64"))
 }
-#: The interpreters' own modules lie side by side: their names say which is whose. 3.9.0 would be too old.
+#: What is compiled for each lies side by side: its names say which is whose. Where a file serves both
+#: (cryptography's stable ABI), the older interpreter's is taken. pip reads "3.9" as 3.9.0, which is too old.
 INTERPRETERS = {"3.9.2": "cp39", "3.13.0": "cp313"}
 
 #: cloudtrail: for the public keys with which its digests are verified.
 SERVICES = ("cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts")
+ROOT_DATA = ("_retry", "endpoints", "partitions", "sdk-default-configuration")
 
 #: Ships though a later pattern drops it: APScheduler finds its own triggers by its entry points.
 KEPT = (
     "apscheduler-*.dist-info/METADATA",
     "apscheduler-*.dist-info/entry_points.txt",
-    "botocore/data/*.json",
+    *(f"botocore/data/{name}.json" for name in ROOT_DATA),
     *(f"botocore/data/{service}/*" for service in SERVICES),
 )
 DROPPED = (
@@ -54,7 +56,7 @@ DROPPED = (
     "boto3/data/*", "boto3/examples/*", "botocore/data/*",
     "dateutil/zoneinfo/*.tar.gz", "dateutil/zoneinfo/rebuild.py",
     "splunklib/ai/*", "splunklib/searchcommands/*",
-    "cffi/*",
+    "cffi/*", "isal/isa-l/[!L]*",
 )  # fmt: skip
 #: Before both: no program needs these.
 NEVER = ("*/examples-1.json",)

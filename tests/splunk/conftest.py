@@ -12,11 +12,22 @@ from xml.sax.saxutils import escape, quoteattr
 import pytest
 
 from collector.testing.fake_splunkd import FakeSplunkd
+from tests.splunk.app_package import build
 
 ROOT = Path(__file__).resolve().parents[2]
+#: They start every interpreter themselves: whichever runs the tests, they say the same.
+collect_ignore = ["test_package.py", "test_appinspect.py", "test_as_splunkd.py"]
+if sys.version_info >= (3, 10):
+    collect_ignore = []
 
 #: Starts the input with these arguments and this stdin, waits for its end.
 RunInput = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app as `make app` builds it."""
+    return build(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture

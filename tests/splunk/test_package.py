@@ -1,0 +1,225 @@
+"""What `make app` builds: what is in it, what is not, and that lib/ is all it needs of packages."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+import collector
+from tests.splunk.app_package import (
+    APP_ID,
+    BUILDER,
+    ROOT,
+    SPLUNKS_PYTHONS,
+    bare,
+    build,
+    builder,
+    unpack,
+)  # fmt: skip
+
+#: Imports every module under lib/collector, and says which modules came from neither lib/ nor Python itself.
+IMPORT_ALL = """
+import importlib, json, os, pathlib, sys
+lib = sys.argv[1]
+sys.path[0:0] = [lib]
+paths = sorted(pathlib.Path(lib, "collector").rglob("*.py"))
+names = [".".join(path.relative_to(lib).with_suffix("").parts) for path in paths]
+for name in names:
+    importlib.import_module(name[:-9] if name.endswith(".__init__") else name)
+import boto3, botocore.session, splunklib.client, splunklib.modularinput
+for service in ("cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts"):
+    boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+from collector.schedule import Timetable
+timetable = Timetable()
+timetable.every(60, print, first_after_seconds=60)
+timetable.start()
+timetable.stop()
+own = (lib + os.sep, os.path.dirname(os.__file__) + os.sep)
+files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+foreign = [file for file in files if file and not os.path.abspath(file).startswith(own)]
+from collector.accel import active
+print(json.dumps({"imported": len(names), "foreign": foreign, "accelerators": active()}))
+"""
+
+#: One known answer of AES-GCM: NIST's test case 14 (a key and a block of zeros).
+DECRYPT = """
+import sys
+sys.path[0:0] = [sys.argv[1]]
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+sealed = bytes.fromhex("cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919")
+assert AESGCM(bytes(32)).decrypt(bytes(12), sealed, None) == bytes(16)
+"""
+
+
+@pytest.fixture(scope="module")
+def app(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(package, tmp_path_factory.mktemp("apps"))
+
+
+@pytest.fixture(scope="module")
+def members(package: Path) -> List[tarfile.TarInfo]:
+    with tarfile.open(package) as tar:
+        return tar.getmembers()
+
+
+def test_two_builds_are_the_same_bytes(package: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    before = os.umask(0o077)
+    try:
+        again = build(tmp_path)
+    finally:
+        os.umask(before)
+    assert again.name == package.name == f"{APP_ID}-{collector.__version__}.tgz"
+    assert again.read_bytes() == package.read_bytes()
+
+
+def test_every_member_is_a_plain_file_or_folder_of_nobody_with_a_mode_that_splunk_accepts(members) -> None:
+    assert [each.name for each in members] == sorted(each.name for each in members)
+    for each in members:
+        assert each.name == APP_ID or each.name.startswith(f"{APP_ID}/")
+        assert each.isdir() or each.isreg(), each.name
+        assert each.mode == (0o755 if each.isdir() else 0o644), each.name
+        assert (each.uid, each.gid, each.uname, each.gname) == (0, 0, "", ""), each.name
+
+
+def test_nothing_is_in_it_that_belongs_to_a_checkout_a_machine_or_an_administrator(members) -> None:
+    names = [each.name[len(APP_ID) + 1 :] for each in members]
+    parts = {part for name in names for part in name.split("/")}
+    assert not {part for part in parts if part.startswith(".") or part.endswith((".pyc", "~"))}
+    assert not parts & {"local", "__pycache__", "tests", "node_modules"}
+    assert not [name for name in names if name.endswith((".so", ".pyd", ".dll", ".exe", ".sh"))]
+    assert "metadata/local.meta" not in names
+
+
+def test_everything_in_the_folders_of_the_app_is_in_it(app: Path) -> None:
+    for folder in builder("build").FOLDERS:
+        here = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        here = {path for path in here if "__pycache__" not in path.parts and not path.name.startswith(".")}
+        packed = {path.relative_to(app) for path in (app / folder).rglob("*") if path.is_file()}
+        assert packed == here
+    for name in ("LICENSE", "README.md", "app.manifest"):
+        assert (app / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_what_only_the_program_needs_stays_out(app: Path) -> None:
+    lib = app / "lib"
+    for name in ("collector/testing", "collector/hosts/cli", "collector/__main__.py", "click", "rich"):
+        assert not (lib / name).exists()
+    assert sorted(path.name for path in (lib / "botocore" / "data").iterdir() if path.is_dir()) == [
+        "cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", SPLUNKS_PYTHONS)
+def test_every_module_can_be_imported_with_nothing_but_lib(app: Path, version: str) -> None:
+    said = _run(version, IMPORT_ALL, app)
+    assert said["imported"] > 100
+    assert said["foreign"] == []
+    assert said["accelerators"] == []
+
+
+def test_the_grammar_is_that_of_python_3_9(app: Path) -> None:
+    """AppInspect and Splunk 9 refuse what a later one allows; the collector's own files only."""
+    for path in (app / "lib" / "collector").rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+def test_what_is_brought_along_is_what_the_tests_run_on_python_3_9() -> None:
+    tested = _pins(ROOT / "requirements" / "py39.lock")
+    brought = {**_pins(BUILDER / "noarch.lock"), **_pins(BUILDER / "platform.lock")}
+    assert brought.pop("splunk-sdk").startswith("3.")
+    assert brought == {name: tested[name] for name in brought}
+
+
+def test_every_pin_has_a_hash_and_every_package_its_licence(app: Path) -> None:
+    for lock in ("noarch.lock", "platform.lock"):
+        entries = re.split(r"\n(?=\S)", (BUILDER / lock).read_text(encoding="utf-8").strip())
+        assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    licences = (app / "lib" / "LICENSES.txt").read_text(encoding="utf-8").lower()
+    for name, version in _pins(BUILDER / "noarch.lock").items():
+        assert f"{name.replace('-', '_')}-{version}/licen" in licences
+
+
+def test_the_build_number_grows_with_the_version() -> None:
+    """Splunk Web keeps what a browser has fetched until this number changes."""
+    major, minor, patch = (int(part) for part in collector.__version__.split("-")[0].split("."))
+    app_conf = (ROOT / "default" / "app.conf").read_text(encoding="utf-8")
+    assert f"\nbuild = {major * 10_000 + minor * 100 + patch}\n" in app_conf
+
+
+#: Writes a .pyc, unlike the others.
+VERSION = "import sys; sys.path[0:0] = sys.argv[1:]; import collector; print(collector.__version__)"
+
+
+def test_an_upgrade_keeps_what_is_local_and_runs_the_new_code(package: Path, tmp_path: Path) -> None:
+    """The worst case for Python's caches: the file that changes is as long as it was."""
+    app = unpack(package, tmp_path)
+    local = app / "local" / "inputs.conf"
+    local.parent.mkdir()
+    local.write_text("[audit_s3://thrive]\nbucket = b\n", encoding="utf-8")
+    meta = app / "metadata" / "local.meta"
+    meta.write_text("[inputs]\n", encoding="utf-8")
+
+    def version() -> str:
+        command = [*bare("3.13"), "-c", VERSION, str(app / "lib")]
+        return subprocess.run(command, check=True, capture_output=True, env={}).stdout.decode().strip()
+
+    assert version() == collector.__version__
+    assert list((app / "lib" / "collector" / "__pycache__").glob("__init__.*.pyc"))
+
+    assert unpack(_newer(package, tmp_path, version="9.9.9"), tmp_path) == app
+    assert version() == "9.9.9"
+    assert local.read_text(encoding="utf-8").endswith("bucket = b\n")
+    assert meta.exists()
+
+
+def _newer(package: Path, folder: Path, *, version: str) -> Path:
+    assert len(version) == len(collector.__version__)
+    with tarfile.open(package) as tar:
+        files = {each.name[len(APP_ID) + 1 :]: _content(tar, each) for each in tar if each.isreg()}
+    name = "lib/collector/__init__.py"
+    files[name] = files[name].replace(collector.__version__.encode(), version.encode())
+    newer = folder / "newer.tgz"
+    newer.write_bytes(builder("build").archive(files))
+    return newer
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None
+    return file.read()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compiled packages are for Linux")
+def test_a_platforms_package_brings_compiled_packages_for_both_pythons(tmp_path: Path) -> None:
+    platform = f"linux_{os.uname().machine}"
+    package = build(tmp_path, platform=platform)
+    assert package.name == f"{APP_ID}-{collector.__version__}-{platform}.tgz"
+    app = unpack(package, tmp_path)
+    for version in SPLUNKS_PYTHONS:
+        assert _run(version, IMPORT_ALL, app)["accelerators"] == ["isal", "msgspec"]
+        subprocess.run([*bare(version), "-c", DECRYPT, str(app / "lib")], check=True, timeout=60)
+
+
+def _run(version: str, program: str, app: Path) -> Dict[str, object]:
+    done = subprocess.run(
+        [*bare(version), "-B", "-c", program, str(app / "lib")], capture_output=True, env={}, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    said: Dict[str, object] = json.loads(done.stdout)
+    return said
+
+
+def _pins(lock: Path) -> Dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
