@@ -43,6 +43,7 @@ def test_the_configuration_of_the_readme_loads(tmp_path, monkeypatch):
     text = _block("config")
     for name in ("aws-secret", "hec-token"):
         (tmp_path / name).write_text("secret")
+        (tmp_path / name).chmod(0o600)
         text = text.replace(f"/etc/audit-s3/{name}", str(tmp_path / name))
     path = tmp_path / "audit-s3.conf"
     path.write_text(text)
