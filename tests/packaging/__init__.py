@@ -1,1 +1,1 @@
-"""What is installed: unit files, the environment of its own, images. Each is tried as far as this machine goes."""
+"""What is installed: unit files, an environment of its own, images; tried as far as this machine goes."""

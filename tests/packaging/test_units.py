@@ -19,7 +19,8 @@ analyzed = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="syste
 
 
 def test_the_unit_runs_the_service_on_the_documented_paths() -> None:
-    assert directives()["ExecStart"] == ["/opt/audit-s3/bin/audit-s3 run --config /etc/audit-s3/audit-s3.conf"]
+    run = "/opt/audit-s3/bin/audit-s3 run --config /etc/audit-s3/audit-s3.conf"
+    assert directives()["ExecStart"] == [run]
 
 
 def test_an_instance_is_the_same_service_with_a_configuration_and_checkpoints_of_its_own() -> None:
@@ -103,4 +104,4 @@ def test_the_lasting_user_is_one_that_systemd_can_make(tmp_path: Path) -> None:
     command = ["systemd-sysusers", f"--root={tmp_path}", str(SYSTEMD / "audit-s3.sysusers")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     passwd = (tmp_path / "etc" / "passwd").read_text(encoding="utf-8")
-    assert re.search(r"^audit-s3:x:\d+:\d+:audit-s3 collector:/var/lib/audit-s3:\S*/nologin$", passwd, re.MULTILINE)
+    assert re.search(r"^audit-s3:x:\d+:\d+:audit-s3 collector:/var/lib/audit-s3:\S*/nologin$", passwd, re.M)
