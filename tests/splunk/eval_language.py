@@ -8,6 +8,7 @@ on it. https://docs.splunk.com/Documentation/Splunk/latest/SearchReference/Commo
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 __all__ = ["Unknown", "evaluate", "names_in", "pcre"]
@@ -25,6 +26,7 @@ class Unknown(Exception):
     """What the subset does not have."""
 
 
+@cache
 def pcre(pattern: str) -> re.Pattern[str]:
     """Splunk's regular expression as Python's. Both agree on everything else that is used."""
     return re.compile(re.sub(r"\(\?<([A-Za-z_]\w*)>", r"(?P<\1>", pattern))
@@ -146,6 +148,7 @@ class _Reader:
         return values[0] if len(values) == 1 else list(values)
 
 
+@cache
 def _tokens(expression: str) -> List[Tuple[str, str]]:
     found, at = [], 0
     expression = expression.rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Set
 
@@ -63,6 +64,7 @@ _EXPECTED = {
 }
 
 
+@cache
 def _fields(sample: Sample, host: str = "orders") -> dict[str, list[str]]:
     return KNOWLEDGE.search(Seen(sample.raw, sample.sourcetype, host=host))
 
