@@ -182,7 +182,7 @@
     const facts = [
       ["Provider", provider ? provider.title : settings.provider || "custom"],
       ["Queue", settings.queue_url || "none: the bucket is listed"],
-      ["Output", settings.output || (settings.hec_url ? "hec" : "splunkd")],
+      ["Output", settings.output || "splunkd"],
       ["Index", settings.index || "the default index"],
     ];
     const state = input.disabled ? "Disabled" : missing.length ? "Incomplete" : "Enabled";

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -36,6 +36,7 @@ class Inputs:
     #: What the conf endpoint was told to write: (input, setting, value).
     written: List[Tuple[str, str, str]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    _known: Set[str] = field(default_factory=set)
 
     def answer(
         self, method: str, path: Sequence[str], form: Dict[str, str], about: Mapping[str, str]
@@ -96,9 +97,10 @@ class Inputs:
         """Why this cannot be saved; "" if it can."""
         if not self.program:
             return ""
-        scheme = ElementTree.fromstring(self._run("--scheme"))
-        known = {argument.get("name") for argument in scheme.iter("arg")}
-        unknown = sorted(set(form) - known - _IMPLICIT)
+        if not self._known:
+            scheme = ElementTree.fromstring(self._run("--scheme"))
+            self._known = {argument.get("name", "") for argument in scheme.iter("arg")}
+        unknown = sorted(set(form) - self._known - _IMPLICIT)
         if unknown:
             return f'Argument "{unknown[0]}" is not supported by this handler.'
         answer = self._run("--validate-arguments", _items(name, settings, about))

@@ -75,7 +75,7 @@ def run_document(splunkd: FakeSplunkd, tmp_path: Path) -> Callable[..., bytes]:
 
     def document(name: str, settings: Mapping[str, str]) -> bytes:
         stanza_name = quoteattr(f"audit_s3://{name}")
-        stanza = f'<stanza name={stanza_name} app="search">{_parameters(settings)}</stanza>'
+        stanza = f'<stanza name={stanza_name} app="{splunkd.app}">{_parameters(settings)}</stanza>'
         about = _about(splunkd, checkpoint_dir=str(folder))
         return f"<input>{about}<configuration>{stanza}</configuration></input>".encode()
 

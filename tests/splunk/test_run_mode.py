@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List
 import pytest
 
 from collector.hosts.splunkd_rest import REALM
+from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from collector.testing.splunkd_stream import StreamEvent, StreamReader
@@ -30,9 +31,10 @@ def provider(ministack: LocalAws) -> Provider:
 
 
 class Run:
-    """One process of the input, read by a strict splunkd."""
+    """One process of the input, read by a strict splunkd, `pause_seconds` after each piece."""
 
-    def __init__(self, document: bytes, environment: Dict[str, str]) -> None:
+    def __init__(self, document: bytes, environment: Dict[str, str], pause_seconds: float = 0.0) -> None:
+        self.pause_seconds = pause_seconds
         self.reader = StreamReader()
         self.failure: List[AssertionError] = []
         self.process = subprocess.Popen(
@@ -49,7 +51,9 @@ class Run:
         try:
             for piece in iter(lambda: stdout.read1(65536), b""):  # type: ignore[attr-defined]
                 self.reader.feed(piece)
-            self.reader.close()
+                time.sleep(self.pause_seconds)
+            if self.reader.bytes_read:
+                self.reader.close()
         except AssertionError as error:
             self.failure.append(error)
 
@@ -60,7 +64,7 @@ class Run:
         return self.reader.events
 
     def stop(self) -> float:
-        """SIGTERM; returns how many seconds the process took to end, with exit code 0 and a closed stream."""
+        """SIGTERM; returns the seconds that the process took to end, with exit code 0 and its stream closed."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=15)
@@ -87,8 +91,10 @@ def start(
     splunkd.store(REALM, "thrive:aws_secret_access_key", settings.pop("aws_secret_access_key"))
     started: List[Run] = []
 
-    def run(**more: str) -> Run:
-        started.append(Run(run_document("thrive", {**settings, **more}), environment))
+    def run(pause_seconds: float = 0.0, **more: str) -> Run:
+        stanza = {**settings, **more}
+        splunkd.inputs.stanzas["thrive"] = dict(stanza)
+        started.append(Run(run_document("thrive", stanza), environment, pause_seconds))
         return started[-1]
 
     yield run
@@ -149,7 +155,7 @@ def test_an_idle_input_stops_at_once_with_a_closed_stream(start) -> None:
     run = start(wait_time_seconds="20")
     time.sleep(3)
     assert run.stop() < 10
-    assert run.reader.events == []
+    assert run.reader.bytes_read == len(b"<stream>\n</stream>\n")
 
 
 def test_settings_that_cannot_be_used_end_the_run_with_78_and_say_why(start) -> None:
@@ -159,3 +165,88 @@ def test_settings_that_cannot_be_used_end_the_run_with_78_and_say_why(start) -> 
     err = run.process.stderr.read()
     assert err.startswith(b"FATAL ")
     assert b"workers" in err
+
+
+def test_a_stop_under_a_slow_splunkd_loses_nothing_and_repeats_nothing(provider, start) -> None:
+    for number in range(30):
+        audits = [{**audit, "filling": "x" * 1000} for audit in _audits(number * 100, 100)]
+        _upload(provider, f"audits/{number}.json.gz", audits)
+    first = start(pause_seconds=0.02)
+    first.wait_for(200)
+    assert first.stop() < 10
+    read = [json.loads(event.data)["id"] for event in first.reader.events]
+    assert 200 <= len(read) < 3000  # it was in the middle
+    second = start()
+    second.wait_for(3000 - len(read))
+    _wait(lambda: provider.queue_depth() == 0, seconds=30)
+    assert second.stop() < 10
+    read += [json.loads(event.data)["id"] for event in second.reader.events]
+    assert sorted(read) == list(range(3000))
+
+
+@pytest.mark.exhaustive
+def test_a_splunkd_that_stopped_reading_for_good_costs_repeats_and_no_event(provider, start) -> None:
+    """The messages of what could not be written lapse after their visibility timeout: half a minute here."""
+    for number in range(10):
+        audits = [{**audit, "filling": "x" * 1000} for audit in _audits(number * 100, 100)]
+        _upload(provider, f"audits/{number}.json.gz", audits)
+    first = start(pause_seconds=3600, visibility_timeout_seconds="30")
+    _wait(lambda: bool(first.reader.bytes_read), seconds=30)
+    time.sleep(2)
+    first.process.send_signal(signal.SIGTERM)
+    assert first.process.wait(timeout=15) == 0
+    second = start()
+    second.wait_for(1000, seconds=90)
+    assert {json.loads(event.data)["id"] for event in second.reader.events} == set(range(1000))
+
+
+def test_hec_with_acknowledgement_is_an_output_inside_splunk_too(provider, start) -> None:
+    _upload(provider, "audits/1.json.gz", _audits(0, 100))
+    with FakeHec(acks=True) as hec:
+        run = start(output="hec", hec_url=hec.url, hec_token=hec.token)
+        _wait(lambda: len(hec.events) >= 100 and provider.queue_depth() == 0, seconds=30)
+        assert provider.queue_depth() == 0
+        assert run.stop() < 10
+        assert sorted(event["event"]["id"] for event in hec.events) == list(range(100))
+    assert run.reader.bytes_read == 0
+
+
+def test_no_secret_is_seen_outside_of_storage_passwords(provider, start, splunkd, tmp_path) -> None:
+    """Plain values in the stanza: in use at once, masked for the next start, and in no output at all."""
+    _upload(provider, "audits/1.json.gz", _audits(0, 10))
+    with FakeHec() as hec:
+        run = start(
+            output="hec, splunkd", hec_url=hec.url, hec_token=hec.token, log_level="debug",
+            aws_secret_access_key=provider.secret_access_key,
+        )  # fmt: skip
+        run.wait_for(10)
+        _wait(lambda: provider.queue_depth() == 0, seconds=30)
+        process = Path(f"/proc/{run.process.pid}")
+        seen = b"".join((process / name).read_bytes() for name in ("cmdline", "environ"))
+        assert run.stop() < 10
+    stanza = splunkd.inputs.stanzas["thrive"]
+    assert (stanza["hec_token"], stanza["aws_secret_access_key"]) == ("********", "********")
+    assert splunkd.passwords[REALM, "thrive:hec_token"] == hec.token
+    assert splunkd.passwords[REALM, "thrive:aws_secret_access_key"] == provider.secret_access_key
+    seen += run.process.stderr.read()
+    seen += "".join(event.data + str(event.fields) for event in run.reader.events).encode()
+    seen += " ".join(path for _, path in splunkd.requests).encode()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "audit_s3_thrive.log" for path in files)
+    assert any(path.suffix == ".sqlite3" for path in files)
+    seen += b"".join(path.read_bytes() for path in files)
+    for secret in (hec.token, provider.secret_access_key, splunkd.session_key):
+        assert secret.encode() not in seen
+
+
+def test_a_member_of_a_search_head_cluster_does_not_list_unless_it_is_told_to(start, splunkd) -> None:
+    splunkd.server_roles = ["search_head", "shc_member"]
+    run = start(log_level="warning")
+    time.sleep(3)
+    assert run.stop() < 10
+    said = run.process.stderr.read()
+    assert said.startswith(b"WARN The bucket is not listed for what the queue forgot")
+    told = start(log_level="warning", reconcile_interval_seconds="21600")
+    time.sleep(3)
+    assert told.stop() < 10
+    assert told.process.stderr.read() == b""
