@@ -3,10 +3,11 @@ PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v pyth
 ENVIRONMENT = $(PYTHON) requirements/environment.py
 SEEDS ?= 50
 FIRST ?= 1
+SECONDS ?= 60
 PLATFORM =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-full test-latest system faults simulate bench coverage lint lock clean
+.PHONY: help demo app test test-full test-latest system faults fuzz audit sbom wheel simulate bench coverage lint lock clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -38,6 +39,10 @@ faults:  ## Real collectors killed, paused, throttled, refused and robbed of the
 	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
 	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=loadfile --timeout=180 -m exhaustive tests/contract tests/e2e
 
+fuzz:  ## Every parser under atheris, SECONDS=60 each (NAMES="avro zips": those alone)
+	@$(ENVIRONMENT) .venv-fuzz fuzz
+	@.venv-fuzz/bin/python -m tests.fuzz $(NAMES) --seconds $(SECONDS)
+
 simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
@@ -59,6 +64,9 @@ lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m collector.config.generate --check
+	@.venv/bin/python -m collector.hosts.man_pages --check
+	@.venv/bin/python -m collector.hosts.codes_page --check
+	@.venv/bin/python -m collector.hosts.check_report_codes --check
 
 lock:  ## Write requirements/*.lock again from setup.cfg, with the newest of everything
 	@$(ENVIRONMENT) --lock

@@ -33,8 +33,8 @@ def program() -> str:
         ".SH SYNOPSIS", r".B audit\-s3", ".I command", "[options]",
         ".SH DESCRIPTION",
         "Follows the notifications of an SQS queue to objects of a bucket, decrypts them, and delivers every",
-        "event in them at least once to Splunk HEC, to stdout or, as a modular input, to splunkd. A message is",
-        "deleted only when its events are accepted and remembered.",
+        "event in them at least once to Splunk HEC, to stdout or, as a modular input, to splunkd. A message",
+        "is deleted only when its events are accepted and remembered.",
         ".SH COMMANDS",
     ]  # fmt: skip
     for verb in VERBS:
@@ -65,8 +65,8 @@ def configuration() -> str:
         ".SH DESCRIPTION",
         "The grammar is that of Splunk's conf files, so the same file works as inputs.conf. The stanza",
         r".B [audit_s3]", "holds for all inputs, and each", r".BI [audit_s3:// NAME ]", "is one input.",
-        "Repeated stanzas merge; a line that ends in a backslash goes on; # begins a comment at the start of a",
-        "line. A secret may be given as file:PATH, env:NAME or credential:NAME.",
+        "Repeated stanzas merge; a line that ends in a backslash goes on; # begins a comment at the start of",
+        "a line. A secret may be given as file:PATH, env:NAME or credential:NAME.",
     ]  # fmt: skip
     for kind, title in (("everyday", "EVERYDAY SETTINGS"), ("tuning", "OTHER SETTINGS")):
         lines.append(f".SH {title}")
