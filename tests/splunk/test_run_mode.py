@@ -64,7 +64,7 @@ class Run:
         return self.reader.events
 
     def stop(self) -> float:
-        """SIGTERM; returns the seconds that the process took to end, with exit code 0 and its stream closed."""
+        """SIGTERM; returns the seconds that it took to end, with exit code 0 and its stream closed."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=15)
