@@ -168,6 +168,13 @@ def test_a_pattern_that_splunk_runs_means_the_same_to_python() -> None:
 # -- the files agree with each other ---------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", sorted(DEFAULT.glob("*.conf")), ids=lambda path: path.name)
+def test_a_conf_file_is_read_without_doubt(path: Path) -> None:
+    """No stanza and no key twice, and no line that goes on: some of Splunk's own tools stumble there."""
+    assert conf(path).sections()
+    assert not re.search(r"\\$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_every_transform_is_used_and_there() -> None:
     used = {
         name
