@@ -1,13 +1,15 @@
 # Every target makes the environment it needs, from nothing but a Python; see requirements/environment.py.
 PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3.10 || echo python)
 ENVIRONMENT = $(PYTHON) requirements/environment.py
+PREFIX ?= /opt/audit-s3
 SEEDS ?= 50
 FIRST ?= 1
+MINUTES ?= 60
 SECONDS ?= 60
 PLATFORM =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-full test-latest system faults fuzz audit sbom wheel simulate bench coverage lint lock clean
+.PHONY: help demo app test test-full test-latest system faults fuzz audit sbom wheel soak simulate bench coverage lint lock install uninstall clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -43,6 +45,23 @@ fuzz:  ## Every parser under atheris, SECONDS=60 each (NAMES="avro zips": those 
 	@$(ENVIRONMENT) .venv-fuzz fuzz
 	@.venv-fuzz/bin/python -m tests.fuzz $(NAMES) --seconds $(SECONDS)
 
+soak:  ## MINUTES=n of steady work while AWS, HEC and the collectors fail: loss, repeats, memory, descriptors
+	@$(ENVIRONMENT) .venv test faults
+	@.venv/bin/python -m tests.faults.soak --minutes $(MINUTES)
+
+audit:  ## Every lock against the known vulnerabilities; what could not be looked up fails too
+	@$(ENVIRONMENT) .venv-supply-chain supply-chain
+	@for lock in requirements/*.lock; do echo "$$lock"; .venv-supply-chain/bin/pip-audit --strict \
+		--require-hashes --disable-pip --no-deps --progress-spinner off -r "$$lock" || exit 1; done
+
+sbom:  ## What the program is made of, as CycloneDX: dist/audit-s3.cdx.json
+	@$(ENVIRONMENT) .venv-supply-chain supply-chain
+	@.venv-supply-chain/bin/python packaging/sbom.py
+
+wheel:  ## The package, into dist/: the same bytes from the same commit
+	@$(ENVIRONMENT) .venv test
+	@.venv/bin/python packaging/wheel.py
+
 simulate:  ## SEEDS=n histories of the engine under faults, from seed FIRST=s
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
@@ -71,6 +90,12 @@ lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the
 lock:  ## Write requirements/*.lock again from setup.cfg, with the newest of everything
 	@$(ENVIRONMENT) --lock
 	@.venv/bin/python packaging/splunk/vendored.py --lock
+
+install:  ## PREFIX=/opt/audit-s3 [DESTDIR=]: the program in an environment of its own, units, sample configuration
+	@$(PYTHON) packaging/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
+
+uninstall:  ## Remove what install put there; configuration and checkpoints stay
+	@$(PYTHON) packaging/install.py uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
 
 clean:  ## Remove what the other targets made
 	@rm -rf .venv .venv-* build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
