@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
+import time
 from xml.etree import ElementTree
 
+import pytest
+
+from collector.config.load import from_stanza
+from collector.errors import Retry
+from collector.hosts.online_validation import try_online
 from collector.hosts.splunkd_rest import REALM
+from collector.testing.fake_hec import FakeHec
+from collector.testing.local_aws import LocalAws
+from collector.testing.provider import Provider
+
+_NUMBERS = itertools.count(1)
 
 GOOD = {
     "provider": "thrive",
@@ -71,3 +84,58 @@ def test_a_stored_secret_counts_as_given(run_input, items, splunkd) -> None:
     masked = {**GOOD, "aws_secret_access_key": "********"}
     finished = run_input("--validate-arguments", stdin=items("thrive", masked))
     assert (finished.returncode, finished.stdout) == (0, b"")
+
+
+# On request: what only AWS and HEC can say
+
+
+@pytest.fixture
+def provider(ministack: LocalAws) -> Provider:
+    return Provider(ministack, f"validation-{next(_NUMBERS)}")
+
+
+def _tried(provider: Provider, **more: str) -> dict[str, str]:
+    return {**provider.handover(), "provider": "thrive", "validate_online": "1", **more}
+
+
+def test_an_input_that_works_is_accepted_and_nothing_is_received_or_sent(run_input, items, provider) -> None:
+    provider.upload("audits/1.json", b'{"id": 1}')
+    depth = provider.queue_depth()
+    with FakeHec() as hec:
+        said = _tried(provider, output="hec", hec_url=hec.url, hec_token=hec.token)
+        finished = run_input("--validate-arguments", stdin=items("thrive", said))
+        assert (finished.returncode, finished.stdout) == (0, b"")
+        assert hec.events == []
+    assert provider.queue_depth() == depth > 0
+
+
+def test_what_aws_and_hec_refuse_is_said_at_once_with_the_next_step(run_input, items, provider) -> None:
+    with FakeHec() as hec:
+        said = _tried(provider, output="hec", hec_url=hec.url, hec_token="another-t0ken")
+        said["queue_url"] += "-of-nobody"
+        finished = run_input("--validate-arguments", stdin=items("thrive", said))
+    message = _message(finished)
+    assert finished.returncode == 1
+    assert message.startswith("2 checks failed:")
+    assert "thrive: the queue: AWS refused sqs:" in message
+    assert "[hec_token_invalid]" in message
+    for secret in ("another-t0ken", said["aws_secret_access_key"]):
+        assert secret.encode() not in finished.stdout + finished.stderr
+
+
+def test_without_the_request_nobody_is_asked(run_input, items, provider) -> None:
+    said = {**_tried(provider), "validate_online": "0"}
+    said["queue_url"] += "-of-nobody"
+    finished = run_input("--validate-arguments", stdin=items("thrive", said))
+    assert (finished.returncode, finished.stdout) == (0, b"")
+
+
+def test_a_network_that_swallows_requests_ends_the_wait_of_the_form(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        found = from_stanza("thrive", {**GOOD, "endpoint_url": endpoint}, checkpoint_dir=str(tmp_path))
+        started = time.monotonic()
+        with pytest.raises(Retry) as caught:
+            try_online(found, within_seconds=0.5)
+    assert caught.value.code == "online_validation_timeout"
+    assert time.monotonic() - started < 5

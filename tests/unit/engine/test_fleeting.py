@@ -1,4 +1,4 @@
-"""An output whose receipts die with the run, splunkd's pipe: only this run can ask, so it does up to the end."""
+"""An output whose receipts die with the run, splunkd's pipe: only this run can ask, so it asks to its end."""
 
 from __future__ import annotations
 
