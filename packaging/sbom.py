@@ -1,4 +1,4 @@
-"""What the program is made of, as CycloneDX: every package that requirements/runtime.lock pins, with its hashes.
+"""What the program is made of, as CycloneDX: every package of requirements/runtime.lock, with its hashes.
 
     python packaging/sbom.py [FILE]
 

@@ -59,7 +59,7 @@ class Rule:
         words += [f"index={self.index}"] if self.index else []
         words += [f"decoder={self.decoder}"] if self.decoder else []
         words += ["drop"] if self.drop else []
-        return " ".join(words)
+        return " ".join(words if len(words) > 1 else [*words, "index=default"])
 
 
 def route_for(

@@ -1,4 +1,4 @@
-"""What is installed is what was pinned, what is built is the same wherever it is built, and nothing else is in it."""
+"""What is installed is what was pinned; what is built is the same anywhere, and nothing else is in it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_t20_a_wheel_holds_the_package_and_its_data_and_nothing_else(wheels):
         "collector", next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
     }  # fmt: skip
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".pyc")]
-    tracked = subprocess.run(["git", "ls-files", "collector"], cwd=ROOT, capture_output=True, check=True)
-    expected = {name for name in tracked.stdout.decode().split() if (ROOT / name).exists()}
+    tree = ["git", "ls-tree", "-r", "--name-only", "HEAD", "collector"]
+    expected = subprocess.run(tree, cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
     ours = {name for name in names if name.startswith("collector/")}
     data = (".py", ".json", ".html", ".css", ".txt", "py.typed")
     assert ours == {name for name in expected if name.endswith(data)}
