@@ -45,17 +45,17 @@ def ensure(folder: Path, locks: Sequence[str], *, version: str = "") -> Path:
         stamp = {}
     for name in wanted:
         if name not in stamp:
-            _install(folder, LOCKS / f"{name}.lock")
-    _pip(folder, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+            install(folder, LOCKS / f"{name}.lock")
+    pip(folder, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     (folder / "stamp.json").write_text(json.dumps(target, indent=1), encoding="utf-8")
     return python_of(folder)
 
 
 def ensure_newest(folder: Path, extra: str) -> Path:
     """The interpreter of an environment with the newest release of everything: no lock, no promise."""
-    if not _version_of(str(python_of(folder))):
+    if not version_of(str(python_of(folder))):
         _create(folder, _find_or_complain(""))
-    _pip(folder, "--upgrade", "--upgrade-strategy=eager", "-e", f"{ROOT}[{extra}]")
+    pip(folder, "--upgrade", "--upgrade-strategy=eager", "-e", f"{ROOT}[{extra}]")
     return python_of(folder)
 
 
@@ -65,7 +65,7 @@ def python_of(folder: Path) -> Path:
 
 def find(version: str) -> Optional[str]:
     """The path of a working interpreter of exactly this version ("3.9"), or None."""
-    return next((path for path in _candidates(version) if _version_of(path) == version), None)
+    return next((path for path in _candidates(version) if version_of(path) == version), None)
 
 
 def newest() -> Optional[str]:
@@ -75,7 +75,7 @@ def newest() -> Optional[str]:
         if found:
             return found
     later = shutil.which("python3")
-    return later if later and _number(_version_of(later)) >= _number(MAIN_VERSIONS[-1]) else None
+    return later if later and _number(version_of(later)) >= _number(MAIN_VERSIONS[-1]) else None
 
 
 def _find_or_complain(version: str) -> str:
@@ -100,7 +100,7 @@ def _candidates(version: str) -> Iterator[str]:
     yield sys.executable
 
 
-def _version_of(python: str) -> str:
+def version_of(python: str) -> str:
     """major.minor of an interpreter that can make environments and run us, or "" for all others."""
     probe = "import ensurepip, sqlite3, ssl, sys, venv; print('%d.%d' % sys.version_info[:2])"
     try:
@@ -122,7 +122,7 @@ def _read_stamp(folder: Path) -> Dict[str, str]:
         stamp: Dict[str, str] = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamp if _version_of(str(python_of(folder))) else {}
+    return stamp if version_of(str(python_of(folder))) else {}
 
 
 def _digest(*files: Path) -> str:
@@ -130,11 +130,11 @@ def _digest(*files: Path) -> str:
 
 
 def _create(folder: Path, python: str) -> None:
-    print(f"{folder.name}: Python {_version_of(python)}", flush=True)
+    print(f"{folder.name}: Python {version_of(python)}", flush=True)
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
 
 
-def _install(folder: Path, lock: Path) -> None:
+def install(folder: Path, lock: Path, *options: str) -> None:
     """Everything in a lock; setuptools first, because what comes as source only is built with that one."""
     print(f"{folder.name}: installing requirements/{lock.name}", flush=True)
     text = lock.read_text(encoding="utf-8")
@@ -143,14 +143,15 @@ def _install(folder: Path, lock: Path) -> None:
         sys.exit(f"requirements/{lock.name} pins no setuptools; write it again with `make lock`")
     first = folder / "setuptools.lock"
     first.write_text(setuptools.group() + "\n", encoding="utf-8")
-    _pip(folder, "--require-hashes", "-r", str(first))
-    _pip(folder, "--require-hashes", "--no-build-isolation", "-r", str(lock))
+    pip(folder, *options, "--require-hashes", "-r", str(first))
+    pip(folder, *options, "--require-hashes", "--no-build-isolation", "-r", str(lock))
 
 
-def _pip(folder: Path, *arguments: str) -> None:
-    pip = [str(python_of(folder)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+def pip(folder: Path, *arguments: str) -> None:
+    """`pip install` in an environment; ends the program if it fails."""
+    command = [str(python_of(folder)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     environment = {**os.environ, "PIP_USE_PEP517": "1"}
-    done = subprocess.run([*pip, *arguments], stdin=subprocess.DEVNULL, env=environment)
+    done = subprocess.run([*command, *arguments], stdin=subprocess.DEVNULL, env=environment)
     if done.returncode:
         sys.exit(f"{folder.name}: pip failed with {done.returncode}; run the same command again to go on")
 
@@ -172,7 +173,7 @@ def _compiler(version: str) -> Path:
     folder = ROOT / f".venv-lock-{version}"
     if not python_of(folder).exists():
         _create(folder, _find_or_complain(version))
-        _pip(folder, "pip-tools")
+        pip(folder, "pip-tools")
     return folder / "bin" / "pip-compile"
 
 

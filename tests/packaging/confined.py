@@ -2,14 +2,14 @@
 
     python -m tests.packaging.confined UNIT -- PROGRAM ARGUMENTS
 
-`command` puts the rest around that, as root on Linux: mounts of its own on which all is read-only but the state
-directory (ProtectSystem=strict, ProtectHome=read-only, and what lies in /sys), and a user namespace of its own
-(PrivateUsers) without any capability and without new privileges. In there two seccomp filters are laid:
-SystemCallFilter as `systemd-analyze syscall-filter` spells it out, and what MemoryDenyWriteExecute,
+`command` puts the rest around that, as root on Linux: mounts of its own on which all is read-only but the
+state directory (ProtectSystem=strict, ProtectHome=read-only, and what lies in /sys), and a user namespace of
+its own (PrivateUsers) without any capability and without new privileges. In there two seccomp filters are
+laid: SystemCallFilter as `systemd-analyze syscall-filter` spells it out, and what MemoryDenyWriteExecute,
 RestrictNamespaces, RestrictAddressFamilies and RestrictSUIDSGID refuse.
 
-Not played: DynamicUser and ProtectHome=yes (the tests' own Python may lie in /root), PrivateTmp (their folders
-lie there), PrivateDevices, ProtectProc, RestrictRealtime, LockPersonality, and all that is of cgroups.
+Not played: DynamicUser and ProtectHome=yes (the tests' own Python may lie in /root), PrivateTmp (their
+folders lie there), PrivateDevices, ProtectProc, RestrictRealtime, LockPersonality, and all that is of cgroups.
 """
 
 from __future__ import annotations
