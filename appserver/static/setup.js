@@ -162,7 +162,7 @@
 
   async function showList(message) {
     show(el("p", { class: "quiet" }, "Loading the inputs…"));
-    const [inputs, stored] = await Promise.all([readInputs(), readStored()]);
+    const [inputs, stored, isDone] = await Promise.all([readInputs(), readStored(), isConfigured()]);
     const add = button("Add an input", () => showForm(null, stored), "primary");
     show(
       message ? notice(message, "good") : [],
@@ -172,7 +172,17 @@
         : el("p", { class: "quiet empty" },
             "There is no input yet. Have the values at hand that your provider gave you: the role, the bucket, " +
             "the queue and the KMS key."),
+      inputs.length || isDone ? [] : onlySearches(),
     );
+  }
+
+  /** On a search head that runs no inputs the app is there for its fields and its dashboard. */
+  function onlySearches() {
+    return el("p", { class: "quiet" }, "Are the inputs on another Splunk, such as a heavy forwarder? ",
+      button("Only search here", () => act(async () => {
+        await markConfigured();
+        return "The app is ready to search with.";
+      })));
   }
 
   function card(input, stored) {
@@ -366,10 +376,14 @@
     for (const username of usernames) await ask("DELETE", passwordPath(username), {}).catch(() => null);
   }
 
-  async function markConfigured() {
+  async function isConfigured() {
     const found = await must("GET", `apps/local/${APP}`, {});
-    const isDone = (found.entry || []).some((entry) => ["1", "true"].includes(String(entry.content.configured)));
-    if (!isDone) await must("POST", `apps/local/${APP}`, { configured: "true" });
+    return (found.entry || []).some((entry) => ["1", "true"].includes(String(entry.content.configured)));
+  }
+
+  /** Until then Splunk Web leads everybody who opens the app to this page. */
+  async function markConfigured() {
+    if (!(await isConfigured())) await must("POST", `apps/local/${APP}`, { configured: "true" });
   }
 
   function busy(form, on) {

@@ -172,6 +172,26 @@ def test_each_input_says_what_it_lacks(page: Page) -> None:
     assert "Missing" not in said["off"]
 
 
+def test_a_search_head_without_inputs_can_be_told_that_it_has_none(page: Page) -> None:
+    page.open()
+    page.press("Only search here")
+    assert page.wait(".notice.good").text == "The app is ready to search with."
+    assert page.splunkd.is_configured
+    assert [button.text for button in page.all("button")] == ["Add an input"]
+
+
+def test_a_change_from_elsewhere_does_not_have_the_form_key_and_changes_nothing(page: Page) -> None:
+    page.open()
+    status = page.browser.execute_async_script(
+        "const done = arguments[0]; fetch('/en-US/splunkd/__raw/servicesNS/nobody/audit_s3_collector/'"
+        "+ 'data/inputs/audit_s3', {method: 'POST', body: 'name=x', headers: {'X-Requested-With':"
+        "'XMLHttpRequest'}}).then((answer) => done(answer.status));"
+    )
+    assert status == 401
+    assert len(page.web.refused) == 1
+    assert page.splunkd.inputs.stanzas == {}
+
+
 def test_what_the_server_says_is_text_whatever_it_is(page: Page) -> None:
     page.splunkd.inputs.stanzas[HOSTILE] = {"provider": HOSTILE, "bucket": HOSTILE, "queue_url": HOSTILE}
     page.open()
