@@ -9,7 +9,7 @@ laid: SystemCallFilter as `systemd-analyze syscall-filter` spells it out, and wh
 RestrictNamespaces, RestrictAddressFamilies and RestrictSUIDSGID refuse.
 
 Not played: DynamicUser and ProtectHome=yes (the tests' own Python may lie in /root), PrivateTmp (their
-folders lie there), PrivateDevices, ProtectProc, RestrictRealtime, LockPersonality, and all that is of cgroups.
+folders lie there), PrivateDevices, ProtectProc, RestrictRealtime, LockPersonality, and what is of cgroups.
 """
 
 from __future__ import annotations

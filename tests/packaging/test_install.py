@@ -37,9 +37,8 @@ def _install(**variables: str) -> str:
 
 def _run(prefix: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     alone: Dict[str, str] = {name: text for name, text in environment().items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [str(prefix / "bin" / "audit-s3"), *words], env=alone, cwd=cwd, capture_output=True, text=True, timeout=120
-    )
+    program = [str(prefix / "bin" / "audit-s3"), *words]
+    return subprocess.run(program, env=alone, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +65,13 @@ def test_the_installed_program_runs_by_itself(prefix, tmp_path):
 
 
 def test_only_what_the_lock_pins_is_in_its_environment(prefix):
-    pip = prefix / "lib" / "audit-s3" / "bin" / "pip"
-    listed = subprocess.run([pip, "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout
+    pip = [prefix / "lib" / "audit-s3" / "bin" / "pip", "list", "--format=freeze"]
+    listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
     lock = (ROOT / "requirements" / "runtime.lock").read_text()
-    pinned = set(re.findall(r"^([a-z0-9._-]+==[^\s\\;]+)", lock, re.MULTILINE))
-    names = {line.lower().replace("_", "-") for line in listed.splitlines()}
-    own = {f"audit-s3-collector=={collector.__version__}"}
-    assert {name for name in names - own if not name.startswith("pip==")} <= {name.replace("_", "-") for name in pinned}
+    pinned = re.findall(r"^([a-z0-9._-]+==[^\s\\;]+)", lock, re.MULTILINE)
+    found = {line.lower().replace("_", "-") for line in listed.splitlines() if not line.startswith("pip==")}
+    own = f"audit-s3-collector=={collector.__version__}"
+    assert found - {name.replace("_", "-") for name in pinned} == {own}
 
 
 def test_the_units_have_the_paths_of_this_installation(prefix):
