@@ -122,8 +122,13 @@ class Adapters:
     @cached_property
     def verify(self) -> Callable[[Mapping[str, Any]], None]:
         """Whether an SNS envelope may be opened, as `sns_signature` says; may ask SNS for a certificate."""
+        return self.sns.check
+
+    @cached_property
+    def sns(self) -> SnsVerifier:
+        """What checks SNS envelopes."""
         folder = checkpoint_path(self._input, self._checkpoint_dir).parent / "sns-certificates"
-        return _sns_verifier(self._input, folder, self.clock).check
+        return _sns_verifier(self._input, folder, self.clock)
 
     def identity(self) -> str:
         """The ARN that AWS knows us by, the role assumed."""

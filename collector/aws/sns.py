@@ -90,6 +90,14 @@ class SnsVerifier:
                 raise
             self._warn(error, topic=_topic_of(envelope))
 
+    def doubt(self, envelope: Mapping[str, Any]) -> Optional[CollectorError]:
+        """What speaks against this envelope, whatever the mode; None if SNS signed it."""
+        try:
+            self._verify(envelope)
+        except CollectorError as error:
+            return error
+        return None
+
     def _verify(self, envelope: Mapping[str, Any]) -> None:
         topic = _topic_of(envelope)
         if self._topics and topic not in self._topics:

@@ -1,8 +1,9 @@
-"""`audit-s3 run --dry-run`: what would be forwarded, on stdout; everything said about it, on stderr.
+"""`audit-s3 run --dry-run`: what would be forwarded, shown without forwarding it.
 
-stdout gets the first events of each object exactly as the output would get them: HEC's envelopes, one a
-line, where the output is HEC, else `stdout_format`. Nothing is written to a ledger and nothing is deleted;
-the queue is touched only with `peek`, and then every message goes back at once.
+As text, stdout gets the first events of each object exactly as the output would get them: HEC's envelopes,
+one a line, where the output is HEC, else `stdout_format`; what is said about them goes to stderr. As JSON or
+HTML stdout gets one report with both. Nothing is written to a ledger and nothing is deleted; the queue is
+touched only with `peek`, and then every message goes back at once.
 """
 
 from __future__ import annotations
@@ -11,48 +12,71 @@ import os
 import sys
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, List, Sequence, TextIO
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO
 
 from collector.adapters import Adapters
 from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.config.settings import Settings
+from collector.config.values import start_time
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring
 from collector.errors import CollectorError
+from collector.hosts import dry_run_report
+from collector.hosts.dry_run_report import Tried
+from collector.hosts.masking import Clean, cleaner, mask_line, walk
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
 from collector.notifications.pointers import follow
-from collector.onboarding.dry_run import Looked, Peeked, Report, look
-from collector.onboarding.sampling import Sample, View
+from collector.onboarding.dry_run import Report, look
+from collector.onboarding.sampling import View
 from collector.sinks.envelope import render_envelopes, render_json_lines, render_raw_lines
 
-__all__ = ["dry_run"]
+__all__ = ["FORMATS", "dry_run"]
 
+FORMATS = ("text", "json", "html")
 USAGE = 2
 
 
-def dry_run(inputs: Sequence[Input], *, peek: bool, sample: int, stdout: TextIO) -> int:
+def dry_run(
+    inputs: Sequence[Input],
+    *,
+    peek: bool,
+    sample: int,
+    stdout: TextIO,
+    form: str = "text",
+    mask: bool = False,
+    secrets: Iterable[str] = (),
+) -> int:
     """Look at each input; returns the exit code.
 
-    0: something could be shown, or there is nothing; 1: something went wrong, and a line on stderr says
-    what to do; 2: an input has only a queue, which is not looked into without `peek`.
+    0: something could be shown, or there is nothing; 1: something went wrong, and the report says what to
+    do; 2: there are only inputs that have a queue alone, which is not looked into without `peek`.
+    `secrets` are never shown; with `mask` nothing is that looks like one.
     """
-    codes = [_look_at(found, peek=peek, sample=sample, stdout=stdout) for found in inputs]
-    return 1 if 1 in codes else max(codes, default=0)
-
-
-def _look_at(configured: Input, *, peek: bool, sample: int, stdout: TextIO) -> int:
-    _say(f"Dry run of {configured.name}: nothing is forwarded, written or deleted.")
-    if not configured.settings.bucket and not peek:
-        _say("  This input has a queue and no bucket to list: add --peek to look into the queue.")
+    clean = cleaner(secrets, mask=mask)
+    tried: List[Tried] = []
+    for configured in inputs:
+        tried.append(_try(configured, peek=peek, sample=sample))
+        if form == "text":
+            told = walk(dry_run_report.input_of(tried[-1]), clean, names=False)
+            _say(dry_run_report.text(told))
+            _show(tried[-1], stdout, clean if mask else None)
+    if form != "text":
+        document = dry_run_report.document(tried, at=time.time(), clean=clean, mask=mask)
+        _write(stdout, dry_run_report.render(document, form).encode("utf-8", "replace"))
+    if all(one.skipped for one in tried):
         return USAGE
+    return 1 if any(one.failed for one in tried) else 0
+
+
+def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
+    if not configured.settings.bucket and not peek:
+        return Tried(configured, skipped="it has a queue and no bucket to list")
     try:
         adapters = Adapters(configured, checkpoint_dir=None, stdout=sys.stdout.buffer, read_only=True)
     except CollectorError as error:
-        _say(f"  error: {error}")
-        return 1
-    _say(_promise(adapters))
+        return Tried(configured, error=error)
     report = look(
         _view(configured, adapters),
         objects=adapters.objects,
@@ -60,15 +84,20 @@ def _look_at(configured: Input, *, peek: bool, sample: int, stdout: TextIO) -> i
         now=adapters.clock.now(),
         sample=sample,
     )
-    _tell(report, configured, peek=peek and adapters.queue is not None)
-    _show([found.shown for found in report.samples if found.shown], configured.settings, stdout)
-    return 1 if report.failures else 0
+    start = _start(configured.settings, now=adapters.clock.now())
+    peeked = peek and adapters.queue is not None
+    return Tried(configured, report=report, is_narrowed=adapters.is_narrowed, start=start, peeked=peeked)
+
+
+def _start(settings: Settings, *, now: float) -> float:
+    return start_time(settings.start_from, now=now, retention_days=settings.retention_days)
 
 
 def _view(configured: Input, adapters: Adapters) -> View:
     """The input's settings as the engine would follow them; who sent a message is checked as it would."""
     settings, form = configured.settings, configured.format
     queue_name = configured.queue.name if configured.queue else ""
+    senders = _Senders(adapters, settings.sns_signature)
 
     def decode_now(chunks: Iterable[bytes], route: Route) -> Iterator[Block]:
         return decode(chunks, format=configured.format_of(route), now=time.time())
@@ -79,7 +108,7 @@ def _view(configured: Input, adapters: Adapters) -> View:
     return View(
         name=configured.name,
         parse=partial(
-            parse, bodies_are_audits=configured.bodies, verify=adapters.verify, fetch=follow(adapters.objects)
+            parse, bodies_are_audits=configured.bodies, verify=senders.verify, fetch=follow(adapters.objects)
         ),
         decode=decode_now,
         route=configured.route,
@@ -93,14 +122,50 @@ def _view(configured: Input, adapters: Adapters) -> View:
         index=settings.index,
         host=settings.host or configured.provider.host_of(queue_name),
         ignores=ignoring(databases=settings.ignore_databases, users=settings.ignore_users),
+        start=_start(settings, now=adapters.clock.now()),
+        senders=senders.take,
     )
+
+
+class _Senders:
+    """Checks SNS envelopes as `sns_signature` says, and keeps what was found out."""
+
+    def __init__(self, adapters: Adapters, mode: str) -> None:
+        self._adapters, self._mode = adapters, mode
+        self._said: List[str] = []
+
+    def verify(self, envelope: Mapping[str, Any]) -> None:
+        topic = str(envelope.get("TopicArn"))
+        if self._mode == "off":
+            self._said.append(f"{topic}: nobody checks it (sns_signature = off)")
+            return
+        doubt = self._adapters.sns.doubt(envelope)
+        if doubt is None:
+            self._said.append(f"{topic}: verified, SNS signed it")
+            return
+        then = "would be refused" if self._mode == "enforce" else "would be forwarded with a warning"
+        self._said.append(f"{topic}: not verified, {then} (sns_signature = {self._mode}): {doubt}")
+        if self._mode == "enforce":
+            raise doubt
+
+    def take(self) -> Sequence[str]:
+        said, self._said = self._said, []
+        return said
 
 
 # -- what goes to stdout
 
 
-def _show(slices: Sequence[Slice], settings: Settings, stdout: TextIO) -> None:
-    rendered = _renderer(settings)(slices)
+def _show(tried: Tried, stdout: TextIO, clean: Optional[Clean]) -> None:
+    report: Optional[Report] = tried.report
+    slices = [found.shown for found in report.samples if found.shown] if report else []
+    rendered = _renderer(tried.configured.settings)(slices)
+    if clean is not None:
+        rendered = b"".join(mask_line(line, clean) + b"\n" for line in rendered.splitlines())
+    _write(stdout, rendered)
+
+
+def _write(stdout: TextIO, rendered: bytes) -> None:
     try:
         stdout.buffer.write(rendered)
         stdout.buffer.flush()
@@ -115,112 +180,8 @@ def _renderer(settings: Settings) -> Callable[[Iterable[Slice]], bytes]:
     return render_json_lines if form == "json" else render_raw_lines
 
 
-# -- what goes to stderr
-
-
-def _promise(adapters: Adapters) -> str:
-    if adapters.is_narrowed:
-        return "  AWS enforces it: the role is assumed under a session policy that allows no deletion."
-    return ("  IAM does not enforce this: the credentials are not narrowed by a session policy (no role, or "
-            "session_policy = false), so only this program keeps the promise.")  # fmt: skip
-
-
-def _tell(report: Report, configured: Input, *, peek: bool) -> None:
-    for listing in report.listings:
-        _say(_of_listing(listing, configured.settings))
-    if peek:
-        for line in _of_messages(report.messages):
-            _say(line)
-    if report.peek_failure is not None:
-        _say(f"  error: {report.peek_failure}")
-    for found in report.samples:
-        for line in _of_sample(found):
-            _say(line)
-    caution = configured.provider.caution
-    if caution and any(found.url.startswith("sqs://") for found in report.samples):
-        _say(f"  warning: {caution}")
-    if not report.samples and not report.failures:
-        _say("  There is nothing to show.")
-
-
-def _of_listing(listing: Looked, settings: Settings) -> str:
-    if listing.failure is not None:
-        return f"  error: {listing.failure}"
-    counts = [f"{listing.listed} objects", f"{listing.wanted} to be read"]
-    counts += [f"{listing.too_old} older than {settings.retention_days} days"] if listing.too_old else []
-    counts += [f"{count} filtered ({reason})" for reason, count in sorted(listing.filtered.items())]
-    if not listing.is_whole:
-        counts.append("the listing was not followed to its end, so newer objects may exist")
-    return f"  s3://{listing.bucket}/{settings.prefix}: {', '.join(counts)}"
-
-
-def _of_messages(messages: Sequence[Peeked]) -> List[str]:
-    if not messages:
-        return ["  The queue gave no message."]
-    lines = [f"  {len(messages)} messages of the queue, all given back; each cost one receive of those that "
-             "the queue allows before its dead letter queue:"]  # fmt: skip
-    for message in messages:
-        lines.append(f"    {message.message_id} ({_times(message.receives)}): {_understood(message)}")
-        if message.not_returned is not None:
-            lines.append(f"      not given back, it returns by itself: {message.not_returned}")
-    return lines
-
-
-def _times(receives: int) -> str:
-    return "received once" if receives == 1 else f"received {receives} times"
-
-
-def _understood(message: Peeked) -> str:
-    if message.failure is not None:
-        return f"error: {message.failure}"
-    if message.noop:
-        return f"{message.shape}: nothing to do, {message.noop}"
-    parts = [f"objects named: {message.objects}"] if message.objects else []
-    parts += ["audits in the body"] if message.payloads else []
-    return f"{message.shape}: {', '.join(parts)}"
-
-
-def _of_sample(found: Sample) -> List[str]:
-    lines = [f"  {found.url}"]
-    if found.container:
-        size = f"{found.stored_bytes:,} bytes"
-        events = f"{found.events:,} events" if found.is_whole else f"{found.events:,} events and more"
-        lines.append(f"    {found.container}; {size}; {events}; {_labels(found)}")
-        lines.append(f"    {_clock(found)}")
-    if found.line is not None:
-        lines.append(f"    PostgreSQL's log, of {found.line}")
-    if found.ignored:
-        lines.append(f"    {found.ignored:,} events would be filtered (ignore_databases, ignore_users)")
-    if found.failure is not None:
-        lines.append(f"    error: {found.failure}")
-    return lines
-
-
-def _labels(found: Sample) -> str:
-    origin: Any = found.shown.origin if found.shown else None
-    names = ("sourcetype", "index", "host", "source")
-    return " ".join(f"{name}={getattr(origin, name, '') or '-'}" for name in names)
-
-
-def _clock(found: Sample) -> str:
-    """Parsed times beside the object's own, and the share of events that have none."""
-    written = _iso(found.object_time)
-    if not found.events:
-        return f"written {written}"
-    share = f"{100 * found.unparsed / found.events:.0f}% of events without a time of their own"
-    if not found.earliest:
-        return f"no time was found in any event; written {written}, which they will have"
-    field = f" (field {found.time_field})" if found.time_field else ""
-    span = f"{_iso(float(found.earliest))} to {_iso(float(found.latest))}"
-    return f"event times {span}{field}; written {written}; {share}"
-
-
-def _iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def _say(line: str) -> None:
-    """One line on stderr, whatever a key or a body holds."""
-    print(
-        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), file=sys.stderr
-    )
+def _say(lines: Iterable[str]) -> None:
+    """Lines on stderr, each one line whatever a key or a body holds."""
+    for line in lines:
+        shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        print("".join(shown), file=sys.stderr)

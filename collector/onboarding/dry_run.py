@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.errors import CollectorError
@@ -31,11 +31,15 @@ _BATCH = 10
 
 @dataclass(frozen=True)
 class Looked:
-    """A listing: how many objects it held, how many of them old or filtered (and why), how many to read."""
+    """A listing: how many objects it held, how many of them old or filtered (and why), how many to read.
+
+    `before_start` were written before `start_from`: they may be sampled, but a first run would leave them.
+    """
 
     bucket: str
     listed: int = 0
     too_old: int = 0
+    before_start: int = 0
     filtered: Mapping[str, int] = field(default_factory=dict)
     wanted: int = 0
     is_whole: bool = True
@@ -44,7 +48,10 @@ class Looked:
 
 @dataclass(frozen=True)
 class Peeked:
-    """One message: how it is understood, and whether it went back. `receives` counts this look too."""
+    """One message: how it is understood, and whether it went back. `receives` counts this look too.
+
+    `senders` says of each SNS envelope in it whether SNS signed it.
+    """
 
     message_id: str
     receives: int
@@ -52,6 +59,7 @@ class Peeked:
     noop: str = ""
     objects: int = 0
     payloads: int = 0
+    senders: Tuple[str, ...] = ()
     failure: Optional[CollectorError] = None
     not_returned: Optional[CollectorError] = None
 
@@ -87,10 +95,18 @@ def look(
     """
     listings, refs = _newest(view, objects, now=now, sample=sample)
     peeked, followed, payloads, failure = _peek(view, queue, sample=sample)
+    senders = {(ref.bucket, ref.key): said for ref, said in followed}
     known = {(ref.bucket, ref.key) for ref in refs}
-    refs += [ref for ref in followed if (ref.bucket, ref.key) not in known][:sample]
-    samples = [of_object(view, objects, ref, now=now) for ref in refs if objects is not None]
-    samples += [of_payload(view, message, payload, now=now) for message, payload in payloads]
+    refs += [ref for ref, _ in followed if (ref.bucket, ref.key) not in known][:sample]
+    samples = [
+        replace(of_object(view, objects, ref, now=now), senders=senders.get((ref.bucket, ref.key), ()))
+        for ref in refs
+        if objects is not None
+    ]
+    samples += [
+        replace(of_payload(view, message, payload, now=now), senders=said)
+        for message, payload, said in payloads
+    ]
     return Report(view.name, tuple(listings), tuple(peeked), tuple(samples), failure)
 
 
@@ -122,12 +138,12 @@ class _Tally:
 
     def __init__(self, view: View, bucket: str, *, oldest: float) -> None:
         self._view, self._bucket, self._oldest = view, bucket, oldest
-        self._listed = self._too_old = self._wanted = 0
+        self._listed = self._too_old = self._before_start = self._wanted = 0
         self._filtered: Counter[str] = Counter()
         self._is_whole = True
 
     def wanted(self, objects: ObjectStore) -> Iterator[ObjectRef]:
-        """Every object that would be read, in key order."""
+        """Every object that would be read, whenever one began, in key order."""
         for ref in self._pages(objects):
             self._listed += 1
             route = self._view.route(ref.key)
@@ -136,7 +152,9 @@ class _Tally:
             elif (ref.event_time or 0.0) < self._oldest:
                 self._too_old += 1
             else:
-                self._wanted += 1
+                is_early = (ref.event_time or 0.0) < self._view.start
+                self._before_start += is_early
+                self._wanted += not is_early
                 yield ref
 
     def _pages(self, objects: ObjectStore) -> Iterator[ObjectRef]:
@@ -153,45 +171,49 @@ class _Tally:
 
     def looked(self, failure: Optional[CollectorError] = None) -> Looked:
         return Looked(
-            self._bucket, self._listed, self._too_old, dict(self._filtered), self._wanted,
-            self._is_whole and failure is None, failure,
+            self._bucket, self._listed, self._too_old, self._before_start, dict(self._filtered),
+            self._wanted, self._is_whole and failure is None, failure,
         )  # fmt: skip
 
 
 # -- the queue
 
-_Payloads = List[Tuple[Message, Payload]]
+_Senders = Tuple[str, ...]
+_Payloads = List[Tuple[Message, Payload, _Senders]]
+_Refs = List[Tuple[ObjectRef, _Senders]]
 
 
 def _peek(
     view: View, queue: Optional[Queue], *, sample: int
-) -> Tuple[List[Peeked], List[ObjectRef], _Payloads, Optional[CollectorError]]:
+) -> Tuple[List[Peeked], _Refs, _Payloads, Optional[CollectorError]]:
     """What at most `sample` messages say. All are back in the queue when this returns."""
     if queue is None:
         return [], [], [], None
     messages, kept, failure = _borrow(queue, sample)
     peeked: List[Peeked] = []
-    refs: List[ObjectRef] = []
+    refs: _Refs = []
     payloads: _Payloads = []
     for message in messages:
-        back = kept.get(message.message_id)
+        seen = Peeked(
+            message.message_id, message.receive_count, not_returned=kept.get(message.message_id)
+        )
         try:
             said = view.parse(message.body)
         except CollectorError as error:
             error.where = error.where or view.payload_url(message)
-            peeked.append(Peeked(message.message_id, message.receive_count, failure=error, not_returned=back))
+            peeked.append(replace(seen, senders=tuple(view.senders()), failure=error))
             continue
-        refs += [ref for ref in said.refs if not view.route(ref.key).drop]
-        payloads += [(message, payload) for payload in said.payloads[:SHOWN_EVENTS]]
+        senders = tuple(view.senders())
+        refs += [(ref, senders) for ref in said.refs if not view.route(ref.key).drop]
+        payloads += [(message, payload, senders) for payload in said.payloads[:SHOWN_EVENTS]]
         peeked.append(
-            Peeked(
-                message.message_id,
-                message.receive_count,
-                said.shape,
-                said.noop,
-                len(said.refs),
-                len(said.payloads),
-                not_returned=back,
+            replace(
+                seen,
+                shape=said.shape,
+                noop=said.noop,
+                objects=len(said.refs),
+                payloads=len(said.payloads),
+                senders=senders,
             )
         )
     return peeked, refs, payloads, failure

@@ -48,7 +48,11 @@ SHOWN_EVENTS = 10
 
 @dataclass(frozen=True)
 class View:
-    """The pure half of one input: how it reads, routes and labels. `retention_seconds` bounds the listing."""
+    """The pure half of one input: how it reads, routes and labels. `retention_seconds` bounds the listing.
+
+    A first run would leave what was written before `start` (epoch seconds). `senders` gives what was found
+    out, since it was asked last, about who signed the SNS envelopes that `parse` opened.
+    """
 
     name: str
     parse: Callable[[str], Notification]
@@ -64,6 +68,8 @@ class View:
     index: str = ""
     host: str = ""
     ignores: Optional[Ignores] = None
+    start: float = 0.0
+    senders: Callable[[], Sequence[str]] = tuple
 
     def origin(self, oid: str, *, url: str, route: Route, fallback: float) -> Origin:
         """What the events of one object would share in the output."""
@@ -81,7 +87,8 @@ class Sample:
     says that this was everything. `shown` are the first events, ready to be rendered. `object_time` is
     epoch seconds, `earliest` and `latest` are event times as decimal text. `time_field` is the field that
     the times came from, "" where that is not a field. `ignored` of the events would be filtered for what
-    they say, and are not shown. `line` is the first line of a PostgreSQL log.
+    they say, and are not shown. `line` is the first line of a PostgreSQL log. `senders` is what is known of
+    who signed the message that told of it.
     """
 
     url: str
@@ -98,6 +105,7 @@ class Sample:
     line: Optional[Line] = None
     shown: Optional[Slice] = None
     failure: Optional[CollectorError] = None
+    senders: Sequence[str] = ()
 
 
 def of_object(view: View, objects: ObjectStore, ref: ObjectRef, *, now: float) -> Sample:

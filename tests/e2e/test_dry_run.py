@@ -108,6 +108,95 @@ def test_a_queue_without_a_bucket_is_left_alone_unless_peeked_into(aws: LocalAws
     assert _receives(provider) == [0]
 
 
+def test_an_input_that_has_only_a_queue_is_skipped_and_the_others_are_looked_at(
+    aws: LocalAws, make: Make
+) -> None:
+    provider, other = Provider(aws, "thrive"), Provider(aws, "pgaudit", bucket=False)
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    collector = make(provider)
+    with collector.config.open("a") as file:
+        settings = {**other.handover(), "provider": "privacera-pgaudit"}
+        file.write("[audit_s3://pg]\n" + "".join(f"{name} = {text}\n" for name, text in settings.items()))
+    done = collector.run("--dry-run")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stderr.decode()
+    assert b"skipped: it has a queue and no bucket to list; add --peek" in done.stderr
+    report = json.loads(collector.run("--dry-run", "--format", "json").stdout)
+    assert [bool(one["skipped"]) for one in report["inputs"]] == [False, True]
+
+
+def test_what_lies_before_start_from_is_counted_apart_and_shown_all_the_same(
+    aws: LocalAws, make: Make
+) -> None:
+    provider = Provider(aws, "thrive")
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    _wait_a_second(provider)
+    done = make(provider, start_from="now").run("--dry-run")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    assert b"0 to be read, 1 written before start_from (" in done.stderr
+    assert b"not read by a first run" in done.stderr
+
+
+def test_the_report_has_every_event_as_hec_would_get_it_and_both_times(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    lines = [b'{"eventTime":"2026-05-04T10:15:02Z","n":1}', b'{"n":2}']
+    provider.upload("a.json", b"\n".join(lines) + b"\n")
+    done = make(provider, index="audit", sourcetype="thrive:audit").run("--dry-run", "--format", "json")
+    assert (done.returncode, b"Dry run" in done.stderr) == (0, False), done.stderr.decode()
+    (found,) = json.loads(done.stdout)["inputs"]
+    (sample,) = found["samples"]
+    assert (sample["time_field"], sample["unparsed_percent"], sample["container"]) == (
+        "eventTime", 50, "JSON lines",
+    )  # fmt: skip
+    first, second = sample["shown"]
+    assert (first["parsed_time"], second["parsed_time"]) == ("2026-05-04T10:15:02Z", None)
+    assert sample["object_time"].startswith(time.strftime("%Y-", time.gmtime()))
+    assert (first["hec"]["event"], first["hec"]["time"]) == (json.loads(lines[0]), 1777889702)
+    labels = {name: first["hec"][name] for name in ("index", "sourcetype", "source")}
+    assert labels == {
+        "index": "audit", "sourcetype": "thrive:audit", "source": f"s3://{provider.bucket}/a.json",
+    }  # fmt: skip
+
+
+SECRETS = {
+    "password": "hunter22", "apiToken": "t0ps3cret", "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+    "text": "by joe@example.com from 10.1.2.3 with token=abc123 as AKIAIOSFODNN7EXAMPLE",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_what_looks_like_a_secret_is_masked_on_request_and_only_then(
+    aws: LocalAws, make: Make, form: str
+) -> None:
+    provider = Provider(aws, "thrive")
+    event = {"eventTime": "2026-05-04T10:15:02Z", **SECRETS}
+    provider.upload("of-joe@example.com.json", json.dumps(event).encode() + b"\nplain password=hunter22\n")
+    collector = make(provider)
+    plain, masked = (
+        collector.run("--dry-run", "--format", form, *more) for more in ((), ("--mask",))
+    )  # fmt: skip
+    said = masked.stdout + masked.stderr
+    assert plain.returncode == masked.returncode == 0
+    for secret in ("hunter22", "t0ps3cret", "AKIAIOSFODNN7", "joe@example", "10.1.2.3", "abc123"):
+        assert secret.encode() in plain.stdout + plain.stderr
+        assert secret.encode() not in said
+    assert b"2026-05-04T10:15:02Z" in said, "times are no addresses"
+
+
+def test_each_message_says_whether_sns_signed_it(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    looked = {}
+    for mode in ("off", "warn", "enforce"):
+        done = make(provider, sns_signature=mode).run("--dry-run", "--peek", "--format", "json")
+        assert done.returncode == (1 if mode == "enforce" else 0), done.stderr.decode()
+        (looked[mode],) = json.loads(done.stdout)["inputs"]
+    said = {mode: found["messages"][0]["senders"][0] for mode, found in looked.items()}
+    assert "nobody checks it" in said["off"]
+    assert "not verified, would be forwarded with a warning" in said["warn"]
+    assert "not verified, would be refused" in said["enforce"]
+    assert looked["warn"]["samples"][0]["senders"] == [said["warn"]]
+
+
 def test_envelopes_are_shown_where_the_output_is_hec(aws: LocalAws, make: Make) -> None:
     provider = Provider(aws, "cloudtrail")
     _upload(provider, cloudtrail(now=time.time()))
@@ -152,6 +241,8 @@ def test_what_cannot_be_read_is_one_line_with_a_hint_and_the_rest_is_shown(aws: 
     errors = [line for line in done.stderr.decode().splitlines() if "error:" in line]
     assert len(errors) == 1
     assert "truncated_gzip" in errors[0] and "torn.json.gz" in errors[0]
+    assert "delivered" not in errors[0], "nothing was"
+    assert "`run` would forward what is sound before it, and put it into quarantine" in errors[0]
 
 
 def test_a_refused_listing_says_what_is_missing(aws: LocalAws, make: Make) -> None:

@@ -26,6 +26,11 @@ __all__ = ["command"]
 @click.option("--peek", is_flag=True, help="With --dry-run: look into the queue too (costs one receive).")
 @click.option("--sample", metavar="N", type=click.IntRange(1, 1000), default=10, show_default=True,
               help="With --dry-run: at most this many objects and messages.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text",
+              show_default=True,
+              help="With --dry-run: the report; json and html go to stdout, events and all.")
+@click.option("--mask", is_flag=True,
+              help="With --dry-run: mask what looks like a secret, an e-mail or an IP address.")
 @click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON.")
 @click.option("--process", "number", type=int, default=None, hidden=True, help="Which of several this is.")
 @setting_flags
@@ -36,6 +41,8 @@ def command(
     dry_run: bool,
     peek: bool,
     sample: int,
+    form: str,
+    mask: bool,
     summary: Optional[str],
     number: Optional[int],
     **given: Any,
@@ -44,8 +51,8 @@ def command(
 
     Every setting is a flag too; docs/reference/settings.md lists them.
     """
-    if (peek or sample != 10) and not dry_run:
-        raise click.UsageError("--peek and --sample belong to --dry-run")
+    if (peek or sample != 10 or form != "text" or mask) and not dry_run:
+        raise click.UsageError("--peek, --sample, --format and --mask belong to --dry-run")
     stop = threading.Event()
     if not dry_run:
         for wanted in (signal.SIGTERM, signal.SIGINT):
@@ -54,7 +61,10 @@ def command(
     if dry_run:
         from collector.hosts.dry_run import dry_run as look
 
-        sys.exit(look(inputs, peek=peek, sample=sample, stdout=sys.stdout))
+        sys.exit(look(
+            inputs, peek=peek, sample=sample, stdout=sys.stdout, form=form, mask=mask,
+            secrets=secrets_of(inputs),
+        ))  # fmt: skip
     count = inputs[0].settings.processes
     if count > 1 and number is None:
         from collector.hosts.processes import supervise
