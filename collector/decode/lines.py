@@ -13,6 +13,7 @@ from typing import Iterable, Iterator, List, Protocol, Tuple
 from collector.decode.blocks import Run, parts, text_boundary, text_event, text_runs
 from collector.decode.scan import skip_space
 from collector.decode.tape import WINDOW_BYTES, Tape
+from collector.decode.text import lines_of
 from collector.decode.values import Gather, JsonReader
 
 __all__ = ["Grammar", "Lines", "Plain", "bare", "whole_lines"]
@@ -90,7 +91,7 @@ def bare(line: bytes) -> bytes:
 
 def whole_lines(text: bytes) -> List[bytes]:
     """The lines that are not blank, without their ends."""
-    lines = [line for line in text.split(b"\n") if line.strip(_BLANKS)]
+    lines = [line for line in lines_of(text) if line.strip(_BLANKS)]
     if b"\r" in text:
         lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
     return lines
@@ -123,7 +124,7 @@ class Plain:
             lines = whole_lines(text)
             return text_runs(lines, [None] * len(lines), text=text, max_bytes=self._max_bytes)
         gather = Gather()
-        for line in text.split(b"\n"):
+        for line in lines_of(text):
             if line.strip(_BLANKS):
                 self._line(bare(line), gather)
         return gather.runs
@@ -164,4 +165,4 @@ class Plain:
 
 def _may_hold_json(text: bytes) -> bool:
     """Whether a line of plain text might be a JSON object."""
-    return b"{" in text and any(line.lstrip(_BLANKS)[:1] == b"{" for line in text.split(b"\n"))
+    return b"{" in text and any(line.lstrip(_BLANKS)[:1] == b"{" for line in lines_of(text))

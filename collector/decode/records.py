@@ -174,7 +174,7 @@ class Records:
             cut = window.rfind(separator, 0, end)
             if cut < 0:
                 break
-            run = self._reader.elements(window[: cut + 1])
+            run = self._reader.elements(memoryview(window)[: cut + 1])
             if run is not None:
                 return cut + separator.index(b"{"), run
             end = cut + len(separator) - 1

@@ -29,7 +29,8 @@ class Tape:
         """At least `wanted` bytes ahead of the cursor, fewer only at the end. Takes nothing."""
         if len(self.held) >= wanted or self.ended:
             return self.held
-        pieces, size = [self.held], len(self.held)
+        # One piece alone is joined without a copy.
+        pieces, size = [self.held] if self.held else [], len(self.held)
         while size < wanted and not self.ended:
             chunk = self._read()
             pieces.append(chunk)

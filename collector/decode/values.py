@@ -12,12 +12,13 @@ import re
 from collections import deque
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from collector import accel
 from collector.accel import JsonWindows, TimeFields
 from collector.decode.blocks import Run
 from collector.decode.scan import TOO_LARGE, UNFINISHED, value_end
+from collector.decode.text import lines_of
 from collector.decode.times import Times
 from collector.model import Format
 
@@ -99,12 +100,12 @@ class JsonReader:
             is_json = False
         return body, self._time(seen.parsed), is_json, note
 
-    def elements(self, text: bytes) -> Optional[Run]:
+    def elements(self, text: Union[bytes, memoryview]) -> Optional[Run]:
         """All elements of `text`, the inside of an array, at once; None if one of them is unusual."""
-        # Valid UTF-8 is all the accelerator does not check; half a surrogate pair it refuses.
-        if self.windows is None or not accel.is_utf8(text):
-            return None
         array = b"[%b]" % text
+        # Valid UTF-8 is all the accelerator does not check; half a surrogate pair it refuses.
+        if self.windows is None or not accel.is_utf8(array):
+            return None
         times = self._window_times(lambda windows: windows.element_times(array))
         bodies = self.windows.elements(array) if times is not None else None
         if times is None or bodies is None or max(map(len, bodies), default=0) > self.max_bytes:
@@ -119,7 +120,7 @@ class JsonReader:
         """
         end = b"\r\n" if text.endswith(b"\r\n") else b"\n"
         text = text[: len(text) - len(end)] if text.endswith(end) else text
-        bodies = text.split(end)
+        bodies = lines_of(text) if end == b"\n" else text.split(end)
         if not _are_braced(bodies):
             return None
         if max(map(len, bodies)) > self.max_bytes:

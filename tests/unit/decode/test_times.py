@@ -107,9 +107,8 @@ def test_epochs_read_at_once_are_those_read_alone(raws):
 
 
 @pytest.mark.parametrize(
-    "raw", [None, b"true", b"17778897", b"0777889702", b"1777889702.1234567", b"1.777889702e9", b"-1777889702",
-            b"9777889702", b"1777889702412", b'"2026-05-04T10:15:02Z"',
-            b"[\n1777889702]"]
+    "raw", [None, b"true", b"17778897", b"0777889702", b"1777889702.1234567", b"1.777889702e9", b"9777889702",
+            b"-1777889702", b"1777889702412", b'"2026-05-04T10:15:02Z"', b"[\n1777889702]"]
 )  # fmt: skip
 def test_what_is_no_epoch_as_its_neighbours_are_is_not_read_at_once(raw):
     assert Times(now=NOW).read_all([b"1777889702", raw]) is None
