@@ -19,6 +19,8 @@ from collector.decode import decode
 from collector.decode.pgaudit import ignoring, parse
 from collector.model import Format
 from collector.testing.provider import Provider
+from tests.splunk.cim import problems
+from tests.splunk.knowledge import Knowledge, Seen
 
 #: RDS's own (it cannot be changed there), and all that pgAudit can say.
 CONF = """
@@ -185,6 +187,31 @@ def test_what_is_no_audit_is_read_too(log):
     assert ("LOG", "", "database system is ready to accept connections") in said
     assert any(level == "FATAL" and user == "locked" for level, user, _ in said)
     assert any(user == "[unknown]" for _, user, _ in said)
+
+
+def test_splunk_finds_the_same_fields_in_every_line(log):
+    """By default/props.conf and transforms.conf, which are patterns of their own."""
+    knowledge = Knowledge(Path(__file__).parents[2] / "default")
+    authentications = []
+    for body, _ in _events(log):
+        line = parse(body.decode())
+        fields = knowledge.search(Seen(body.decode(), "postgresql:pgaudit"))
+        audit = line.audit
+        expected = {
+            "client": line.host, "src_port": str(line.port or ""), "db_user": line.user,
+            "database": line.database, "pid": str(line.pid), "level": line.level,
+            "audit_type": audit and audit.type, "class": audit and audit.class_,
+            "statement_id": audit and str(audit.statement_id), "command": audit and audit.command,
+            "query": audit.statement if audit else line.message if line.level == "STATEMENT" else "",
+            "parameter": audit and audit.parameter, "object_type": audit and audit.object_type,
+            "rows": audit and audit.rows is not None and str(audit.rows),
+        }  # fmt: skip
+        told = {name: fields.get(name, [""])[0] for name in expected}
+        assert told == {name: value or "" for name, value in expected.items()}
+        assert not problems(fields)
+        if "authentication" in fields["tag"]:
+            authentications.append((fields["action"][0], fields["user"][0]))
+    assert {("success", "we:ird@u"), ("success", "robot"), ("failure", "locked")} <= set(authentications)
 
 
 def test_only_those_who_are_ignored_are(log):
