@@ -62,6 +62,8 @@ def problems(fields: Mapping[str, Sequence[str]]) -> List[str]:
                 found[f"{name}: {required} is {values}"] = None
         if name == "Change" and ("account" in fields["tag"]) != (fields.get("object_category") == ["user"]):
             found["Change: users are changed in Account_Management, and only they"] = None
+    if "account" in fields["tag"] and "change" not in fields["tag"]:
+        found["account is a part of Change"] = None
     return list(found)
 
 
