@@ -214,7 +214,7 @@ def _parse(definition: Any, document: bytes) -> Any:
     try:
         guard.Parse(document, True)
         return definition.parse(BytesIO(document))
-    except (expat.ExpatError, ElementTree.ParseError, ValueError) as error:
+    except (expat.ExpatError, ElementTree.ParseError, ValueError, LookupError) as error:
         raise _malformed(str(error)) from error
 
 
