@@ -14,9 +14,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
+from collector.adapters import checkpoint_path
 from collector.config import Input
 from collector.errors import CollectorError
 from collector.hosts.cli.options import secrets_of
+from collector.hosts.mounts import throw_away
 from collector.hosts.observation import Board
 from collector.hosts.systemd import Notifier, Service, journal_caution
 
@@ -29,6 +31,10 @@ log = logging.getLogger("collector")
 
 #: What is taken up once, at the start.
 _TAKES_A_RESTART = ("processes", "http_listen")
+
+
+def _is_local(configured: Input) -> bool:
+    return configured.settings.checkpoint_store == "sqlite"
 
 
 def has_terminal() -> bool:
@@ -57,9 +63,21 @@ class Signals:
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._end if has_terminal() else self._ask)
         faulthandler.enable()  # a watchdog ends us by SIGABRT: say where every thread is
+        self._warn(inputs)
+
+    def _warn(self, inputs: Sequence[Input]) -> None:
+        """What the place that we were put in will cost, a line each."""
         caution = journal_caution(os.environ) if "stdout" in self._first.output else ""
         if caution:
             log.warning("%s.", caution)
+        for folder in sorted({str(checkpoint_path(one).parent) for one in inputs if _is_local(one)}):
+            kind = throw_away(folder)
+            if kind:
+                log.warning(
+                    "The checkpoints lie on %s, which ends with this container or at the host's next start: "
+                    "what was delivered is then forgotten. Mount a volume there. checkpoint_dir=%s",
+                    kind, folder,
+                )  # fmt: skip
 
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """This is what runs now, and why the rest does not."""

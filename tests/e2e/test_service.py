@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from typing import Any, Dict, Iterator, Mapping
 
 import pytest
 
+from collector.hosts.mounts import throw_away
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import CUSTOMER
 from collector.testing.provider import Provider
@@ -291,6 +293,22 @@ def test_new_access_keys_are_taken_up_without_a_restart(aws, service, role, told
     assert service.log.count("Collecting.") == 1
     assert "[credentials_" not in service.log, "no call has failed for it"
     assert _each_once(service.ids())
+
+
+# -- where it lies ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(throw_away("/dev/shm") != "tmpfs", reason="/dev/shm is no tmpfs here")
+def test_checkpoints_that_will_be_thrown_away_are_one_line_at_the_start(aws, service):
+    provider = Provider(aws, "thrive")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        service.write({"thrive": provider.handover()}, checkpoint_dir=folder)
+        process = service.begin()
+        wait_for(lambda: "Collecting." in service.log)
+        service.stop(process)
+        lines = [line for line in service.log.splitlines() if "The checkpoints lie on tmpfs" in line]
+        assert [line.rpartition("checkpoint_dir=")[2] for line in lines] == [folder]
+        assert " WARNING " in lines[0]
 
 
 # -- isolation ----------------------------------------------------------------------------------
