@@ -19,7 +19,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .812
 .sample { border-top: 1px solid var(--line); padding-top: 1rem }
 .sample h3 { color: var(--ink); font-size: 1rem; font-weight: 600; overflow-wrap: anywhere;
   margin-bottom: .5rem }
-.figures { grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)) }
+.figures { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)) }
 .figures dd:not(.dim) { font-size: 1rem }
 .sample .figures div:last-child { grid-column: 1 / -1 }
 .scroll { overflow-x: auto; margin-top: .75rem }

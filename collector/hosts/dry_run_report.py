@@ -213,9 +213,8 @@ def _of_listing(listing: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     counts = [f"{listing['listed']} objects", f"{listing['to_be_read']} to be read"]
     early, old = listing["before_start_from"], listing["past_retention"]
     if early:
-        counts.append(
-            f"{early} written before start_from ({told['start_from']}), which `audit-s3 backfill --since` would read"
-        )
+        began = f"{early} written before start_from ({told['start_from']})"
+        counts.append(f"{began}, which `audit-s3 backfill --since` would read")
     counts += [f"{old} older than {told['retention_days']} days"] if old else []
     counts += [f"{count} filtered ({reason})" for reason, count in sorted(listing["filtered"].items())]
     if not listing["is_whole"]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from collector.hosts.web_document import as_text, at
 
-__all__ = ["STATES", "Seen", "as_json", "lines"]
+__all__ = ["STATES", "Seen", "as_json", "broken", "lines"]
 
 #: The states of rows, in the order of the table's columns.
 STATES = ("done", "open", "filtered", "gone", "expired", "quarantined")
@@ -66,11 +66,11 @@ def lines(seen: Sequence[Seen], *, width: Optional[int], bars: bool) -> Iterator
         rows = list(_rows(one, bars=bars))
         if rows:
             yield ""
-            yield from _broken(f"{one.name}: {_meaning(one)}", "", "  ", width)
+            yield from broken(f"{one.name}: {_meaning(one)}", "", "  ", width)
             shown = ""
             for label, text in rows:
                 label, shown = "" if label == shown and label in ("lag", "kept") else label, label
-                yield from _broken(text, f"  {label:{_LABEL}}", " " * (_LABEL + 2), width)
+                yield from broken(text, f"  {label:{_LABEL}}", " " * (_LABEL + 2), width)
 
 
 def _table(seen: Sequence[Seen], width: int) -> Iterator[str]:
@@ -156,7 +156,8 @@ def _bar(count: int, most: int) -> str:
     return _BARS[min(len(_BARS) - 1, count * len(_BARS) // most)] if count else " "
 
 
-def _broken(text: str, first: str, later: str, width: Optional[int]) -> List[str]:
+def broken(text: str, first: str, later: str, width: Optional[int]) -> List[str]:
+    """The text in lines of at most `width`, behind `first` and then `later`; one line without a width."""
     plain = _plain(text)
     if width is None or len(first) + len(plain) <= width:
         return [first + plain]

@@ -173,12 +173,13 @@ def _clocks(status: Status, here: Tuple[Any, ...]) -> str:
         steps = (*here, "retention", name)
         where = html.escape(json.dumps([*steps, "used_ratio"]))
         used = at(status, (*steps, "used_ratio")) or 0
+        oldest = _place("span", status, *steps, "oldest")
         rows += (
             f'<div class="clock"{_if(status, steps)}><span>{label}</span>'
             f'<meter max="1" low=".5" high=".8" optimum="0" value="{used}" data-value="{where}" '
             f'aria-label="Share of what {label} keeps that is used up"></meter>'
             f"{_place('span', status, *steps, 'brief')}"
-            f"<p{_if(status, (*steps, 'oldest'))}>Oldest: {_place('span', status, *steps, 'oldest')}</p></div>"
+            f"<p{_if(status, (*steps, 'oldest'))}>Oldest: {oldest}</p></div>"
         )
     silence = _place("p", status, *here, "silence", attributes=' class="meaning"')
     return f"<div><h3>Kept until it is lost</h3>{rows}{silence}</div>"

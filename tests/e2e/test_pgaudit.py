@@ -235,5 +235,5 @@ def test_a_collector_filters_the_messages_of_those_who_are_ignored(ministack, co
     one = collector(settings, name="pg")
     assert sorted(one.once()) == sorted(line.encode() for line in (lines[1], lines[3]))
     assert provider.queue_depth() == 0
-    (row,) = [line for line in one.verb("status").stdout.decode().split("\n") if " pg " in line]
+    (row,) = [line for line in one.verb("status").stdout.decode().split("\n") if line.startswith("pg ")]
     assert re.findall(r"\b\d+\b", row)[:3] == ["2", "0", "2"], "done, open, filtered"

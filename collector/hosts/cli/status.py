@@ -17,7 +17,7 @@ import click
 from collector.config import Input
 from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
-from collector.hosts.status_report import Seen, as_json, lines
+from collector.hosts.status_report import Seen, as_json, broken, lines
 from collector.hosts.stores import opened
 from collector.retention.notice import spell
 
@@ -124,9 +124,10 @@ def _report(
     if form == "json":
         return json.dumps(as_json(seen), indent=None if is_one_of_many else 2)
     bars = (sys.stdout.encoding or "").lower().startswith("utf")
-    report = list(lines(seen, width=_width(), bars=bars))
+    width = _width()
+    report = list(lines(seen, width=width, bars=bars))
     if not any(one.running for one in seen):
-        report += ["", _why_not(inputs)]
+        report += ["", *broken(_why_not(inputs), "", "", width)]
     return "\n".join(report)
 
 
