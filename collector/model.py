@@ -144,6 +144,10 @@ class Event:
     note: str = ""
 
 
+#: The note of an empty Block: an event larger than a slice is being gathered, and more of it will be held.
+GATHERING = "gathering"
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive events of one object, as columns.

@@ -92,6 +92,12 @@ class OpenObject(Protocol):
     #: The ARN of the KMS key that S3 decrypted it with; "" for none.
     kms_key_arn: str
 
+    def prepare(self) -> bool:
+        """Do some of what must be done before the first byte can be given; False if nothing is left of it.
+
+        `read` does by itself what is left of it, however long that takes.
+        """
+
     def read(self) -> bytes:
         """The next stored bytes; b"" once Content-Length bytes have come. Fewer is Retry "truncated"."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Callable, Iterator, List, Mapping, Optional
+from typing import Callable, Iterator, List, Mapping, Optional, TypeVar
 
 from collector.aws.client_side_ciphers import Content, require_cryptography
 from collector.aws.client_side_envelope import CBC, read_envelope
@@ -33,7 +33,10 @@ IN_MEMORY_BYTES = 16 * 1024 * 1024
 ROOM_BYTES = 64 * 1024 * 1024
 #: The pieces in which ciphertext is decrypted and compared, however it arrives.
 PIECE_BYTES = 1024 * 1024
+#: How many of them one step of the first reading takes: seconds at most, and others have their turn.
+PIECES_A_STEP = 8
 
+T = TypeVar("T")
 #: Opens the stored bytes of the same object once more.
 Reopen = Callable[[ObjectRef], OpenObject]
 
@@ -88,15 +91,24 @@ class _Plaintext:
         self._again = again
         self._room = room
         self._taken = room.take(stored.ref.size)
+        self._digests: List[bytes] = []
+        self._verification = self._verified()
         self._plaintext = filter(None, self._decrypted())
         self._failure: Optional[Exception] = None
 
+    def prepare(self) -> bool:
+        """A step of the first reading of what is read twice."""
+        return self._next(self._verification, False)
+
     def read(self) -> bytes:
-        """The first call reads the object to its end and checks the tag: it takes the longer the larger."""
+        """The first call reads what `prepare` has left, to the end, and checks the tag."""
+        return self._next(self._plaintext, b"")
+
+    def _next(self, source: Iterator[T], end: T) -> T:
         if self._failure is not None:
             raise self._failure
         try:
-            return next(self._plaintext, b"")
+            return next(source, end)
         except Exception as error:
             self._failure = error  # an iterator that failed would look like one that ended
             raise
@@ -110,16 +122,24 @@ class _Plaintext:
         if self._taken:
             yield from list(self._content.plaintext(_pieces(self._stored)))
             return
-        digests: List[bytes] = []
-        for _ in self._content.plaintext(_noting(_pieces(self._stored), digests)):
+        for _ in self._verification:
             continue
+        yield from self._content.plaintext(self._same())
+
+    def _verified(self) -> Iterator[bool]:
+        """The first of two readings, a step at a time; then the object is open for the second."""
+        if self._taken:
+            return
+        pieces = self._content.plaintext(_noting(_pieces(self._stored), self._digests))
+        for number, _ in enumerate(pieces, 1):
+            if number % PIECES_A_STEP == 0:
+                yield True
         self._stored.close()
         self._stored = self._again(self.ref)
-        yield from self._content.plaintext(self._same(digests))
 
-    def _same(self, digests: List[bytes]) -> Iterator[bytes]:
+    def _same(self) -> Iterator[bytes]:
         """The pieces once more: those that were verified, or none."""
-        known = iter(digests)
+        known = iter(self._digests)
         for piece in _pieces(self._stored):
             if _digest(piece) != next(known, b""):
                 raise Retry(

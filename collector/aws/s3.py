@@ -217,6 +217,9 @@ class _OpenS3Object:
         self._length = ref.size
         self._taken = 0
 
+    def prepare(self) -> bool:
+        return False
+
     def read(self) -> bytes:
         failure: Optional[CollectorError] = None
         for _ in range(RESUMES + 1):

@@ -12,9 +12,9 @@ from itertools import accumulate
 from typing import Iterable, Iterator, List, Optional
 
 from collector.errors import CollectorError
-from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block
+from collector.model import GATHERING, SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block
 
-__all__ = ["Run", "parts", "text_boundary", "text_event", "text_runs", "to_blocks"]
+__all__ = ["GATHERS", "Run", "parts", "text_boundary", "text_event", "text_runs", "to_blocks"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Run:
 
     def like(self, other: Run) -> bool:
         return self.is_json == other.is_json and self.note == other.note
+
+
+#: Comes before more of an event is held than one window; whoever reads may let others have their turn.
+GATHERS = Run([], [], False, GATHERING)
 
 
 def to_blocks(runs: Iterable[Run]) -> Iterator[Block]:
@@ -55,6 +59,9 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
             run, failure = None, error
         if run is None:
             break
+        if run is GATHERS:
+            yield run
+            continue
         if waiting is not None and (not run.like(waiting) or size >= SLICE_MAX_BYTES):
             yield waiting
             waiting = None
@@ -73,6 +80,8 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
 def _cut(run: Run, first: int) -> Iterator[Block]:
     ends = [*accumulate(map(len, run.bodies))]
     start = before = 0
+    if run is GATHERS:
+        yield _block(run, 0, 0, first)
     while start < len(ends):
         last = min(len(ends), start + SLICE_MAX_EVENTS)
         end = max(start + 1, bisect_right(ends, before + SLICE_MAX_BYTES, start, last))

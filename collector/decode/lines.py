@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, List, Protocol, Tuple
 
-from collector.decode.blocks import Run, parts, text_boundary, text_event, text_runs
+from collector.decode.blocks import GATHERS, Run, parts, text_boundary, text_event, text_runs
 from collector.decode.scan import skip_space
 from collector.decode.tape import WINDOW_BYTES, Tape
 from collector.decode.text import lines_of
@@ -49,6 +49,8 @@ class Lines:
         """A text that is cut off (a torn source) gives no last partial event."""
         wanted = WINDOW_BYTES
         while True:
+            if wanted > WINDOW_BYTES:
+                yield GATHERS
             held = self._tape.look(wanted)
             taken, runs = self._grammar.read(held, whole=self._tape.whole)
             if taken:
@@ -56,6 +58,7 @@ class Lines:
                 self._tape.drop(taken)
                 wanted = WINDOW_BYTES
             elif len(held) >= self._max_bytes + self._grammar.ahead:
+                held = b""
                 yield from self._giant()
             elif self._tape.ended:
                 return
@@ -66,6 +69,7 @@ class Lines:
         """An event longer than one may be, in parts, without ever holding all of it."""
         limit, number, ahead = self._max_bytes, 1, self._grammar.ahead
         while True:
+            yield GATHERS
             held = self._tape.look(limit + ahead)
             end = self._grammar.first_end(held[: limit + ahead])
             rest = held[:end] if end >= 0 else held
@@ -76,7 +80,9 @@ class Lines:
                 body = bare(rest)
                 if len(body) <= limit:
                     break
-            yield text_event(self._tape.take(text_boundary(held, limit)), note=f"part {number}")
+            cut = text_boundary(held, limit)
+            held = rest = body = b""  # what is taken is not to be held twice
+            yield text_event(self._tape.take(cut), note=f"part {number}")
             number += 1
         if body:
             yield text_event(body, note=f"part {number}")

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Generator, Iterator, List, Optional, Tuple
 
-from collector.decode.blocks import Run, parts, text_boundary, text_event
+from collector.decode.blocks import GATHERS, Run, parts, text_boundary, text_event
 from collector.decode.containers import (
     LOOKAHEAD_BYTES,
     RECORDS_HEAD,
@@ -68,6 +68,8 @@ class Records:
         """The values at the top, one after the other."""
         wanted = WINDOW_BYTES
         while True:
+            if wanted > WINDOW_BYTES:
+                yield GATHERS
             walk = self._walk_top(self._tape.look(wanted))
             yield from walk.runs
             self._tape.drop(walk.consumed)
@@ -140,6 +142,8 @@ class Records:
     def _array(self) -> Iterator[Run]:
         between, separator, wanted, empty = False, b"", WINDOW_BYTES, True
         while True:
+            if wanted > WINDOW_BYTES:
+                yield GATHERS
             window = self._tape.look(wanted)
             if separator and not between:
                 cut, run = self._cut(window, separator)
@@ -156,6 +160,7 @@ class Records:
                     between, empty, window = True, False, self._tape.held
             learning = self._reader.windows is not None and not separator
             walk = self._walk(window, between, empty=empty, limit=2 if learning else 0)
+            window = b""
             yield from walk.runs
             self._tape.drop(walk.consumed)
             between, separator, wanted = walk.between, walk.separator or separator, WINDOW_BYTES
@@ -219,6 +224,8 @@ class Records:
         """The members after the array: further arrays of events are read, the rest is passed over."""
         wanted = WINDOW_BYTES
         while True:
+            if wanted > WINDOW_BYTES:
+                yield GATHERS
             window = self._tape.look(wanted)
             position = skip_space(window, 0)
             if window[position : position + 1] == b"}":
@@ -250,6 +257,7 @@ class Records:
         """A value larger than an event may be, as parts of text, without ever holding all of it."""
         limit, number, scanned, skimmer = self._reader.max_bytes, 1, 0, Skimmer()
         while True:
+            yield GATHERS
             held = self._tape.look(limit + 1)
             if number == 1 and held[:1] not in (b"{", b"[", b'"'):
                 raise self._broken(WRONG)
@@ -258,7 +266,7 @@ class Records:
                 body = self._tape.take(scanned + found)
                 yield from parts(body, max_bytes=limit, number=number)
                 return
-            scanned = len(held)
+            scanned, held = len(held), b""  # what is taken is not to be held twice
             while len(self._tape.held) > limit:
                 cut = text_boundary(self._tape.held, limit)
                 yield text_event(self._tape.take(cut), note=f"part {number}")

@@ -29,12 +29,14 @@ LONGEST_LEASE_SECONDS = 11.5 * 3600
 class Reading:
     """An object being read: its open response and the slices that come of it. One thread at a time.
 
-    `content` hashes what is read, where the input verifies digests.
+    `content` hashes what is read, where the input verifies digests. `gathers`: it is in the
+    middle of an event larger than a slice.
     """
 
     opened: Optional[OpenObject]
     slices: Iterator[Slice]
     content: Optional[Content] = None
+    gathers: bool = False
 
     def close(self) -> None:
         """Give the connection back, if there is one."""

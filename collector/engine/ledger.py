@@ -74,6 +74,9 @@ class Ledger:
         self.unclaimed: Deque[Item] = deque()
         self.readable: Deque[Item] = deque()
         self.continuing: Deque[Item] = deque()
+        #: Large events are gathered one at a time: who does, and who waits for that.
+        self.gatherer: Optional[Item] = None
+        self.gathering: Deque[Item] = deque()
         self.dirty: Dict[Item, None] = {}
         self.committing = self.committing_items = False
         self.changes: Deque[Pending] = deque()
@@ -150,14 +153,41 @@ class Ledger:
                 self.make_readable(item)
         return self._waiting[0][0] if self._waiting else None
 
+    @property
+    def has_waiting(self) -> bool:
+        """Something waits for its time, and somebody has to watch for that."""
+        return bool(self._waiting)
+
     def claim_later(self, item: Item) -> None:
         """Have the store asked for an item's row."""
         item.state = "new"
         self.unclaimed.append(item)
         self.tell("receiver")
 
+    def read_on(self, item: Item, *, gathers: bool) -> None:
+        """More of an item is to be read; if it gathers a large event, only one does so at a time."""
+        if gathers and self.gatherer not in (None, item):
+            item.state = "ready"
+            self.gathering.append(item)
+            return
+        self.gatherer = item if gathers else self.gatherer
+        self.make_readable(item)
+
+    def let_gather(self, item: Item) -> None:
+        """This item gathers nothing now: another may."""
+        if self.gatherer is not item:
+            return
+        self.gatherer = None
+        while self.gathering and self.gatherer is None:
+            waiting = self.gathering.popleft()
+            if waiting.state == "ready":
+                self.gatherer = waiting
+                self.make_readable(waiting)
+
     def drop_reading(self, item: Item) -> None:
         """Close an item's stream, if no thread is inside it."""
+        if item.busy_since is None:
+            self.let_gather(item)
         if item.reading is not None and item.busy_since is None:
             item.reading.close()
             item.reading = None
@@ -180,7 +210,7 @@ class Ledger:
 
     def upstream_is_idle(self) -> bool:
         """Nothing more will join a batch soon, so waiting for it is pointless."""
-        return not (self.reading or self.readable or self.continuing or self.unclaimed)
+        return not (self.reading or self.readable or self.continuing or self.unclaimed or self.gathering)
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -231,6 +261,7 @@ class Ledger:
         """The item is out of our hands; deliveries that have nothing left are settled."""
         self.items.pop(item.key, None)
         item.state = "final"
+        self.drop_reading(item)
         for row in item.stand_ins:
             over = item.verdict in FINAL
             finish = Finish(row.oid, row.epoch, "filtered", reason="identified")
@@ -411,6 +442,7 @@ class Ledger:
     def room(self) -> int:
         """How many objects free Readers could start now."""
         waiting = len(self.readable) + len(self.unclaimed) + len(self.continuing) + self.reading
+        waiting += len(self.gathering)
         return max(0, self.limits.workers - waiting)
 
     def store_failed(self, error: CollectorError) -> None:

@@ -12,7 +12,7 @@ from collector.engine.content import Content
 from collector.engine.items import Item, Reading
 from collector.engine.slicer import cut
 from collector.errors import Poison
-from collector.model import DIGEST, Block, Origin, Payload, Slice
+from collector.model import DIGEST, GATHERING, Block, Origin, Payload, Slice
 from collector.notifications import host_of
 from collector.ports import Digests, ObjectStore, OpenObject
 
@@ -64,9 +64,10 @@ class Opener:
             )  # fmt: skip
         opened = self._objects.open(item.ref)
         content = Content() if self._digests is not None else None
-        blocks = self._blocks(opened, item.route, content)
-        slices = _cut_later(blocks, partial(self._origin, item, opened.last_modified))
-        return Reading(opened, slices, content)
+        reading = Reading(opened, iter(()), content)
+        blocks = _noticed(self._blocks(opened, item.route, content), reading)
+        reading.slices = _cut_later(opened, blocks, partial(self._origin, item, opened.last_modified))
+        return reading
 
     def _blocks(self, opened: OpenObject, route: Route, content: Optional[Content]) -> Iterator[Block]:
         if self._digests is None or content is None:
@@ -93,9 +94,21 @@ class Opener:
         )
 
 
-def _cut_later(blocks: Iterator[Block], origin: Callable[[], Origin]) -> Iterator[Slice]:
+def _cut_later(
+    opened: OpenObject, blocks: Iterator[Block], origin: Callable[[], Origin]
+) -> Iterator[Slice]:
     """The origin is made with the first slice: a ref without etag learns its oid before that."""
-    yield from cut(blocks, origin())
+    made = origin()
+    while opened.prepare():
+        yield Slice(made, 0, 0, (), 0)
+    yield from cut(blocks, made)
+
+
+def _noticed(blocks: Iterator[Block], reading: Reading) -> Iterator[Block]:
+    """The blocks, and in `reading` whether the last one said that a large event is being gathered."""
+    for block in blocks:
+        reading.gathers = block.note == GATHERING and not block.bodies
+        yield block
 
 
 def _chunks(opened: OpenObject) -> Iterator[bytes]:

@@ -78,7 +78,7 @@ class Reader:
                 ledger.readable.appendleft(item)
                 return Wait(ledger.objects.probe_at())
         if item is None:
-            return Wait(due)
+            return Wait(ledger.promote())  # what was passed over waits for its key
         item.state, item.busy_since = "reading", now
         ledger.reading += 1
         return Read(item, item.reading, item.is_identified)
@@ -92,7 +92,7 @@ class Reader:
             ledger.wait(item, ledger.keys.probe_at(item.lock))
 
     def has_more(self, ledger: Ledger) -> bool:
-        return bool(ledger.continuing or ledger.readable)
+        return bool(ledger.continuing or ledger.readable or ledger.has_waiting)
 
     # -- perform --------------------------------------------------------------------------------
 
@@ -142,6 +142,9 @@ class Reader:
         if ledger.handing_back:
             ledger.tell("settler")
         item.reading = piece.reading
+        gathers = piece.reading is not None and piece.reading.gathers
+        if not gathers:
+            ledger.let_gather(item)
         if piece.kms_key_arn is not None:
             self._record_opened(ledger, item, piece.kms_key_arn)
             item.written = piece.last_modified
@@ -158,7 +161,7 @@ class Reader:
         elif piece.ended:
             self._record_end(ledger, item, piece.sha256)
         else:
-            ledger.make_readable(item)
+            ledger.read_on(item, gathers=gathers)
         ledger.tell("settler", *ledger.senders())
 
     def _record_opened(self, ledger: Ledger, item: Item, kms_key_arn: str) -> None:

@@ -327,6 +327,9 @@ class _OpenMemory:
         self._at = 0
         self._read_bytes = read_bytes
 
+    def prepare(self) -> bool:
+        return False
+
     def read(self) -> bytes:
         chunk = self._body[self._at : self._at + self._read_bytes]
         self._at += len(chunk)

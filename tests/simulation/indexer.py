@@ -89,7 +89,7 @@ class Indexer:
             self.excused[text] = self.sent[text]
 
     def leave_in_doubt(self, owner, texts):
-        """The sender cannot know that these arrived: it sends them again, though it was taken over meanwhile."""
+        """The sender cannot know that these arrived: it sends them again, though another has the object."""
         self.excuse(texts)
         self.late -= {one for one in self.late if one[0] == owner and one[1] in texts}
 

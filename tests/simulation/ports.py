@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from collector.errors import CollectorError, Poison, Refused, Retry
-from collector.model import Block, Message, Notification, ObjectRef, Payload, Receipt
+from collector.model import GATHERING, Block, Message, Notification, ObjectRef, Payload, Receipt
 from collector.ports import Advance, Finish, Page, Quarantined, Release, SaveReceipt
 from tests.simulation.world import BUCKET
 
@@ -97,6 +97,12 @@ class SimObject:
         self.metadata = {}
         self.kms_key_arn = kms_key_of(ref.key)
         self._data = data
+        self._steps = len(data) % 3
+
+    def prepare(self):
+        """Some objects take several steps before their first byte."""
+        self._steps -= 1
+        return self._steps >= 0
 
     def read(self):
         chance = self.world.conditions.cut_body
@@ -296,5 +302,7 @@ def decode(chunks, route):
         if lines:
             yield Block(first, lines, [None] * len(lines), False)
             first += len(lines)
+        if len(rest) > 500:
+            yield Block(first, [], [], False, GATHERING)
     if rest:
         yield Block(first, [rest], [None], False)
