@@ -117,8 +117,9 @@ def logged() -> frozenset[str]:
 
 def test_every_search_finds_its_fields(logged: frozenset[str]) -> None:
     of_audits = {name for _, fields in audits() for name in fields}
+    of_audits.update(conf(ROOT / "default" / "fields.conf").sections())
     searches = blocks(PAGE, "spl")
-    assert len(searches) == 8
+    assert len(searches) == 9
     for search in searches:
         fields = of_audits if "audit_s3_index" in search else set(logged)
         assert columns_of(search.strip().replace("\n", " "), fields, MACROS)
