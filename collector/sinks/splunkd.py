@@ -31,8 +31,9 @@ _OPEN, _CLOSE = b"<stream>\n", b"</stream>\n"
 _TIMED, _UNTIMED = b"<event><time>%b</time><data><![CDATA[", b"<event><data><![CDATA["
 #: What XML 1.0 has no spelling for. UTF-8 decoding never yields surrogates.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: Bytes that cannot stand in a CDATA section as they are.
-_CONTROL = bytes(code for code in range(0x20) if code not in b"\t\n")
+#: Changes every byte that cannot stand in a CDATA section as it is. Without any, `translate` gives back the
+#: same object, which is the quickest of all ways to look for a set of bytes.
+_CONTROL = bytes(0x3F if code < 0x20 and code not in b"\t\n" else code for code in range(0x100))
 #: `close` does not wait for a splunkd that stopped reading.
 _CLOSE_WAIT_SECONDS = 1.0
 #: For how long splunkd must live on after it has read a batch,
@@ -183,7 +184,7 @@ def _is_clean(block: Block) -> bool:
     The newline between the bodies keeps two halves of a character from passing for a whole one.
     """
     joined = b"\n".join(block.bodies)
-    if b"]]>" in joined or len(joined.translate(None, _CONTROL)) != len(joined):
+    if (b">" in joined and b"]]>" in joined) or joined.translate(_CONTROL) != joined:
         return False
     if joined.isascii():
         return True
