@@ -1,7 +1,8 @@
 """Log lines: one line each, to stderr, as text or JSON, and without anything secret.
 
 A message is a sentence followed by key=value pairs. Control characters are escaped, because keys and
-bodies come from outside and a terminal is not to obey them.
+bodies come from outside and a terminal is not to obey them. The same line comes at most five times a minute;
+what was left out is counted in one more, which ends in "... repeated 57 times".
 """
 
 from __future__ import annotations
@@ -9,15 +10,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections import OrderedDict
 from datetime import datetime, timezone
-from typing import Dict, Iterable, List, Optional, TextIO
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
 from collector.errors import CollectorError, Fatal, Poison
 
-__all__ = ["install", "mask", "verdict"]
+__all__ = ["Lines", "install", "mask", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
+#: The same line is written so often within so long, and then counted.
+MOST_ALIKE = 5
+ALIKE_SECONDS = 60.0
+#: So many different lines are remembered at once.
+_MOST_LINES = 500
 _QUIET = ("boto3", "botocore", "urllib3", "s3transfer", "apscheduler")
 
 
@@ -60,16 +68,74 @@ class _Json(_Formatter):
         return json.dumps({**line, **verdict(record)}, ensure_ascii=False)
 
 
+if TYPE_CHECKING:
+    _Stream = logging.StreamHandler[TextIO]
+else:
+    _Stream = logging.StreamHandler
+
+
+class Lines(_Stream):
+    """Writes records to a stream, the same one at most MOST_ALIKE times in ALIKE_SECONDS.
+
+    How often it was left out is said with the first record after that time, and when the program ends.
+    """
+
+    def __init__(
+        self, stream: TextIO, form: _Formatter, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(stream)
+        self.setFormatter(form)
+        self._form, self._clock = form, clock
+        #: By level, thread and text: when it came first, and how often.
+        self._seen: OrderedDict[Tuple[int, str, str], Tuple[float, int]] = OrderedDict()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called under the handler's own lock."""
+        now = self._clock()
+        self._catch_up(now)
+        said = (record.levelno, record.threadName or "", self._form.text(record))
+        began, count = self._seen.get(said, (now, 0))
+        self._seen[said] = (began, count + 1)
+        if count < MOST_ALIKE:
+            super().emit(record)
+
+    def close(self) -> None:
+        self.acquire()
+        try:
+            self._catch_up(float("inf"))
+        finally:
+            self.release()
+        super().close()
+
+    def _catch_up(self, now: float) -> None:
+        """Say what was left out of lines whose time is over, or that are too many to remember."""
+        while self._seen:
+            (level, thread, text), (began, count) = next(iter(self._seen.items()))
+            if now - began < ALIKE_SECONDS and len(self._seen) < _MOST_LINES:
+                return
+            del self._seen[level, thread, text]
+            if count > MOST_ALIKE:
+                super().emit(_repeated(level, thread, text, times=count - MOST_ALIKE))
+
+
+def _repeated(level: int, thread: str, text: str, *, times: int) -> logging.LogRecord:
+    told = (text[: _LONGEST_LINE - 100], times)
+    record = logging.LogRecord("collector", level, "", 0, "%s ... repeated %d times", told, None)
+    record.threadName = thread
+    return record
+
+
 def install(
     *, level: str = "info", form: str = "text", secrets: Iterable[str] = (), stream: Optional[TextIO] = None
 ) -> None:
     """Send every record of the program to `stream` (stderr), in place of what was installed before."""
-    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     mask(secrets)
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    handler = Lines(stream if stream is not None else sys.stderr, _Json() if form == "json" else _Text())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        if isinstance(old, Lines):
+            old.close()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("collector").setLevel(level.upper())

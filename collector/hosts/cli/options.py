@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import Any, Callable, Dict, List, Sequence, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -78,11 +79,17 @@ def shown(text: str) -> str:
 
 
 def secrets_of(inputs: Sequence[Input]) -> List[str]:
-    """Whatever must never be shown."""
-    return [
+    """Whatever must never be shown.
+
+    An external id is no secret to AWS, but it is what keeps others from being let in as us. One that is a
+    number is an account's, which every ARN has.
+    """
+    found = [one.settings for one in inputs]
+    secrets = [
         secret.reveal()
-        for found in inputs
-        for secret in (
-            found.settings.hec_token, found.settings.aws_secret_access_key, found.settings.aws_session_token
-        )
-    ]  # fmt: skip
+        for one in found
+        for secret in (one.hec_token, one.aws_secret_access_key, one.aws_session_token)
+    ]
+    proxies = [urlsplit(one.proxy_url).password or "" for one in found]
+    ids = [one.external_id for one in found if not one.external_id.isdigit()]
+    return [*secrets, *ids, *proxies, *map(unquote, proxies)]
