@@ -76,8 +76,7 @@ class Starts(Generic[R]):
                 waits = start.name in leaving or start.due > now
                 if start.running is None and not start.busy and not waits:
                     start.busy = True
-                    name = f"{start.name}/start"
-                    threading.Thread(target=self._attempt, args=(start,), name=name, daemon=True).start()
+                    self._set_out(start)
             self._raise_if_hopeless()
             fresh, self._fresh = self._fresh, []
         return fresh
@@ -129,6 +128,10 @@ class Starts(Generic[R]):
             self._stopped = True
             self._fresh = []
         return self.running
+
+    def _set_out(self, start: _Start[R]) -> None:
+        name = f"{start.name}/start"
+        threading.Thread(target=self._attempt, args=(start,), name=name, daemon=True).start()
 
     def _attempt(self, start: _Start[R]) -> None:
         running: Optional[R] = None
