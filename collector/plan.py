@@ -64,6 +64,7 @@ def plan_of(
             else settings.wait_time_seconds,
             visibility_timeout_seconds=settings.visibility_timeout_seconds,
             batch_max_bytes=settings.batch_max_bytes,
+            held_bytes=max(Limits.held_bytes, 2 * settings.batch_max_bytes),
             batch_linger_seconds=settings.batch_linger_seconds,
             retention_seconds=settings.retention_days * 86400.0,
         ),

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import BinaryIO, Callable, Mapping, Optional, Sequence
 
+from collector import arenas
 from collector.adapters import Adapters
 from collector.config.inputs import Input
 from collector.errors import CollectorError, Fatal
@@ -55,6 +56,7 @@ def run(
             hint="Start the program with a stdout, /dev/null where nobody reads it",
         )  # fmt: skip
     stream = stdout if stdout is not None else sys.stdout.buffer
+    arenas.bound()
 
     def kit_of(one: Input) -> Kit:
         return Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)

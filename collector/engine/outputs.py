@@ -30,7 +30,7 @@ class Limits:
     wait_time_seconds: int = 20
     visibility_timeout_seconds: int = 300
     unextended_lease_seconds: int = 3600
-    held_bytes: int = 64 * 1024 * 1024
+    held_bytes: int = 16 * 1024 * 1024
     deliveries: int = 20_000
     acks_per_channel: int = 1000
     batch_max_bytes: int = 1_000_000
