@@ -139,8 +139,6 @@ class Board:
         """From now on these are observed, and those could not be started; the others are "starting"."""
         self._failures = dict(failures)
         self._runners = {runner.name: runner for runner in runners}
-        new = [name for name in (*self._runners, *self._failures) if name not in self._names]
-        self._names = (*self._names, *new)
 
     def tick(self) -> None:
         """Remember how far everything is: what rates and the chart of the last hour are made of."""
@@ -148,10 +146,11 @@ class Board:
 
     def each(self) -> List[Tuple[int, Observation]]:
         """One picture per input and process, in the order of the configuration."""
-        found = [(self._number, one) for one in self.own()]
+        names = self._names  # another thread may be told of others meanwhile
+        found = [(self._number, self._observe(name)) for name in names]
         for number, seen in sorted(self._siblings().items()):
-            found += [(number, one) for one in seen if one.name in self._names]
-        return sorted(found, key=lambda one: self._names.index(one[1].name))
+            found += [(number, one) for one in seen if one.name in names]
+        return sorted(found, key=lambda one: names.index(one[1].name))
 
     def observe(self, each: Sequence[Tuple[int, Observation]] = ()) -> List[Observation]:
         """One picture per input, over all processes, in the order of the configuration."""

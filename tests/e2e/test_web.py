@@ -9,7 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Iterator, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,6 +48,20 @@ def sample(address: str, name: str, **labels: str) -> float:
         if one.name == name and labels.items() <= one.labels.items()
     ]
     return found
+
+
+def labels(address: str, name: str) -> List[Dict[str, str]]:
+    """The labels of every series of this name."""
+    families = text_string_to_metric_families(ask(address, "/metrics")[1].decode())
+    return [one.labels for family in families for one in family.samples if one.name == name]
+
+
+def delivered_by_process(address: str) -> float:
+    """Events delivered, over all processes."""
+    return sum(
+        sample(address, "audit_s3_events_delivered_total", process=one["process"])
+        for one in labels(address, "audit_s3_events_delivered_total")
+    )
 
 
 def test_a_running_collector_shows_how_it_goes(
@@ -130,6 +144,13 @@ def test_of_several_processes_the_first_listens(
         wait_for(lambda: ours.log.count("Collecting. input=thrive") == 2)
         wait_for(lambda: provider.queue_depth() == 0)
         assert ours.log.count("Status page and metrics are served.") == 1
+        # It speaks for all: each process has series of its own, the page has their sum.
+        wait_for(lambda: len(labels(address, "audit_s3_receives_total")) == 2)
+        wait_for(lambda: delivered_by_process(address) == 20)
+        assert {one["process"] for one in labels(address, "audit_s3_receives_total")} == {"0", "1"}
+        (shown,) = json.loads(ask(address, "/status.json")[1])["inputs"]
+        assert (shown["counters"]["events"], shown["processes"], shown["state"]) == (20, 2, "collecting")
+        assert shown["lag"]["collector"]["objects"] == 10
         assert ours.stop(process) < 12
         assert len(hec.events) == 20, "they share the work, and repeat none of it"
 
@@ -181,6 +202,16 @@ def test_loopback_of_ipv6_is_served_too() -> None:
             assert ask(server.url[len("http://") :].rstrip("/"), "/healthz") == (200, b"ok\n")
     except Fatal as error:
         pytest.skip(f"this host has no IPv6 loopback: {error.what}")
+
+
+def test_an_address_that_others_can_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for address, warnings in (("127.0.0.1:0", 0), ("0.0.0.0:0", 1)):
+        caplog.clear()
+        with serving(address, Board([])):
+            pass
+        found = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+        assert len(found) == warnings
+    assert "can be read by whoever reaches this address" in found[0]
 
 
 def test_an_address_of_somebody_else_is_refused_with_a_hint() -> None:
