@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -293,6 +294,32 @@ def test_new_access_keys_are_taken_up_without_a_restart(aws, service, role, told
     assert service.log.count("Collecting.") == 1
     assert "[credentials_" not in service.log, "no call has failed for it"
     assert _each_once(service.ids())
+
+
+def test_a_web_identity_signs_in_place_of_keys(aws, service):
+    """As Kubernetes hands it to a pod: a token in a file, which STS takes for credentials of a role."""
+    provider = Provider(aws, "thrive")
+    provider.upload("k/one", ndjson("one", 2))
+    iam, issuer = aws.client("iam"), "arn:aws:iam::111111111111:oidc-provider/oidc.example.com"
+    trust = {
+        "Effect": "Allow", "Principal": {"Federated": issuer}, "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {"oidc.example.com:sub": "system:serviceaccount:logs:audit-s3"}},
+    }  # fmt: skip
+    role = iam.create_role(
+        RoleName="pod", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    iam.put_role_policy(RoleName="pod", PolicyName="p", PolicyDocument=provider.least_privilege())
+    theirs = ("aws_access_key_id", "aws_secret_access_key", "role_arn", "external_id")
+    given = {name: text for name, text in provider.handover().items() if name not in theirs}
+    service.write({"thrive": given})
+    claims = {"iss": "https://oidc.example.com", "sub": "system:serviceaccount:logs:audit-s3"}
+    header, payload = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({}, claims))
+    service.secret("token", f"{header.decode()}.{payload.decode()}.signature")
+    identity = {"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(service.folder / "token")}
+    process = service.begin(**identity, AWS_EC2_METADATA_DISABLED="true")
+    wait_for(lambda: service.has("one") and provider.queue_depth() == 0)
+    service.stop(process)
+    assert process.returncode == 0, service.log
 
 
 # -- where it lies ------------------------------------------------------------------------------

@@ -153,3 +153,47 @@ def test_a_bug_in_a_start_is_logged_and_tried_again(caplog: pytest.LogCaptureFix
     inputs.next["thrive"] = None
     inputs.clock.advance(31)
     assert _go_on(starts) == ["thrive"]
+
+
+def test_what_is_withdrawn_is_given_back_and_what_is_added_is_started() -> None:
+    inputs = Inputs(thrive=None, immuta=AWAY, okera=None)
+    starts = inputs.starts()
+    _go_on(starts)
+    assert starts.withdraw("thrive") == "thrive"
+    assert starts.withdraw("immuta") is None
+    assert (starts.running, starts.failures) == (["okera"], {})
+    starts.add("thrive", inputs._begin("thrive"))
+    assert _go_on(starts) == ["thrive"]
+    assert starts.running == ["okera", "thrive"]
+
+
+def test_one_of_the_same_name_waits_until_what_was_withdrawn_in_mid_attempt_is_over() -> None:
+    inputs = Inputs(thrive=None)
+    arrived, go = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        arrived.set()
+        go.wait(10)
+        return "old"
+
+    starts: Starts[str] = Starts({"thrive": slow}, again=True, late=inputs.late.append)
+    starts.go_on()
+    arrived.wait(10)
+    assert starts.withdraw("thrive") is None
+    starts.add("thrive", inputs._begin("thrive"))
+    assert list(starts.go_on()) == []
+    assert (inputs.attempts, starts.is_leaving("thrive")) == ([], True)
+    go.set()
+    while starts.is_leaving("thrive"):
+        pass
+    assert inputs.late == ["old"], "it came to life for nobody and is ended"
+    assert _go_on(starts) == ["thrive"]
+
+
+def test_a_service_that_has_run_is_not_ended_by_wrong_configuration() -> None:
+    inputs = Inputs(thrive=None, wrong=WRONG)
+    starts = inputs.starts()
+    _go_on(starts)
+    starts.withdraw("thrive")
+    assert _go_on(starts) == []
+    assert set(starts.failures) == {"wrong"}
