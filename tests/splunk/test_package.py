@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,8 @@ from typing import Dict, List
 import pytest
 
 import collector
+from collector.config.conf import parse
+from collector.hosts.splunkd_rest import REALM
 from tests.splunk.app_package import (
     APP_ID,
     BUILDER,
@@ -150,6 +153,13 @@ def test_every_pin_has_a_hash_and_every_package_its_licence(app: Path) -> None:
         assert f"{name.replace('-', '_')}-{version}/licen" in licences
 
 
+@pytest.mark.parametrize(("name", "width", "height"), [("appLogo", 160, 40), ("appLogo_2x", 320, 80)])
+def test_a_logo_has_the_size_that_splunk_web_wants(app: Path, name: str, width: int, height: int) -> None:
+    head = (app / "static" / f"{name}.png").read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", head[16:24]) == (width, height)
+
+
 def test_the_build_number_grows_with_the_version() -> None:
     """Splunk Web keeps what a browser has fetched until this number changes."""
     major, minor, patch = (int(part) for part in collector.__version__.split("-")[0].split("."))
@@ -223,3 +233,14 @@ def _run(version: str, program: str, app: Path) -> Dict[str, object]:
 
 def _pins(lock: Path) -> Dict[str, str]:
     return dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_input_of_the_example_is_accepted_with_its_secrets_stored(run_input, items, splunkd) -> None:
+    for username in ("thrive:aws_secret_access_key", "postgres", "audit-hec"):
+        splunkd.store(REALM, username, "stored-for-this-test")
+    stanzas = parse((ROOT / "README" / "inputs.conf.example").read_text(encoding="utf-8")).stanzas
+    assert len(stanzas) == 4
+    for stanza, settings in stanzas.items():
+        document = items(stanza[len("audit_s3://") :], {name: each.text for name, each in settings.items()})
+        finished = run_input("--validate-arguments", stdin=document)
+        assert (finished.returncode, finished.stdout, finished.stderr) == (0, b"", b""), stanza
