@@ -16,15 +16,28 @@ from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 
 def pytest_configure(config: Any) -> None:
-    config.addinivalue_line("markers", "exhaustive: runs under `make faults` only (FAULTS=all)")
+    config.addinivalue_line("markers", "exhaustive: under `make faults` only (FAULTS=all)")
+    config.addinivalue_line("markers", "both_emulators: end to end on the second emulator too")
 
 
 def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
     if os.environ.get("FAULTS") == "all":
         return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+    left_out = [item for item in items if _takes_long(item)]
+    items[:] = [item for item in items if not _takes_long(item)]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _takes_long(item: Any) -> bool:
+    """Adapters meet both emulators in tests/contract; the whole program does where it is marked so."""
+    if item.get_closest_marker("exhaustive"):
+        return True
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    is_second = "moto" in parameters.values()
+    if is_second and os.environ.get("AUDIT_S3_TEST_EMULATORS") == "one":
+        return True
+    is_end_to_end = "tests/e2e/" in item.path.as_posix()
+    return is_second and is_end_to_end and not item.get_closest_marker("both_emulators")
 
 
 @pytest.fixture(autouse=True)

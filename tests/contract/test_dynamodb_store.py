@@ -49,7 +49,7 @@ globals().update(
 )
 
 
-@pytest.fixture(params=["ministack", "moto"])
+@pytest.fixture(params=["ministack", pytest.param("moto", marks=pytest.mark.exhaustive)])
 def emulator(request: pytest.FixtureRequest) -> LocalAws:
     """Either emulator with the table in it; tests share it, each under an input of its own."""
     aws: LocalAws = request.getfixturevalue(request.param)
@@ -82,6 +82,7 @@ def world(emulator: LocalAws) -> Iterator[World]:
     made.close()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("law", _LONG)
 def test_a_law_of_many_rows_holds_too(law: str, ministack: LocalAws) -> None:
     make_table(ministack)

@@ -69,6 +69,7 @@ def configured(stanza: str, folder: Path, **ours: str) -> Path:
     for name, value in {**shown, **ours}.items():
         path = folder / (name if name in ours else value.rpartition("/")[2])
         if name in ("aws_secret_access_key", "hec_token"):
+            path.touch(mode=0o600)
             path.write_text(ours.get(name, "11111111-2222-3333-4444-555555555555"))
             shown[name] = f"file:{path}"
         elif name in ours:

@@ -30,6 +30,7 @@ class Collector:
         text = {**own, **settings}
         secret = self.folder / "aws-secret"
         if "aws_secret_access_key" in text:
+            secret.touch(mode=0o600)
             secret.write_text(text["aws_secret_access_key"])
             text["aws_secret_access_key"] = f"file:{secret}"
         lines = [f"[audit_s3://{self.name}]", *(f"{key} = {value}" for key, value in text.items())]

@@ -76,6 +76,7 @@ def test_a_plan_says_what_there_is_and_changes_nothing(half_read):
     assert provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
@@ -85,6 +86,7 @@ def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
     assert not (ours.folder / "state").exists()
 
 
+@pytest.mark.exhaustive
 def test_the_plan_of_a_young_ledger_ends_no_sooner_than_it_begins(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
@@ -106,6 +108,7 @@ def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
     assert ids(ours.verb("backfill", "--since", "30d").stdout.splitlines()) == expected(four=2, five=2)
 
 
+@pytest.mark.exhaustive
 def test_an_object_that_is_not_there_is_exit_code_1_and_the_rest_is_fetched(half_read):
     provider, ours = half_read
     urls = [f"s3://{provider.bucket}/{key}" for key in ("no/such/object", "audits/2026/05/05/four")]
@@ -147,6 +150,7 @@ def test_a_running_collector_finds_by_itself_what_the_queue_forgot(half_read):
     assert "kind=full listed=5 missing=3" in ours.log
 
 
+@pytest.mark.exhaustive
 def test_without_the_right_to_list_it_says_so_and_ends_with_1(half_read):
     provider, ours = half_read
     user = {name: value for name, value in provider.handover().items() if name != "bucket"}

@@ -7,6 +7,8 @@ import os
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from collector.testing.provider import Provider
 from tests.client_side import write_v1
 from tests.e2e.collector_process import ndjson
@@ -83,6 +85,7 @@ def test_a_tampered_object_is_quarantined_and_none_of_it_is_delivered(
     assert provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_cbc_is_delivered_once_the_operator_accepts_it(local_aws, collector):
     provider = Provider(local_aws, "thrive", delivery="none")
     kms = _Kms(provider.client("kms"))
@@ -97,6 +100,7 @@ def test_cbc_is_delivered_once_the_operator_accepts_it(local_aws, collector):
     assert _reasons(ours) == {}
 
 
+@pytest.mark.exhaustive
 def test_a_key_that_only_s3_may_use_is_the_operators_and_costs_no_object(
     ministack, collector, s3_encryption_client
 ):

@@ -82,6 +82,7 @@ def test_everything_in_the_bucket_is_one_thing_and_what_is_missing_is_named(
     assert b"Nothing is missing." in ours.verb("coverage").stdout
 
 
+@pytest.mark.exhaustive
 def test_grace_start_and_span_decide_what_is_asked_about(ministack: LocalAws, collector: Make) -> None:
     _, settings = stage(ministack, reconcile_grace_seconds=3600)
     ours = collector(settings)
@@ -140,6 +141,7 @@ class Page(HTMLParser):
             self.words[self.open[-1]][-1] += text
 
 
+@pytest.mark.exhaustive
 def test_the_page_is_whole_by_itself_and_runs_nothing(ministack: LocalAws, collector: Make) -> None:
     provider, settings = stage(ministack)
     provider.upload("<script>alert(1)</script>/x.json.gz", ndjson("x", 1))
@@ -154,6 +156,7 @@ def test_the_page_is_whole_by_itself_and_runs_nothing(ministack: LocalAws, colle
     assert page.words["td"][-len(page.words["th"]) :][:6] == ["all", "", "6", "1", "0", "2"]
 
 
+@pytest.mark.exhaustive
 def test_an_input_of_messages_has_nothing_to_be_compared_with(ministack: LocalAws, collector: Make) -> None:
     ministack.reset()
     provider = Provider(ministack, "policysync", fifo=True, bucket=False)
@@ -166,6 +169,7 @@ def test_an_input_of_messages_has_nothing_to_be_compared_with(ministack: LocalAw
     assert "(messages)" in said and "no listing to compare" in said
 
 
+@pytest.mark.exhaustive
 def test_without_the_right_to_list_what_is_missing_is_unknown(ministack: LocalAws, collector: Make) -> None:
     provider, settings = stage(ministack)
     ours = collector(settings)
@@ -177,6 +181,7 @@ def test_without_the_right_to_list_what_is_missing_is_unknown(ministack: LocalAw
     assert b"What is missing in s3://thrive-audit-logs is unknown" in ours.verb("coverage", code=1).stdout
 
 
+@pytest.mark.exhaustive
 def test_an_input_that_was_never_started_knows_only_the_listing(ministack: LocalAws, collector: Make) -> None:
     _, settings = stage(ministack)
     ours = collector(settings)
@@ -223,7 +228,7 @@ def settle(ours: Collector) -> None:
     ledger.close()
 
 
-@pytest.mark.parametrize("identity", [True, False])
+@pytest.mark.parametrize("identity", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_what_splunk_does_not_hold_is_named(
     ministack: LocalAws, collector: Make, splunkd: FakeSplunkd, identity: bool
 ) -> None:
@@ -260,6 +265,7 @@ def test_what_splunk_does_not_hold_is_named(
     assert all('index="audit"' in search for search in splunkd.searches)
 
 
+@pytest.mark.exhaustive
 def test_an_event_that_was_refused_is_not_expected_and_found_once_it_was_retried(
     ministack: LocalAws, collector: Make, splunkd: FakeSplunkd
 ) -> None:
@@ -283,6 +289,7 @@ def test_an_event_that_was_refused_is_not_expected_and_found_once_it_was_retried
     assert of(entries(ours, *asked(ours, splunkd), code=0), "splunk")[0]["differing"] == 0
 
 
+@pytest.mark.exhaustive
 def test_usage_is_2_and_configuration_78(ministack: LocalAws, collector: Make, splunkd: FakeSplunkd) -> None:
     _, settings = stage(ministack)
     ours = collector(settings)

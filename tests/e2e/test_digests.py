@@ -99,6 +99,7 @@ def test_logs_are_delivered_and_every_digest_says_that_they_hold(scene: Scene) -
     assert ours.once() == []
 
 
+@pytest.mark.exhaustive
 def test_logs_and_digests_in_one_run_come_to_the_same(scene: Scene) -> None:
     logs = scene.logs(4)
     scene.upload(scene.trail.digest(logs[:2]), scene.trail.digest(logs[2:]), scene.trail.digest())
@@ -127,6 +128,7 @@ def test_what_was_changed_or_removed_is_named_and_said_loudly(scene: Scene) -> N
     assert done.returncode == 0  # the event is delivered: what it says is for whoever watches events
 
 
+@pytest.mark.exhaustive
 def test_without_the_permission_audits_flow_and_the_digest_says_what_was_not_checked(scene: Scene) -> None:
     scene.list_keys(allowed=False)
     logs = scene.logs(2)
@@ -140,6 +142,7 @@ def test_without_the_permission_audits_flow_and_the_digest_says_what_was_not_che
     assert b"cloudtrail:ListPublicKeys" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_what_lies_among_digests_and_is_none_goes_to_quarantine(scene: Scene) -> None:
     scene.provider.upload("AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz", gzip.compress(b'{"a":1}'))
     done = scene.collector().run("--once")
@@ -148,6 +151,7 @@ def test_what_lies_among_digests_and_is_none_goes_to_quarantine(scene: Scene) ->
     assert scene.provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_who_drops_digests_has_nothing_hashed(scene: Scene) -> None:
     ours = scene.collector(routes="*/CloudTrail-Digest/* drop")
     logs = scene.logs(1)

@@ -105,6 +105,7 @@ def test_a_script_gives_flags_and_the_environment_gives_secrets(tmp_path: Path) 
     assert "hush" not in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path) -> None:
     flags = ["init", "--provider", "privacera-policysync", "--queue-url", QUEUE]
     program(tmp_path, *flags)
@@ -119,6 +120,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path) -> None
     assert ((tmp_path / "hec-token").read_text(), (tmp_path / "new.conf").exists()) == ("another's", False)
 
 
+@pytest.mark.exhaustive
 def test_what_cannot_be_is_not_written(tmp_path: Path) -> None:
     flags = ["init", "--provider", "thrive", "--queue-url", QUEUE]
     assert "--bucket" in program(tmp_path, *flags, code=2).stderr
@@ -172,6 +174,7 @@ def event_ids(lines: List[str]) -> List[Any]:
     return sorted(json.loads(line)["eventID"] for line in lines)
 
 
+@pytest.mark.exhaustive
 def test_the_add_ons_file_needs_its_buckets_named(tmp_path: Path) -> None:
     (tmp_path / "inputs.conf").write_text(f"[aws_sqs_based_s3://two words]\nsqs_queue_url = {QUEUE}\n")
     done = program(tmp_path, "init", "--from-splunk", "inputs.conf", code=2)

@@ -84,6 +84,7 @@ def test_a_conf_file_in_a_bucket_is_read_as_one_on_disk(okera):
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stderr.decode()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("config", "code"),
     [
@@ -103,6 +104,7 @@ def test_a_configuration_that_cannot_be_used_is_named_by_a_code_of_its_own(okera
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_configuration_that_may_not_be_read_says_so(ministack, tmp_path):
     ministack.reset()
     okera = Okera(ministack, tmp_path)
@@ -113,6 +115,7 @@ def test_a_configuration_that_may_not_be_read_says_so(ministack, tmp_path):
     assert b"[config_denied]" in done.stderr
 
 
+@pytest.mark.exhaustive
 @pytest.mark.exhaustive
 def test_a_queue_that_cannot_be_reached_is_named_and_polled_again(ministack, tmp_path):
     ministack.reset()

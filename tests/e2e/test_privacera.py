@@ -139,6 +139,7 @@ def test_every_line_of_the_log_arrives_once_byte_for_byte_with_its_time_and_host
     assert found.all("sourcetype") == {"postgresql:pgaudit"}
 
 
+@pytest.mark.exhaustive
 def test_auroras_log_group_names_the_cluster_where_the_queue_does_not(
     aws: LocalAws, collector: Make, tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_statement_larger_than_the_queue_takes_arrives_whole(
     assert Counter(found.bodies) == Counter([large, *LINES])
 
 
+@pytest.mark.exhaustive
 def test_the_queue_of_the_readme_keeps_messages_for_two_weeks_and_takes_the_largest(
     aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_the_queue_of_the_readme_keeps_messages_for_two_weeks_and_takes_the_larg
     assert (found["MessageRetentionPeriod"], found["MaximumMessageSize"]) == (str(14 * 86400), str(2**20))
 
 
+@pytest.mark.exhaustive
 def test_a_control_message_and_an_ignored_user_leave_the_queue_empty(aws: LocalAws, tmp_path: Path) -> None:
     provider = _deploy(aws, tmp_path)
     control = {"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "timestamp": 0, "message": "CWL"}]}
@@ -200,6 +203,7 @@ def test_a_control_message_and_an_ignored_user_leave_the_queue_empty(aws: LocalA
     assert provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_with_the_queues_url_the_right_to_send_is_enough(aws: LocalAws, tmp_path: Path) -> None:
     provider = _deploy(aws, tmp_path)
     rights = (tmp_path / "rights.json").read_text()
@@ -216,6 +220,7 @@ def test_with_the_queues_url_the_right_to_send_is_enough(aws: LocalAws, tmp_path
     assert _call(aws, _subscription(*LINES, IGNORED)) == {"sent": len(LINES) + 1, "ignored": 0}
 
 
+@pytest.mark.exhaustive
 def test_a_function_that_may_not_send_fails_so_that_it_is_called_again(aws: LocalAws, tmp_path: Path) -> None:
     provider = _deploy(aws, tmp_path)
     aws.client("iam").delete_role_policy(RoleName="pgaudit-forwarder", PolicyName="forward")
@@ -226,6 +231,7 @@ def test_a_function_that_may_not_send_fails_so_that_it_is_called_again(aws: Loca
     assert provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_events_without_a_log_group_have_the_host_of_the_queues_name(aws: LocalAws, collector: Make) -> None:
     provider = Provider(aws, "published", bucket=False, fifo=True, queue_name=f"{QUEUE}.fifo")
     for number, line in enumerate(LINES):  # as Privacera's own function sends them, all in one group
@@ -236,6 +242,7 @@ def test_events_without_a_log_group_have_the_host_of_the_queues_name(aws: LocalA
     assert [found.times[line] for line in LINES] == [1795236935412 + n for n in range(len(LINES))]
 
 
+@pytest.mark.exhaustive
 def test_a_dry_run_warns_of_the_function_that_a_comment_can_deceive_and_not_of_ours(
     aws: LocalAws, collector: Make, tmp_path: Path
 ) -> None:
@@ -323,6 +330,7 @@ def _send_again(provider: Provider, body: str) -> None:
     provider.client("sqs").send_message(QueueUrl=provider.queue_url, MessageBody=body, **more)
 
 
+@pytest.mark.exhaustive
 def test_the_same_run_reads_what_fluentd_put_into_the_bucket(aws: LocalAws, collector: Make) -> None:
     provider = Provider(aws, "policysync", delivery="s3")
     audits = [_audit(number) for number in range(12)]

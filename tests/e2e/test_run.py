@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections import Counter
 
 import pytest
 
+from collector.adapters import SystemClock
+from collector.ports import Checkpoint, Finish, Quarantined
+from collector.stores.sqlite import SqliteStore
 from collector.testing.fake_hec import FakeHec
 from collector.testing.provider import Provider
 from tests.e2e.collector_process import ndjson, records, wait_for
@@ -22,6 +26,7 @@ def _expected(**counts):
     return Counter(f"{name}-{i}" for name, count in counts.items() for i in range(count))
 
 
+@pytest.mark.both_emulators
 @pytest.mark.parametrize("delivery", ["sns", "sns-raw", "s3"])
 def test_once_gives_exactly_what_was_uploaded_and_a_second_run_nothing(local_aws, collector, delivery):
     provider = Provider(local_aws, "thrive", delivery=delivery)
@@ -126,7 +131,9 @@ def test_a_missing_object_ends_as_gone_and_the_rest_flows_on(local_aws, collecto
     assert provider.queue_depth() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)]
+)
 def test_a_signal_ends_it_cleanly_while_it_waits_for_messages(ministack, collector, number):
     ministack.reset()
     provider = Provider(ministack, "thrive")
@@ -242,6 +249,30 @@ def test_what_was_in_quarantine_is_delivered_again_and_only_what_was_missing(min
     assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
 
 
+@pytest.mark.parametrize("has_row", [pytest.param(False, marks=pytest.mark.exhaustive), True])
+def test_an_object_whose_etag_was_never_learnt_leaves_the_quarantine_once_it_is_delivered(
+    ministack, collector, has_row
+):
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    ours = collector(provider.handover())
+    assert ours.once() == []
+    provider.upload("k/one", ndjson("one", 3))
+    url, row = f"s3://{provider.bucket}/k/one", None
+    (path,) = (ours.folder / "state").glob("*.sqlite3")
+    store = SqliteStore(path, input_name="thrive", owner="of-the-test", clock=SystemClock())
+    if has_row:
+        (claim,) = store.claim([Checkpoint("stand-in", url, time.time(), provider.bucket, "k/one")])
+        row = claim.row
+        store.apply([Finish(row.oid, row.epoch, "quarantined", reason="forbidden")])
+    store.apply([Quarantined(f"object-{url}", "object", "forbidden", "denied", url, time.time(), row=row)])
+    retried = ours.verb("quarantine", "retry")
+    assert _ids(retried.stdout.splitlines()) == _expected(one=3)
+    assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
+    assert sorted(store.counts().items()) == [("done", 1), *([("filtered", 1)] if has_row else [])]
+    store.close()
+
+
 def test_an_event_that_splunk_refused_alone_is_delivered_once_it_is_accepted(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
@@ -271,6 +302,7 @@ def test_once_ends_when_the_queue_cannot_be_reached_at_all(collector):
     assert b"127.0.0.1:9" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_once_ends_with_a_denied_object_in_hand_and_gives_its_message_back(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
@@ -286,6 +318,7 @@ def test_once_ends_with_a_denied_object_in_hand_and_gives_its_message_back(minis
     assert _ids(ours.once()) == _expected(one=2), "neither its message nor its row is held back"
 
 
+@pytest.mark.exhaustive
 def test_a_checkpoint_file_that_vanishes_while_it_runs_is_said_so(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive")

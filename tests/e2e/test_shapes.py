@@ -168,6 +168,7 @@ def test_a_queue_of_all_shapes_arrives_whole_and_once(local_aws, collector):
     assert ours.once() == []
 
 
+@pytest.mark.exhaustive
 def test_a_part_that_is_still_not_understood_stays_in_quarantine_when_it_is_retried(ministack, collector):
     ministack.reset()
     queue = Queue(ministack)
@@ -193,7 +194,10 @@ def test_a_message_to_an_input_without_a_bucket_fetches_nothing(ministack, colle
     assert queue.provider.queue_depth() == 0
 
 
-@pytest.mark.parametrize(("mode", "reasons"), [("warn", []), ("enforce", ["foreign_topic"])])
+@pytest.mark.parametrize(
+    ("mode", "reasons"),
+    [pytest.param("warn", [], marks=pytest.mark.exhaustive), ("enforce", ["foreign_topic"])],
+)
 def test_a_topic_that_is_not_on_the_list_is_treated_as_the_setting_says(ministack, collector, mode, reasons):
     ministack.reset()
     queue = Queue(ministack)
@@ -205,6 +209,7 @@ def test_a_topic_that_is_not_on_the_list_is_treated_as_the_setting_says(ministac
     assert [json.loads(line)["reason"] for line in listed] == reasons
 
 
+@pytest.mark.exhaustive
 def test_a_dry_run_asks_who_sent_a_message_too(ministack, collector):
     ministack.reset()
     queue = Queue(ministack)

@@ -133,10 +133,10 @@ class Stage:
         lines = [f"{name} = {value}" for name, value in self.settings.items() if value is not None]
         secret = str(self.settings.get("aws_secret_access_key") or "")
         if secret:
-            (self.folder / "secret").write_text(secret)
+            _keep(self.folder / "secret", secret)
             lines = [line for line in lines if not line.startswith("aws_secret_access_key")]
             lines.append(f"aws_secret_access_key = file:{self.folder / 'secret'}")
-        (self.folder / "token").write_text(str(self.settings["hec_token"]))
+        _keep(self.folder / "token", str(self.settings["hec_token"]))
         lines = [line for line in lines if not line.startswith("hec_token")]
         lines.append(f"hec_token = file:{self.folder / 'token'}")
         config.write_text("\n".join(["[audit_s3://it]", *lines]) + "\n")
@@ -167,3 +167,9 @@ def _leaky() -> List[str]:
         for name in ours
         if name.startswith(("AWS_", "AUDIT_S3_")) or name.upper().endswith("_PROXY")
     ]
+
+
+def _keep(path: Path, secret: str) -> None:
+    """As a secret is to be kept: what others may read is a warning of its own."""
+    path.touch(mode=0o600)
+    path.write_text(secret)
