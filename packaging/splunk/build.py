@@ -92,7 +92,11 @@ def archive(files: Mapping[str, bytes]) -> bytes:
             else:
                 entry.size, entry.mode = len(contents[name]), 0o644
                 tar.addfile(entry, io.BytesIO(contents[name]))
-    return gzip.compress(packed.getvalue(), 9, mtime=0)
+    zipped = io.BytesIO()
+    # Not gzip.compress(), whose header is another in some versions of Python.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=zipped, mtime=0) as stream:
+        stream.write(packed.getvalue())
+    return zipped.getvalue()
 
 
 def _time_of(contents: Mapping[str, bytes]) -> int:

@@ -27,9 +27,9 @@ SPLUNKS_PYTHONS = ("3.9", "3.13")
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 
-def build(folder: Path, *, platform: str = "") -> Path:
+def build(folder: Path, *, platform: str = "", interpreter: str = sys.executable) -> Path:
     """The package; skips where what the app brings along cannot be downloaded."""
-    command = [sys.executable, str(BUILDER / "build.py"), "--into", str(folder), "--platform", platform]
+    command = [interpreter, str(BUILDER / "build.py"), "--into", str(folder), "--platform", platform]
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL)
     said = done.stderr.decode()
     if done.returncode and "cannot be downloaded" in said:
