@@ -322,10 +322,17 @@
 
   // -- saving --------------------------------------------------------------------------------------------------
 
-  /** [settings to send, secrets to store]: what differs from what is there. */
+  /**
+   * [settings to send, secrets to store]. All that is set is sent, as Splunk's own form does: no page of Splunk's
+   * promises that an input is validated with more than was sent. Only a secret in plain text stays where it is.
+   */
   function changes(form, before) {
     const settings = {};
     const secrets = {};
+    for (const row of table.settings) {
+      const value = before[row.name];
+      if (value && (!row.secret || value === MASK || REFERENCE.test(value))) settings[row.name] = value;
+    }
     for (const row of table.settings) {
       const value = form.elements.namedItem(row.name).value.trim();
       if (row.secret) {

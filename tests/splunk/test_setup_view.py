@@ -122,8 +122,9 @@ def test_a_wrong_value_is_told_next_to_its_field_and_leaves_nothing_behind(page:
     assert page.splunkd.passwords == {(REALM, "thrive:hec_token"): TOKEN}
 
 
-def test_an_edit_sends_what_was_changed_and_keeps_the_secret_that_was_not(page: Page) -> None:
-    page.splunkd.inputs.stanzas["thrive"] = {"provider": "thrive", **GIVEN, "hec_token": "********"}
+def test_an_edit_sends_all_that_is_set_and_keeps_the_secret_that_was_not_touched(page: Page) -> None:
+    before = {"provider": "thrive", **GIVEN, "hec_token": "********"}
+    page.splunkd.inputs.stanzas["thrive"] = {**before, "index": "default", "host": "$decideOnStartup"}
     page.splunkd.store(REALM, "thrive:hec_token", TOKEN)
     page.open()
     page.press("Edit")
@@ -135,7 +136,8 @@ def test_an_edit_sends_what_was_changed_and_keeps_the_secret_that_was_not(page: 
     page.press("Save")
     page.wait(".notice.good")
     ((_, _, body),) = [one for one in page.web.requests if one[1].endswith("/data/inputs/audit_s3/thrive")]
-    assert parse_qs(body) == {"index": ["audit"], "workers": ["8"], "hec_gzip": ["false"]}
+    changed = {"index": "audit", "workers": "8", "hec_gzip": "false"}
+    assert {name: value for name, (value,) in parse_qs(body).items()} == {**before, **changed}
     assert page.splunkd.passwords == {(REALM, "thrive:hec_token"): TOKEN}
 
 
