@@ -389,7 +389,8 @@ class Ledger:
         """Somebody must act before work goes on; a probe in hand is enough to notice that they have."""
         if self.source.is_open:
             return True
-        return any(isinstance(breaker.error, Fatal) for breaker in self.troubled())
+        refused = [breaker for breaker in self.troubled() if breaker is not self.mismatch.breaker]
+        return any(isinstance(breaker.error, Fatal) for breaker in refused)
 
     def return_seconds(self) -> int:
         """How long a message on its way back stays hidden: until no poll of ours can take it again."""

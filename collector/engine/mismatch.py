@@ -1,9 +1,10 @@
 """When the queue tells of buckets that are not this input's: a mistake in `bucket`, or a stranger's message.
 
 As long as nothing of a configured bucket was ever in hand, nor in the ledger, it is taken for the mistake:
-such messages are kept under their leases and nothing of them is quarantined or deleted (rule 8). One of them
-stays in hand, receiving stops, and one receive is made after 1, 2, 4 ... 60 minutes, for what it brings may
-name ours. From the first object of ours on, what names others is poison, for good.
+such messages are kept under their leases, so that none is received in vain again and again, and nothing of
+them is quarantined or deleted (rule 8). Receiving stops; after 1, 2, 4 ... 60 minutes one receive is made
+into the room that is left, for what it brings may name ours. From the first object of ours on, what names
+others is poison, for good.
 """
 
 from __future__ import annotations

@@ -278,7 +278,7 @@ class Receiver:
         if is_known:
             ledger.saw_ours()
         for delivery, understood in zip(work.deliveries, meanings):
-            error = self._not_yet(ledger, delivery, understood)
+            error = self._not_yet(ledger, understood)
             if error is not None:
                 self.unproven.wait_on(ledger, delivery, error)
                 continue
@@ -291,9 +291,7 @@ class Receiver:
                 again.received, again.extended = delivery.received, delivery.extended
                 again.lease_until = delivery.lease_until
 
-    def _not_yet(
-        self, ledger: Ledger, delivery: Delivery, understood: Meaning
-    ) -> Optional[CollectorError]:
+    def _not_yet(self, ledger: Ledger, understood: Meaning) -> Optional[CollectorError]:
         """Why this cannot be admitted now; a mistaken bucket stops receiving."""
         if isinstance(understood, Retry):
             return understood
@@ -302,7 +300,6 @@ class Receiver:
         error = ledger.mismatch.blame(understood, where=self._queue.name if self._queue else "")
         if ledger.mismatch.open(error, now=ledger.clock.monotonic()):
             log.error("Receiving stops until this is put right: %s", error)
-            hand_back(ledger, kept=[delivery.number])
         return error
 
     def _record_claims(self, ledger: Ledger, work: ClaimItems, result: Any) -> None:

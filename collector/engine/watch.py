@@ -19,7 +19,7 @@ from collector.engine.ledger import Ledger
 from collector.engine.reconciler import Reconciler
 from collector.errors import CollectorError
 from collector.model import object_identity
-from collector.ports import CheckpointStore, ObjectStore, Page, Queue, QueueDepth
+from collector.ports import CheckpointStore, ObjectStore, Page, Quarantined, Queue, QueueDepth
 from collector.retention.backlog import Backlog, Stall
 from collector.retention.clock import BUCKET, QUEUE, Cliff, Oldest, Reading
 from collector.retention.lag import Lag
@@ -38,19 +38,24 @@ _SAFE = frozenset({"over", "final"})
 
 @dataclass(frozen=True)
 class Look:
-    """`probe`: the page to list, if a look into the bucket is due; `since`: what is new, epoch seconds."""
+    """`probe`: the page to list, if a look into the bucket is due; `since`: what is new, epoch seconds.
+
+    `quarantine_bytes`: how much is there, if what is there has changed.
+    """
 
     probe: Optional[Probe]
     since: float
     now: float
+    quarantine_bytes: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look saw; an error in place of what could not be asked."""
+    """What was seen; an error in place of what could not be asked. `set_aside`: what expires first there."""
 
     depth: Union[QueueDepth, CollectorError, None] = None
     finding: Optional[Finding] = None
+    set_aside: Union[Oldest, CollectorError, None] = None
 
 
 class Receives(NamedTuple):
@@ -107,6 +112,8 @@ class Watch:
         self.depth: Optional[QueueDepth] = None
         self._receives = Receives()
         self._has_told_depth = False
+        self._set_aside: Optional[Oldest] = None
+        self._set_aside_bytes = 0
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -118,7 +125,9 @@ class Watch:
         due = silence.is_due(listening=listening, now=now)
         if silence.state != was:
             ledger.trail.begin()
-        look = Look(None, silence.newest, ledger.clock.now())
+        changed = ledger.quarantine_bytes != self._set_aside_bytes
+        set_aside = ledger.quarantine_bytes if changed else None
+        look = Look(None, silence.newest, ledger.clock.now(), set_aside)
         if not due:
             return look
         silence.looks(now=now)
@@ -141,11 +150,20 @@ class Watch:
     # -- perform --------------------------------------------------------------------------------
 
     def perform(self, work: Look) -> Seen:
-        return Seen(self._measure(), self._find(work, work.probe) if work.probe is not None else None)
+        finding = self._find(work, work.probe) if work.probe is not None else None
+        return Seen(self._measure(), finding, self._look_aside() if work.quarantine_bytes else None)
 
     def _measure(self) -> Union[QueueDepth, CollectorError, None]:
         try:
             return self._queue.measure() if self._queue is not None else None
+        except CollectorError as error:
+            return error
+
+    def _look_aside(self) -> Union[Oldest, CollectorError, None]:
+        """What the bucket deletes first of the objects in quarantine: only their place is kept there."""
+        try:
+            kept = (one for one in self._store.quarantine() if one.kind == "object" and not one.body)
+            return min(map(_oldest_aside, kept), key=lambda one: one.since, default=None)
         except CollectorError as error:
             return error
 
@@ -174,6 +192,8 @@ class Watch:
         if isinstance(result, CollectorError):
             result = Seen(result, Finding(error=result) if work.probe is not None else None)
         self._record_depth(ledger, result.depth)
+        if work.quarantine_bytes is not None and not isinstance(result.set_aside, CollectorError):
+            self._set_aside, self._set_aside_bytes = result.set_aside, work.quarantine_bytes
         if result.finding is not None:
             self._record_finding(ledger, result.finding)
         self._record_backlog(ledger)
@@ -214,13 +234,17 @@ class Watch:
         self._say(self.queue.look(_oldest_message(ledger), window_seconds=kept or None, now=now), ledger)
 
     def _oldest_object(self, ledger: Ledger) -> Optional[Oldest]:
-        """What the bucket deletes first of all that is in hand, backs off, or was found by a listing."""
+        """What the bucket deletes first of all in hand, backing off, found by a listing, or in quarantine."""
         items = [one for one in ledger.items.values() if one.ref is not None and one.state not in _SAFE]
         item = min(items, key=lambda one: one.object_time, default=None)
-        found = self._reconciler.next_to_feed
-        if found is not None and (item is None or (found.event_time or 0.0) < item.object_time):
-            return _oldest(ledger, found.url, found.event_time or 0.0)
-        return None if item is None else _oldest(ledger, item.url, item.object_time, item.error)
+        found, some = self._reconciler.next_to_feed, []
+        if item is not None:
+            some.append(_oldest(ledger, item.url, item.object_time, item.error))
+        if found is not None:
+            some.append(_oldest(ledger, found.url, found.event_time or 0.0))
+        if self._set_aside is not None:
+            some.append(self._set_aside)
+        return min(some, key=lambda one: one.since, default=None)
 
     def _say(self, notice: Optional[Notice], ledger: Ledger) -> None:
         if notice is not None:
@@ -261,6 +285,13 @@ def _oldest_message(ledger: Ledger) -> Optional[Oldest]:
     item = next(iter(delivery.items), None)
     name = f"message {delivery.message.message_id}" + (f" of {item.url}" if item is not None else "")
     return _oldest(ledger, name, _sent(delivery), item.error if item is not None else None)
+
+
+def _oldest_aside(entry: Quarantined) -> Oldest:
+    """An entry without a row was never claimed: its object is at least as old as itself."""
+    since = entry.row.object_time if entry.row is not None else entry.created
+    move = f"You: see `audit-s3 quarantine show {entry.id}`, put right what it names, and retry or drop it"
+    return Oldest(entry.url, since, f"in quarantine [{entry.reason}]", move)
 
 
 def _sent(delivery: Delivery) -> float:

@@ -17,7 +17,7 @@ from collector.engine.station import Wait, perform_safely
 from collector.errors import Retry
 from collector.testing.memory_store import MemoryCheckpointStore
 from tests.simulation.ports import SimBucket, SimQueue, SimSink, SimStore, decode, parse
-from tests.simulation.world import BUCKET, INPUT
+from tests.simulation.world import INPUT
 
 __all__ = ["Collector"]
 
@@ -29,6 +29,10 @@ STEPS_TO_STOP = 300
 RECONCILE_EVERY_SECONDS = 1500.0
 LOOK_EVERY_SECONDS = 60.0
 PRUNE_EVERY_SECONDS = 5000.0
+WATCH_EVERY_SECONDS = 300.0
+#: A silence is looked into after this long.
+EXPECTED_EVERY_SECONDS = 900.0
+EVERY_SECONDS = {"look": LOOK_EVERY_SECONDS, "prune": PRUNE_EVERY_SECONDS, "watch": WATCH_EVERY_SECONDS}
 NEVER = float("inf")
 
 
@@ -51,8 +55,9 @@ class Collector:
         self.inner = MemoryCheckpointStore(world.table, owner=f"owner{lifetime}", clock=clock)
         self.owner = self.inner.owner
         plan = Plan(
-            INPUT, parse, decode, buckets=frozenset([BUCKET]), limits=limits_of(world.conditions),
-            listing_grace_seconds=100.0,
+            INPUT, parse, decode, buckets=frozenset([world.configured]), limits=limits_of(world.conditions),
+            listing_grace_seconds=100.0, expected_interval_seconds=EXPECTED_EVERY_SECONDS,
+            reconcile_interval_seconds=RECONCILE_EVERY_SECONDS if world.conditions.reconcile else 0.0,
         )  # fmt: skip
         self.engine = Engine(
             plan, queue=SimQueue(world), objects=SimBucket(world),
@@ -71,7 +76,7 @@ class Collector:
         self.next_until = NEVER
         self.taken = []
         self.performed = []
-        self.due = {"look": LOOK_EVERY_SECONDS, "prune": 60.0, "reconcile": 300.0}
+        self.due = {"look": LOOK_EVERY_SECONDS, "prune": 60.0, "reconcile": 300.0, "watch": 120.0}
         self.due = {job: world.seconds + seconds for job, seconds in self.due.items()}
         self.paused_until = 0.0
         self.steps_left = None
@@ -220,7 +225,7 @@ class Collector:
             if self.world.conditions.reconcile:
                 self.engine.reconcile()
             return
-        self.due[job] = self.world.seconds + (LOOK_EVERY_SECONDS if job == "look" else PRUNE_EVERY_SECONDS)
+        self.due[job] = self.world.seconds + EVERY_SECONDS[job]
         self.engine.do(job)
 
     def _look(self):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from collector.errors import CollectorError, Poison, Refused, Retry
 from collector.model import GATHERING, Block, Message, Notification, ObjectRef, Payload, Receipt
-from collector.ports import Advance, Finish, Page, Quarantined, Release, SaveReceipt
+from collector.ports import Advance, Finish, Page, Quarantined, QueueDepth, Release, SaveReceipt
 from tests.simulation.world import BUCKET
 
 LISTED_MAX = 7
@@ -79,6 +79,13 @@ class SimQueue:
             else:
                 one.visible_at = world.seconds + timeout_seconds
         return failures
+
+    def measure(self):
+        """Counts are about right at best; nobody may ask in some worlds."""
+        world = self.world
+        world.maybe_fail("measure")
+        hidden = sum(one.visible_at > world.seconds for one in world.queue.values())
+        return QueueDepth(len(world.queue) - hidden, hidden, 0, 4 * 86400.0)
 
     def check(self):
         return None
@@ -290,8 +297,9 @@ def parse(body):
         return Notification("audit", payloads=(Payload(content["audit"][0], text),))
     if "refs" not in content:
         return Notification("noop", noop="nothing to do")
+    bucket = content.get("bucket", BUCKET)
     named = ((key, etag if said else None) for key, etag, said in content["refs"])
-    return Notification("s3", refs=tuple(ObjectRef(BUCKET, key, etag=etag) for key, etag in named))
+    return Notification("s3", refs=tuple(ObjectRef(bucket, key, etag=etag) for key, etag in named))
 
 
 def decode(chunks, route):

@@ -8,7 +8,7 @@ from collector.errors import Fatal, Retry
 from tests.simulation import ports
 from tests.simulation.conditions import HOUR, Conditions
 from tests.simulation.run import Play, kms_denial, run
-from tests.simulation.world import World
+from tests.simulation.world import BUCKET, World
 
 OUTAGE_SECONDS = 6 * HOUR
 
@@ -42,6 +42,30 @@ def finished_under_a_locked_key(seed, *, told):
     for url, seconds in worlds[0].finished.items():
         finished[ports.kms_key_of(url)].append(seconds)
     return finished, report.problems
+
+
+def after_a_mistaken_bucket(seed):
+    """The report if `bucket` was wrong for six hours; whether every message was in the queue until then."""
+    kept, advance = [], Play._advance
+    conditions = Conditions(
+        objects=8, steps=0, payloads=0.0, reconcile=False, fifo=seed % 3 == 0, collectors=1 + seed % 2,
+        hosts=1 + seed % 2, repeat_notification=0.5, max_receives=5, gaps_seconds=(0.3, 30.0),
+    )  # fmt: skip
+
+    def mistake(world):
+        world.configured = "mistaken"
+
+    def corrected(self):
+        world = self.world
+        if world.configured == "mistaken" and world.seconds >= OUTAGE_SECONDS:
+            kept.append(len(world.queue) == world.calls["notify"] and not world.table.entries)
+            world.configured = BUCKET
+            for one in self.running:
+                one.stop()
+        return advance(self)
+
+    with mock.patch.object(Play, "_advance", corrected):
+        return run(seed, conditions, prepare=mistake), kept
 
 
 def problems_after_power_cuts(seed, *, synchronous):

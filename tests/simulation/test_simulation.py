@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.__main__ import commit
 from tests.simulation.conditions import Conditions
 from tests.simulation.run import run
-from tests.simulation.scenarios import OUTAGE_SECONDS, finished_under_a_locked_key
+from tests.simulation.scenarios import OUTAGE_SECONDS, after_a_mistaken_bucket, finished_under_a_locked_key
 
 #: In blocks, so that the run is spread over workers.
 BLOCKS, SEEDS_A_BLOCK = range(20), 50
@@ -49,6 +49,14 @@ def test_objects_under_one_kms_key_do_not_wait_for_another_key(told):
         assert not problems, (seed, problems)
         assert max(finished["kms-key-0"]) < 600.0
         assert min(at for at in finished["kms-key-1"] if at > 600.0) >= OUTAGE_SECONDS
+
+
+def test_a_mistaken_bucket_costs_no_message_and_everything_arrives_once_it_is_right():
+    for seed in range(12):
+        report, kept = after_a_mistaken_bucket(seed)
+        assert not report.problems, (seed, report.problems)
+        assert kept == [True], seed
+        assert (report.dead, report.repeated) == (0, 0), seed
 
 
 def test_a_seed_tells_the_same_story_every_time():

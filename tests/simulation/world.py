@@ -61,6 +61,8 @@ class World:
         self.rng = random.Random(seed)
         self.seconds = 0.0
         self.conditions = conditions
+        #: What the collectors take for the provider's bucket.
+        self.configured = BUCKET
         self.clocks = [HostClock(self) for _ in range(conditions.hosts)]
         # the provider's side
         self.objects = {}
@@ -69,6 +71,7 @@ class World:
         self.taken_away = set()
         self.unheard = set()
         self.unsent = []
+        self.has_told = False
         self.queue = {}
         self.dead = []
         self.handles = itertools.count(1)
@@ -122,11 +125,16 @@ class World:
         refs, self.unsent = self.unsent, []
         if refs and self.rng.random() >= self.conditions.lose_notification:
             self._send(json.dumps({"refs": refs}))
+            self.has_told = True
         else:
             self.unheard.update((key, etag) for key, etag, _ in refs)
 
     def write_noise(self):
-        self._send(self.rng.choice(("not understood", '{"noop": 1}')))
+        """What nobody understands, what needs no work, and once ours was named what names another bucket."""
+        kinds = ["not understood", '{"noop": 1}']
+        if self.has_told:
+            kinds.append(json.dumps({"bucket": "a-strangers", "refs": [["k", "etag", True]]}))
+        self._send(self.rng.choice(kinds))
 
     def _texts(self, number, count):
         texts = []
@@ -182,10 +190,12 @@ class World:
         try:
             content = json.loads(envelope.body)
         except ValueError:
+            content = None
+        if envelope.message_id in self.table.spool:
+            return
+        if content is None or "bucket" in content:
             if envelope.body not in self.quarantined:
                 self.violate(f"{envelope.message_id} deleted, and its body is not in quarantine")
-            return
-        if envelope.message_id in self.table.spool:
             return
         texts = list(content.get("audit", ()))
         for key, etag, _ in content.get("refs", ()):

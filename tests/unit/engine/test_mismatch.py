@@ -31,14 +31,14 @@ def test_a_mistaken_bucket_quarantines_nothing_and_deletes_nothing(bench: Any) -
     assert not bench.table.rows
 
 
-def test_its_messages_go_back_but_one_and_are_received_seldom(bench: Any) -> None:
-    _mistaken(bench, 10)
-    bench.run(30)
-    assert bench.queue.changes[0][0] <= 21
-    assert len(bench.queue.changes[0][1]) == 9
-    assert len(bench.ledger.deliveries) == 1
-    bench.run(86400)
-    assert len(bench.queue.receives) <= 32, "after 1, 2, 4 ... 60 minutes, and then once an hour"
+def test_its_messages_are_kept_and_received_once_in_twelve_hours(bench: Any) -> None:
+    _mistaken(bench, 60)
+    bench.run(11 * 3600)
+    assert len(bench.ledger.deliveries) == 32, "and no more than free readers could begin"
+    assert sum(bench.queue.receives) == 32
+    bench.run(13 * 3600)
+    assert sum(bench.queue.receives) <= 3 * 32
+    assert (bench.queue.depth, bench.quarantined()) == (60, [])
 
 
 def test_the_error_says_which_bucket_is_told_of_which_is_configured_and_the_fix(bench: Any) -> None:

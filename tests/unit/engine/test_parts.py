@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from collector.errors import Fatal, Retry
+from collector.model import Message
 from collector.notifications import parse
 from collector.notifications.pointers import follow
+from collector.ports import Spool
 
 
 def record(ref, **changes):
@@ -124,6 +126,36 @@ def test_a_body_that_may_not_be_read_yet_keeps_its_message_and_costs_no_receive(
     bench.run(100)
     assert bench.delivered() == ["event"]
     assert (len(bench.queue.receives), bench.queue.depth) == (1, 0)
+
+
+def test_a_spooled_body_that_cannot_be_fetched_at_the_start_is_fetched_later_without_another(make_bench):
+    first = make_bench(fifo=True)
+    body = pointing(first)
+    first.store.apply([Spool(Message("m", body, "handle", 1, first.clock.now(), "g"))])
+    reads = {"fifo": True, "read": lambda body: parse(body, fetch=follow(first.bucket))}
+    first.bucket.refuse("payloads/1", Fatal("denied", code="object_denied", scope="object"))
+    bench = first.restarted(**reads)
+    bench.queue.send(json.dumps({"Records": [record(bench.put("other", "another event"))]}), group_id="h")
+    bench.run(200)
+    assert bench.delivered() == ["another event"], "others are not kept waiting"
+    assert (len(bench.store.spooled()), bench.quarantined()) == (1, [])
+    first.bucket.refuse("payloads/1", None)
+    bench.run(70)
+    assert sorted(bench.delivered()) == ["another event", "event"]
+    assert (bench.store.spooled(), bench.ledger.in_hand()) == ([], False)
+
+
+def test_a_spooled_body_that_cannot_be_fetched_survives_a_stop(make_bench):
+    first = make_bench(fifo=True)
+    body = pointing(first)
+    first.store.apply([Spool(Message("m", body, "handle", 1, first.clock.now(), "g"))])
+    first.bucket.refuse("payloads/1", Fatal("denied", code="object_denied", scope="object"))
+    bench = first.restarted(fifo=True, read=lambda body: parse(body, fetch=follow(first.bucket)))
+    bench.run(100)
+    bench.engine.stop()
+    bench.run(5)
+    assert len(bench.store.spooled()) == 1
+    assert not bench.ledger.in_hand()
 
 
 def test_a_body_in_a_foreign_bucket_is_not_fetched_and_the_pointer_is_kept(make_bench):

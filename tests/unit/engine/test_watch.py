@@ -105,6 +105,29 @@ def test_an_object_that_cannot_be_read_is_warned_of_at_each_mark_with_its_reason
     assert all("k/old" in line and "s3:GetObject" in line and "move=provider" in line for line in lines)
 
 
+def test_what_is_in_quarantine_by_reference_is_on_the_clock_until_it_is_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = watched(interval=0.0)
+    bench.publish("k/broken", "a", "damage")
+    bench.run(60.0)
+    (entry,) = bench.quarantined()
+    for days in (15.1, 24.1):
+        bench.ledger.looked(disk_low=None, quarantine_bytes=bench.store.quarantine_bytes())
+        bench.clock.advance(days * DAY + 1_777_890_000.0 - bench.clock.now())
+        look(bench)
+    assert entry.row is not None
+    used = bench.engine.watch.picture(bench.ledger).deadlines["bucket"].used_seconds
+    assert used == pytest.approx(bench.clock.now() - entry.row.object_time)
+    lines = [line for line in said(caplog) if "[bucket_deadline]" in line]
+    assert [line.partition(" %")[0] for line in lines] == ["50", "80"]
+    assert all("k/broken" in line and f"quarantine show {entry.id}" in line for line in lines)
+    bench.store.unquarantine([entry.id])
+    bench.ledger.looked(disk_low=None, quarantine_bytes=0)
+    look(bench)
+    assert bench.engine.watch.picture(bench.ledger).deadlines["bucket"].oldest is None
+
+
 def test_what_a_sweep_found_and_cannot_feed_is_on_the_clock(caplog: pytest.LogCaptureFixture) -> None:
     bench = watched(interval=0.0)
     bench.put("k/missed", "a")
