@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import Dict, List, Sequence, Set
 
 from collector.adapters import Adapters
 from collector.config import Input
-from collector.errors import Poison, Retry
+from collector.errors import CollectorError, Poison, Retry
 from collector.model import Notification, ObjectRef, Payload, object_identity, payload_identity
-from collector.ports import Checkpoint, CheckpointStore, Forget, Quarantined
+from collector.ports import Checkpoint, CheckpointStore, Finish, Forget, Quarantined
 from collector.runtime import Runner
 
 __all__ = ["deliver_again"]
@@ -27,8 +28,8 @@ def deliver_again(found: Input, entries: Sequence[Quarantined]) -> List[str]:
     adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
     adapters.queue = None
     runner = Runner(found, adapters, once=True)
-    notifications = {entry.id: _meant(runner, entry) for entry in entries}
     adapters.store.alive(time.time() + 60.0)
+    notifications = {entry.id: _identified(adapters, _meant(runner, entry)) for entry in entries}
     identities = {name: _identities(found, each) for name, each in notifications.items()}
     _reopen(adapters.store, {oid for oids in identities.values() for oid in oids})
     runner.start()
@@ -39,6 +40,7 @@ def deliver_again(found: Input, entries: Sequence[Quarantined]) -> List[str]:
     runner.begin_stop()
     runner.drain(time.monotonic() + 8.0)
     done = [name for name, oids in identities.items() if oids and _all_delivered(adapters.store, oids)]
+    _finish_stand_ins(adapters.store, [entry for entry in entries if entry.id in done])
     adapters.store.unquarantine(done)
     runner.close()
     return done
@@ -60,6 +62,32 @@ def _meant(runner: Runner, entry: Quarantined) -> Notification:
     return Notification("retry", refs=(_ref(entry.url, row),))
 
 
+def _identified(adapters: Adapters, notification: Notification) -> Notification:
+    """With the etags that were never learnt: rows are known by them."""
+    refs = tuple(ref if ref.etag else _opened(adapters, ref) for ref in notification.refs)
+    return replace(notification, refs=refs)
+
+
+def _opened(adapters: Adapters, ref: ObjectRef) -> ObjectRef:
+    """What S3 answers with now; the ref as it is where that is refused: the engine will say why."""
+    if adapters.objects is None:
+        return ref
+    try:
+        opened = adapters.objects.open(ref)
+    except CollectorError:
+        return ref
+    opened.close()
+    return replace(ref, etag=opened.ref.etag, size=opened.ref.size)
+
+
+def _finish_stand_ins(store: CheckpointStore, entries: Sequence[Quarantined]) -> None:
+    """Rows that stood for objects of unknown etag are over: they have rows of their own by now."""
+    rows = [entry.row for entry in entries if entry.row is not None and entry.row.key and not entry.row.etag]
+    store.apply([Forget(row.oid) for row in rows])
+    ours = [claim.row for claim in store.claim(rows) if claim.verdict == "yours"]
+    store.apply([Finish(row.oid, row.epoch, "filtered", reason="identified") for row in ours])
+
+
 def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
     if row is not None:
         return ObjectRef(
@@ -71,8 +99,8 @@ def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
 
 
 def _identities(found: Input, notification: Notification) -> Set[str]:
-    """The rows that will say whether it arrived; none if a part of it is still not understood, or if the
-    etag of an object was never learnt."""
+    """The rows that will say whether it arrived; none if a part of it is still not understood, or if an
+    object whose etag was never learnt cannot be opened."""
     if notification.problems or any(ref.etag is None for ref in notification.refs):
         return set()
     objects = {object_identity(found.name, ref) for ref in notification.refs}
