@@ -82,10 +82,7 @@ lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
-	@.venv/bin/python -m collector.config.generate --check
-	@.venv/bin/python -m collector.hosts.man_pages --check
-	@.venv/bin/python -m collector.hosts.codes_page --check
-	@.venv/bin/python -m collector.hosts.check_report_codes --check
+	@.venv/bin/python -m collector.hosts.documents --check
 
 lock:  ## Write requirements/*.lock again from setup.cfg, with the newest of everything
 	@$(ENVIRONMENT) --lock

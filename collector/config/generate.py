@@ -1,19 +1,15 @@
 """Everything that is written from the settings table, so that none of it can disagree with the program.
 
-    python -m collector.config.generate [--check] [--root DIR]
-
-writes (or, with --check, compares) README/inputs.conf.spec, default/inputs.conf, docs/reference/settings.md,
-packaging/audit-s3.conf.sample, and what the set-up page of the Splunk app knows of settings. The modular
-input's scheme and the flags of `audit-s3 run` are made from the same rows when they are asked for.
+FILES are README/inputs.conf.spec, default/inputs.conf, docs/reference/settings.md,
+packaging/audit-s3.conf.sample, and what the set-up page of the Splunk app knows of settings; `python -m
+collector.hosts.documents` writes them. The modular input's scheme and the flags of `audit-s3 run` are made
+from the same rows when they are asked for.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence
 
 from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.providers import PROVIDERS
@@ -21,7 +17,7 @@ from collector.config.settings import SETTINGS, SPLUNK_KEYS, shown
 from collector.config.stanzas import SCHEME
 from collector.config.table import Setting
 
-__all__ = ["FILES", "Flag", "flags", "main", "scheme_arguments"]
+__all__ = ["FILES", "Flag", "flags", "scheme_arguments"]
 
 #: Splunk knows these for every input by itself; a scheme must not name them.
 _IMPLICIT = ("source", "sourcetype", "host", "index", "disabled", "interval")
@@ -121,7 +117,7 @@ def default_of(row: Setting) -> str:
 def spec() -> str:
     """README/inputs.conf.spec, in the form of Splunk's own."""
     lines = [
-        "# Written by `python -m collector.config.generate` from collector/config/settings.py.",
+        "# Written by `python -m collector.hosts.documents` from collector/config/settings.py.",
         "# A setting in [audit_s3] holds for all inputs, one in [audit_s3://<name>] for that one.",
         "",
     ]
@@ -140,7 +136,7 @@ def scheme_stanza() -> str:
     """
     return _text(
         [
-            "# Written by `python -m collector.config.generate`. Set your own values in local/inputs.conf.",
+            "# Written by `python -m collector.hosts.documents`. Set your own values in local/inputs.conf.",
             f"[{SCHEME}]",
             "python.version = python3",
             "python.required = 3.9, 3.13",
@@ -154,7 +150,7 @@ def sample() -> str:
     """packaging/audit-s3.conf.sample: the everyday settings, a first input filled in."""
     lines = [
         "# The configuration of audit-s3, for /etc/audit-s3/audit-s3.conf. Written by",
-        "# `python -m collector.config.generate`; docs/reference/settings.md lists every setting.",
+        "# `python -m collector.hosts.documents`; docs/reference/settings.md lists every setting.",
         "# Secrets are better kept apart: file:/path, env:NAME or credential:NAME (systemd).",
         "",
         f"[{SCHEME}://thrive]",
@@ -221,28 +217,8 @@ FILES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Write the files, or with --check name those that differ and return 1."""
-    parser = argparse.ArgumentParser(prog="python -m collector.config.generate")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    options = parser.parse_args(argv)
-    stale = [name for name, text in FILES.items() if _is_stale(options.root / name, text())]
-    for name in stale:
-        print(f"{name} {'differs from the settings table' if options.check else 'written'}", file=sys.stderr)
-        if not options.check:
-            path = options.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(FILES[name](), encoding="utf-8")
-    return 1 if stale and options.check else 0
-
-
 def example_of(row: Setting) -> str:
     return row.example or shown(row.default)
-
-
-def _is_stale(path: Path, text: str) -> bool:
-    return not path.exists() or path.read_text(encoding="utf-8") != text
 
 
 def _of_kind(kind: str) -> List[Setting]:
@@ -301,7 +277,7 @@ def _text(lines: Sequence[str]) -> str:
 
 _REFERENCE_HEAD = f"""# Settings
 
-Written by `python -m collector.config.generate` from `collector/config/settings.py`.
+Written by `python -m collector.hosts.documents` from `collector/config/settings.py`.
 
 A setting is looked for in this order; the first place that has it wins:
 
@@ -323,7 +299,3 @@ and all errors are reported at once. `index = default` is the same as no index.
 Secrets, and `aws_access_key_id`, may be given by reference: `file:/path`, `env:NAME`, or `credential:NAME`
 for a systemd credential. A secret in plain text works, and is warned of.
 """
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 `everyday` settings are what a newcomer needs, at most 14; `tuning` is the rest. A sentence of help says
 what the setting does; `default_text` says what comes of leaving it out. `generate.py` writes the
-generated files anew after a change here (`python -m collector.config.generate`).
+generated files anew after a change here (`python -m collector.hosts.documents`).
 """
 
 # ruff: noqa: RUF009  (the defaults of secrets are immutable, which the linter cannot know)

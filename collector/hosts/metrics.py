@@ -3,7 +3,7 @@
 The numbers are read from the engines when they are asked for; nothing is counted twice. Names follow
 https://prometheus.io/docs/practices/naming: one prefix, base units, `_total` on what only grows. Each process
 of `processes = N` has series of its own (`process`), so that none goes back when one of them starts again.
-docs/reference/metrics.md is written from these tables (metrics_reference.py).
+docs/reference/metrics.md is written from these tables (hosts/documents/metrics.py).
 """
 
 from __future__ import annotations

@@ -9,13 +9,8 @@ import pytest
 
 from collector.config.settings import SETTINGS
 from collector.hosts.cli import VERBS
-from collector.hosts.man_pages import FILES
+from collector.hosts.documents.manual import FILES
 from tests.docs.shown import ROOT
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_page_is_what_the_program_says(name: str) -> None:
-    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name]()
 
 
 def test_they_name_every_command_and_every_setting() -> None:

@@ -8,29 +8,8 @@ import pytest
 
 from collector.config import load
 from collector.config.conf import parse
-from collector.config.generate import FILES, flags, main, sample, scheme_arguments, scheme_stanza, spec
+from collector.config.generate import FILES, flags, sample, scheme_arguments, scheme_stanza, spec
 from collector.config.settings import SETTINGS
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_files_in_the_tree_equal_the_table(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert text == FILES[name](), "run python -m collector.config.generate"
-
-
-def test_check_tells_a_stale_file_and_writing_mends_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--check", "--root", str(tmp_path)]) == 1
-    assert not list(tmp_path.iterdir())
-    assert main(["--root", str(tmp_path)]) == 0
-    assert main(["--check", "--root", str(tmp_path)]) == 0
-    (tmp_path / "default/inputs.conf").write_text("[audit_s3]\n")
-    capsys.readouterr()
-    assert main(["--check", "--root", str(tmp_path)]) == 1
-    assert "default/inputs.conf" in capsys.readouterr().err
 
 
 def test_the_spec_names_every_setting_in_both_stanzas_with_its_default() -> None:

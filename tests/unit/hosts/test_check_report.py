@@ -7,8 +7,8 @@ import json
 import pytest
 
 from collector.hosts.check_report import FORMATS, masked, render
-from collector.hosts.check_report_codes import PATH, main, page
-from collector.hosts.codes import sayings_of
+from collector.hosts.codes import codes_of
+from collector.hosts.documents.check_codes import page
 from collector.onboarding.checks import CHECKS, TROUBLES, Finding
 
 FAILED = Finding("queue_open", "failed", "provider", "a: <b>", 'x & {"Effect": "Allow"}', "do it")
@@ -53,13 +53,5 @@ def test_words_too_short_to_be_secrets_are_left_alone():
 
 def test_every_code_is_explained_with_a_step():
     codes = [*(check.code for check in CHECKS), *TROUBLES]
-    assert [code for code in codes if not any(one.what and one.hint for one in sayings_of(code))] == []
-
-
-def test_the_page_of_codes_is_what_the_tables_say(tmp_path):
-    assert main(["--check"]) == 0
-    assert main(["--check", "--root", str(tmp_path)]) == 1
+    assert [code for code in codes if not any(one.meaning and one.step for one in codes_of(code))] == []
     assert all(f"`{code}`" in page() for code in TROUBLES)
-    (tmp_path / "docs").mkdir()
-    assert main(["--root", str(tmp_path)]) == 0
-    assert (tmp_path / PATH).read_text(encoding="utf-8") == page()

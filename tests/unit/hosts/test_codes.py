@@ -9,7 +9,6 @@ from typing import Dict, Iterator, List, Set, Tuple
 
 import collector
 from collector.hosts.codes import AREAS, FATES, codes_of
-from collector.hosts.codes_page import PATH, page
 from collector.onboarding.checks import CHECKS, TROUBLES
 
 ROOT = Path(collector.__file__).parents[1]
@@ -93,7 +92,3 @@ def test_what_somebody_must_do_is_said() -> None:
 def test_codes_of_check_are_explained_too() -> None:
     for code in (*(check.code for check in CHECKS), *TROUBLES):
         assert codes_of(code), code
-
-
-def test_the_page_is_the_tables() -> None:
-    assert (ROOT / PATH).read_text(encoding="utf-8") == page()

@@ -1,20 +1,12 @@
-"""docs/operations.md: the runbook, by symptom, written from the table of codes so that it cannot disagree.
-
-    python -m collector.hosts.codes_page [--check] [--root DIR]
-
-writes it or, with --check, returns 1 where it differs.
-"""
+"""docs/operations.md: the runbook, by symptom, written from the table of codes so that it cannot disagree."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-from typing import Iterator, Optional, Sequence
+from typing import Iterator
 
 from collector.hosts.codes import AREAS, FATES, Area, Code
 
-__all__ = ["PATH", "main", "page"]
+__all__ = ["PATH", "page"]
 
 PATH = "docs/operations.md"
 
@@ -24,7 +16,7 @@ Every error has a code, which stands in brackets in the log line, in `audit-s3 s
 the status page, in metrics and in quarantine. This page has all of them, by symptom; `audit-s3 explain CODE`
 says the same in a terminal.
 
-Written by `python -m collector.hosts.codes_page` from `collector/hosts/codes.py`.
+Written by `python -m collector.hosts.documents` from `collector/hosts/codes.py`.
 
 ## First
 
@@ -74,23 +66,3 @@ def _section(area: Area) -> Iterator[str]:
 
 def _row(one: Code) -> str:
     return f"| `{one.code}` | {one.fate} | {one.meaning} | {one.step or 'nothing'} |"
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Write the file, or with --check return 1 if it differs."""
-    parser = argparse.ArgumentParser(prog="python -m collector.hosts.codes_page")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    options = parser.parse_args(argv)
-    path = options.root / PATH
-    if path.exists() and path.read_text(encoding="utf-8") == page():
-        return 0
-    if options.check:
-        print(f"{PATH} differs from the table of codes", file=sys.stderr)
-        return 1
-    path.write_text(page(), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,27 +1,19 @@
-"""docs/check-codes.md, written from the tables of checks and troubles, so that it cannot disagree with them.
-
-    python -m collector.hosts.check_report_codes [--check] [--root DIR]
-
-writes it or, with --check, returns 1 where it differs.
-"""
+"""docs/check-codes.md, written from the tables of checks and troubles."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
+from typing import Iterator, List
 
 from collector.onboarding.checks import CHECKS, TROUBLES
 from collector.onboarding.checks.codes import Check, Trouble
 
-__all__ = ["PATH", "main", "page"]
+__all__ = ["PATH", "page"]
 
 PATH = "docs/check-codes.md"
 
 _HEAD = """# What `audit-s3 check` says
 
-Written by `python -m collector.hosts.check_report_codes` from `collector/onboarding/checks`.
+Written by `python -m collector.hosts.documents` from `collector/onboarding/checks`.
 
 `check` tries, in this order, whatever the collector will need, and changes nothing. A finding that is `ok` or
 `skipped` (not tried, and why) carries the code of its check; one that is a `warning` or has `failed` the code
@@ -46,22 +38,6 @@ def page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Write the file, or with --check return 1 if it differs."""
-    parser = argparse.ArgumentParser(prog="python -m collector.hosts.check_report_codes")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    options = parser.parse_args(argv)
-    path = options.root / PATH
-    if path.exists() and path.read_text(encoding="utf-8") == page():
-        return 0
-    if options.check:
-        print(f"{PATH} differs from the tables of checks", file=sys.stderr)
-        return 1
-    path.write_text(page(), encoding="utf-8")
-    return 0
-
-
 def _table(check: Check) -> Iterator[str]:
     troubles = [each for each in TROUBLES.values() if each.check == check.code]
     if troubles:
@@ -79,7 +55,3 @@ def _row(trouble: Trouble) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

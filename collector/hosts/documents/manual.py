@@ -1,18 +1,12 @@
 """The manual pages, written from the program's own help and from the settings table.
 
-    python -m collector.hosts.man_pages [--check] [--root DIR]
-
-writes packaging/man/audit-s3.1 and audit-s3.conf.5 or, with --check, returns 1 where they differ. The macros
-are those of man(7).
+The macros are those of man(7).
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from importlib import import_module
-from pathlib import Path
-from typing import Callable, Iterator, List, Mapping, Optional, Sequence
+from typing import Callable, Iterator, List, Mapping
 
 import click
 
@@ -22,7 +16,7 @@ from collector.config.settings import SETTINGS
 from collector.config.table import Setting
 from collector.hosts.cli import VERBS
 
-__all__ = ["FILES", "main"]
+__all__ = ["FILES"]
 
 
 def program() -> str:
@@ -94,26 +88,6 @@ _EXAMPLE = (
 )
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Write the pages, or with --check name those that differ and return 1."""
-    parser = argparse.ArgumentParser(prog="python -m collector.hosts.man_pages")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    options = parser.parse_args(argv)
-    status = 0
-    for name, text in FILES.items():
-        path, wanted = options.root / name, text()
-        if path.exists() and path.read_text(encoding="utf-8") == wanted:
-            continue
-        if options.check:
-            print(f"{name} differs from the program's help and settings", file=sys.stderr)
-            status = 1
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted, encoding="utf-8")
-    return status
-
-
 def _head(name: str, section: int) -> List[str]:
     return [f'.TH "{_text(name.upper())}" "{section}" "" "audit-s3 {__version__}" "audit-s3"']
 
@@ -163,7 +137,3 @@ def _text(text: str) -> str:
     """Plain text as roff: a hyphen that can be searched for, and no line that begins as a request."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("`", "")
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
-
-
-if __name__ == "__main__":
-    sys.exit(main())

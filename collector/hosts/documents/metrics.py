@@ -1,16 +1,8 @@
-"""docs/reference/metrics.md, written from the tables of metrics.py, so that it cannot disagree with them.
-
-    python -m collector.hosts.metrics_reference [--check] [--root DIR]
-
-writes it or, with --check, returns 1 where it differs.
-"""
+"""docs/reference/metrics.md, written from the tables of metrics.py, so that it cannot disagree with them."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence
+from typing import Dict, Iterator, Mapping, Sequence
 
 from collector.engine.watch import WARNINGS
 from collector.hosts.metrics import (
@@ -28,13 +20,13 @@ from collector.retention.clock import BUCKET, QUEUE
 from collector.retention.lag import OWNERS
 from collector.retention.silence import STATES as SILENCE_STATES
 
-__all__ = ["PATH", "main", "page"]
+__all__ = ["PATH", "page"]
 
 PATH = "docs/reference/metrics.md"
 
 _HEAD = """# Metrics, status page and probes
 
-Written by `python -m collector.hosts.metrics_reference` from `collector/hosts/metrics.py`.
+Written by `python -m collector.hosts.documents` from `collector/hosts/metrics.py`.
 
 Set `http_listen` (a port, which is then on loopback, or HOST:PORT), and `audit-s3 run` serves:
 
@@ -65,7 +57,7 @@ _PATHS = (
      "is kept, backlog, quarantine, the last error and what to do about it."),
     ("/status.json", "programs", "The same as JSON."),
     ("/metrics", "Prometheus", "The metrics below, as plain text or OpenMetrics, whichever is asked for."),
-    ("/healthz", "a liveness probe", "200 as long as the process can answer."),
+    ("/healthz", "a liveness probe", "200 as long as every engine moves; else 503, and which does not."),
     ("/readyz", "a readiness probe", "200 when the last poll of every input was answered and nothing stops "
      "receiving; else 503, and why, as JSON."),
 )  # fmt: skip
@@ -144,22 +136,6 @@ def page() -> str:
     return "\n".join([*lines, _FOOT])
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Write the file, or with --check return 1 if it differs."""
-    parser = argparse.ArgumentParser(prog="python -m collector.hosts.metrics_reference")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    options = parser.parse_args(argv)
-    path = options.root / PATH
-    if path.exists() and path.read_text(encoding="utf-8") == page():
-        return 0
-    if options.check:
-        print(f"{PATH} differs from the tables of metrics", file=sys.stderr)
-        return 1
-    path.write_text(page(), encoding="utf-8")
-    return 0
-
-
 def _row(family: Family, kind: str, labels: Sequence[str]) -> str:
     named = ", ".join(f"`{label}`" for label in labels)
     return f"| `{family.name}` | {kind} | {named} | {family.help} |"
@@ -185,7 +161,3 @@ def _values(family: Family) -> Dict[str, str]:
 def _told(value: str, meaning: str) -> str:
     within = meaning[:1].lower() + meaning[1:].rstrip(".")
     return f"`{value}`" + (f" ({within})" if within else "")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
