@@ -159,6 +159,11 @@ class Board:
             found.setdefault(one.name, []).append(one)
         return [together(ones) for ones in found.values()]
 
+    def standstill(self) -> List[str]:
+        """What no longer moves of the inputs of this process. Takes a while to say so, not to deny it."""
+        found = ((runner.name, runner.standstill()) for runner in list(self._runners.values()))
+        return [f"{name}: {stuck}" for name, stuck in found if stuck]
+
     def own(self) -> List[Observation]:
         """One picture per input, of this process."""
         return [self._observe(name) for name in self._names]

@@ -1,7 +1,7 @@
 """`http_listen`: the status page, the same as JSON, metrics for Prometheus, and two probes.
 
     /             a page for people           /metrics   for Prometheus (docs/reference/metrics.md)
-    /status.json  the same for programs       /healthz   200 while the process is alive
+    /status.json  the same for programs       /healthz   200 while every engine moves, else 503 and which
                                               /readyz    200 while every input can work, else 503 and why
 
 It only reads: GET and HEAD, five fixed paths, no files. There is no login, so it listens on loopback unless
@@ -17,7 +17,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,8 +59,13 @@ def serving(address: str, board: Board) -> Iterator[None]:
     Raises Fatal "http_listen" if nothing can listen there.
     """
     server = Server(address, board)
-    thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)
-    thread.start()
+    over = threading.Event()
+    threads = [
+        threading.Thread(target=server.serve_forever, name="web", daemon=True),
+        threading.Thread(target=_remember, args=(board, over), name="history", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     log.info("Status page and metrics are served. url=%s", server.url)
     if not server.is_local:
         log.warning(
@@ -72,9 +76,20 @@ def serving(address: str, board: Board) -> Iterator[None]:
     try:
         yield
     finally:
+        over.set()
         server.shutdown()
         server.server_close()
-        thread.join()
+        for thread in threads:
+            thread.join(_TICK_SECONDS)
+
+
+def _remember(board: Board, over: threading.Event) -> None:
+    """Apart from the server: an engine that stands still keeps this waiting, and /healthz has to say so."""
+    while not over.wait(_TICK_SECONDS):
+        try:
+            board.tick()
+        except Exception as error:
+            _report_bug(error)
 
 
 class Server(ThreadingHTTPServer):
@@ -91,7 +106,6 @@ class Server(ThreadingHTTPServer):
         self.is_local = is_loopback(host)
         self._conversations = threading.BoundedSemaphore(_MOST_CONVERSATIONS)
         self.routes = routes(board)
-        self._board, self._ticked = board, -_TICK_SECONDS
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -113,17 +127,6 @@ class Server(ThreadingHTTPServer):
         """Bind without the look-up of our own name that HTTPServer makes: it may take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def service_actions(self) -> None:
-        """Twice a second, and after every request."""
-        now = time.monotonic()
-        if now - self._ticked < _TICK_SECONDS:
-            return
-        self._ticked = now
-        try:
-            self._board.tick()
-        except Exception as error:
-            _report_bug(error)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._conversations.acquire(blocking=False):
@@ -175,6 +178,9 @@ def routes(board: Board) -> Dict[str, Callable[[str], Answer]]:
         return code, _JSON, _json(verdict)
 
     def alive(_: str) -> Answer:
+        stuck = board.standstill()
+        if stuck:
+            return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "".join(f"{one}\n" for one in stuck).encode()
         return HTTPStatus.OK, _TEXT, b"ok\n"
 
     return {"/": page, "/status.json": status, "/metrics": scrape, "/healthz": alive, "/readyz": ready}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +23,8 @@ from collector.hosts.web import Conversation, Server, serving
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
-from tests.e2e.collector_process import Collector, ndjson, wait_for
+from tests.e2e.collector_process import Collector, environment, ndjson, wait_for
+from tests.e2e.test_service import STANDSTILL
 
 
 def ask(address: str, path: str) -> Tuple[int, bytes]:
@@ -108,6 +112,27 @@ def test_a_queue_that_is_gone_makes_it_not_ready_but_alive(
     assert reason["hint"]
     assert ask(address, "/healthz")[0] == 200
     assert reason["hint"] in json.loads(ask(address, "/status.json")[1])["inputs"][0]["last_error"]["hint"]
+
+
+def test_an_engine_that_stands_still_is_not_healthy_and_the_page_is_not_waited_for(
+    ministack: LocalAws, collector: Callable[..., Collector], address: str
+) -> None:
+    ministack.reset()
+    ours = collector(Provider(ministack, "thrive").handover())
+    command = [sys.executable, "-c", STANDSTILL, "run", "--config", str(ours.config)]
+    process = subprocess.Popen(
+        [*command, "--http-listen", address], env=environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: is_ready(address))
+        assert ask(address, "/healthz") == (200, b"ok\n")
+        process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: ask(address, "/healthz")[0] == 503)
+        assert b"thrive: its lock has not been given back" in ask(address, "/healthz")[1]
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_an_address_that_is_taken_is_said_before_anything_is_collected(
