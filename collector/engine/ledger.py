@@ -193,13 +193,16 @@ class Ledger:
             item.reading = None
 
     def queue_slices(self, item: Item, outgoing: Iterable[Outgoing], output: Output) -> None:
+        begins = not output.queue
         for one in outgoing:
             output.queue.append(one)
             output.queue_bytes += output.rendered_bytes(one)
             self.held_bytes += one.piece.size_bytes
             item.queued += 1
             item.outputs[output.name].pend(one.piece.first, one.piece.end)
-        self.tell(f"sender:{output.name}")
+        # In between a sender knows until when it waits for more.
+        if begins or output.queue_bytes >= self.limits.batch_max_bytes:
+            self.tell(f"sender:{output.name}")
 
     def unqueue(self, output: Output, outgoing: Outgoing) -> None:
         """The bytes of one slice are let go: accepted, under a receipt, or given up."""
@@ -445,6 +448,19 @@ class Ledger:
         waiting = len(self.readable) + len(self.unclaimed) + len(self.continuing) + self.reading
         waiting += len(self.gathering)
         return max(0, self.limits.workers - waiting)
+
+    @property
+    def full_receive(self) -> int:
+        """How many messages one receive asks for if it may: SQS gives ten at most."""
+        return min(self.limits.max_number_of_messages, self.limits.workers, 10)
+
+    def tell_of_room(self) -> None:
+        """A Reader is free: news when it is the first, when a receive may be a full one, or when all are."""
+        room = self.room()
+        if room == 1 or room >= self.full_receive or not self.reading:
+            self.tell("receiver")
+        if self.found_waits:
+            self.tell("reconciler")
 
     def store_failed(self, error: CollectorError) -> None:
         """Nothing can be made durable: no receive until it can (rule 7)."""

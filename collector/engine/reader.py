@@ -138,7 +138,7 @@ class Reader:
         item.busy_since = None
         piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
         if piece.reading is None or piece.ref is not None:
-            ledger.tell("receiver", *(["reconciler"] if ledger.found_waits else ()))  # there is room
+            ledger.tell_of_room()
         if ledger.handing_back:
             ledger.tell("settler")
         item.reading = piece.reading
@@ -162,7 +162,8 @@ class Reader:
             self._record_end(ledger, item, piece.sha256)
         else:
             ledger.read_on(item, gathers=gathers)
-        ledger.tell("settler", *ledger.senders())
+        if ledger.upstream_is_idle():
+            ledger.tell(*ledger.senders())
 
     def _record_opened(self, ledger: Ledger, item: Item, kms_key_arn: str) -> None:
         """S3 has decrypted it: its KMS key is not out of reach, nor is the one that refused it before."""

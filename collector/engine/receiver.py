@@ -28,6 +28,8 @@ log = logging.getLogger("collector.engine")
 CLAIM_ROWS = 100
 #: While receives come back full, this many may be under way.
 MOST_POLLS = 4
+#: For so long a receive waits for Readers that are about to be free: one for ten is cheaper than ten for one.
+FILL_SECONDS = 0.01
 
 Parse = Callable[[str], Notification]
 
@@ -77,6 +79,7 @@ class Receiver:
         self._most_polls = 1
         self._failures = 0
         self._pause_until = 0.0
+        self._fills_until: Optional[float] = None
         self.unproven = Unproven()
 
     def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, LookAgain, Wait]:
@@ -101,9 +104,15 @@ class Receiver:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
         count = min(most - self.unproven.room_taken, ledger.limits.max_number_of_messages, 10)
         if count < 1:
+            self._fills_until = None
             return Wait(self._next_probe(ledger, due))
+        if count < ledger.full_receive and ledger.reading:
+            self._fills_until = self._fills_until or now + FILL_SECONDS
+            if now < self._fills_until:
+                return Wait(self._fills_until if due is None else min(due, self._fills_until))
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
+        self._fills_until = None
         if looks:
             ledger.looks()
         self._polls += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from collector.engine.receiver import Receive
+from collector.engine.receiver import FILL_SECONDS, Receive
 from collector.engine.station import Driver, Wait
 from collector.errors import Retry
 from collector.testing.twins import ManualClock, MemorySink
@@ -107,3 +107,13 @@ def test_a_question_without_an_answer_lets_a_shutdown_go_on(make_bench):
     bench.ledger.take_news()
     bench.stations["acknowledger"].record(bench.ledger, work, Retry("reset", code="reset"))
     assert "settler" in bench.ledger.take_news()
+
+
+def test_a_receive_waits_for_readers_about_to_be_free_and_not_for_long(make_bench):
+    bench = make_bench(workers=2, batch_linger_seconds=30.0)
+    receiver, ledger = bench.stations["receiver"], bench.ledger
+    ledger.reading = 1  # one Reader is at work, the other is free
+
+    assert receiver.take(ledger) == Wait(bench.clock.monotonic() + FILL_SECONDS)
+    bench.clock.advance(FILL_SECONDS)
+    assert receiver.take(ledger) == Receive(1, ledger.limits.wait_time_seconds, ledger.lease_seconds)
