@@ -71,5 +71,6 @@ def test_secrets_have_no_flag_and_everything_else_has() -> None:
 
 def test_the_scheme_names_all_but_what_splunk_knows_by_itself() -> None:
     arguments = scheme_arguments()
-    assert {a["name"] for a in arguments} == set(SETTINGS) - {"host", "index", "source", "sourcetype"}
+    of_splunk = {"host", "index", "source", "sourcetype"}
+    assert {a["name"] for a in arguments} == set(SETTINGS) - of_splunk | {"validate_online"}
     assert {a["data_type"] for a in arguments} == {"STRING", "NUMBER", "BOOLEAN"}
