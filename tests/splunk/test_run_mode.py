@@ -233,10 +233,31 @@ def test_no_secret_is_seen_outside_of_storage_passwords(provider, start, splunkd
     seen += " ".join(path for _, path in splunkd.requests).encode()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "audit_s3_thrive.log" for path in files)
-    assert any(path.suffix == ".sqlite3" for path in files)
+    assert tmp_path / "modinputs" / "audit_s3" / "thrive.sqlite3" in files
     seen += b"".join(path.read_bytes() for path in files)
     for secret in (hec.token, provider.secret_access_key, splunkd.session_key):
         assert secret.encode() not in seen
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("hec_token", "canary-0123456789", "hec_token_invalid"),
+        ("proxy_url", "http://user:canary-0123456789@127.0.0.1:1", "127.0.0.1:1"),
+    ],
+)
+def test_trouble_with_a_secret_is_told_without_it(provider, start, environment, name, value, said) -> None:
+    _upload(provider, "audits/1.json.gz", _audits(0, 10))
+    log = Path(environment["SPLUNK_HOME"]) / "var" / "log" / "splunk" / "audit_s3_thrive.log"
+    with FakeHec() as hec:
+        stanza = {"output": "hec", "hec_url": hec.url, "hec_token": hec.token, name: value}
+        run = start(**stanza, log_level="debug")
+        _wait(lambda: log.exists() and said in log.read_text(encoding="utf-8"), seconds=40)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(timeout=15) in (0, 1)  # 1: not all was well when it ended
+    seen = run.process.stderr.read().decode() + log.read_text(encoding="utf-8")
+    assert said in seen
+    assert "canary" not in seen
 
 
 def test_a_member_of_a_search_head_cluster_does_not_list_unless_it_is_told_to(start, splunkd) -> None:
