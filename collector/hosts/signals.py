@@ -43,20 +43,25 @@ def has_terminal() -> bool:
 
 
 class Signals:
-    """From the moment it is made, SIGTERM and SIGINT set `stop`, and SIGHUP has `load` called."""
+    """From the moment it is made, SIGTERM and SIGINT set `stop`, and SIGHUP sets `reload`.
+
+    When `reload` is set, `load` gives the inputs that are to be from then on, or raises CollectorErrors.
+    """
 
     def __init__(
         self,
         boards: Sequence[Board],
         inputs: Sequence[Input],
         load: Callable[[], Sequence[Input]],
+        *,
         stop: threading.Event,
+        reload: threading.Event,
     ) -> None:
         self._boards = boards
         self._first = inputs[0].settings
         self._load = load
         self._stop = stop
-        self._asked = False
+        self._reload = reload
         self._service = Service(Notifier.from_environment(os.environ), boards[0])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
@@ -90,9 +95,9 @@ class Signals:
 
     def reread(self) -> Optional[Sequence[Input]]:
         """The inputs of a configuration that is to be taken over; None, most of the time."""
-        if not self._asked:
+        if not self._reload.is_set():
             return None
-        self._asked = False
+        self._reload.clear()
         self._service.reloading()
         try:
             inputs = self._load()
@@ -108,7 +113,7 @@ class Signals:
         return inputs
 
     def _ask(self, *_: Any) -> None:
-        self._asked = True
+        self._reload.set()
 
     def _end(self, *_: Any) -> None:
         if not self._stop.is_set():

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 import click
@@ -53,10 +54,12 @@ def command(
     """
     if (peek or sample != 10 or form != "text" or mask) and not dry_run:
         raise click.UsageError("--peek, --sample, --format and --mask belong to --dry-run")
-    stop = threading.Event()
+    stop, reload = threading.Event(), threading.Event()
     if not dry_run:
         for wanted in (signal.SIGTERM, signal.SIGINT):
             signal.signal(wanted, lambda *_: stop.set())
+    if not dry_run and not once and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: reload.set())  # while it starts, too, it ends nothing
     inputs = load_inputs(config_path, input_name, given)
     if dry_run:
         from collector.hosts.dry_run import dry_run as look
@@ -80,7 +83,8 @@ def command(
     with ExitStack() as stack:
         boards = [Board([found.name for found in inputs], secrets=secrets_of(inputs))]
         boards += _web(inputs, stack, number or 0)
-        signals = Signals(boards, inputs, lambda: load_inputs(config_path, input_name, given), stop)
+        load = partial(load_inputs, config_path, input_name, given)
+        signals = Signals(boards, inputs, load, stop=stop, reload=reload)
         code = runtime.run(
             inputs, stop=stop, watch=signals.watch, summary=write, reread=signals.reread, turn=signals.turn
         )
