@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
+from collector.engine.mismatch import Mismatch
 from tests.simulation import planted
 from tests.simulation.conditions import Conditions
 from tests.simulation.run import run
-from tests.simulation.scenarios import dead_letters_of_an_outage, problems_after_power_cuts
+from tests.simulation.scenarios import (
+    after_a_mistaken_bucket,
+    dead_letters_of_an_outage,
+    problems_after_power_cuts,
+)
 
 SEEDS = range(100)
 #: The one that is missing has a scenario of its own below.
@@ -40,6 +47,12 @@ def test_a_long_outage_of_the_output_buries_no_message():
 def test_without_breakers_an_outage_buries_messages():
     with planted.PLANTED["no_breaker"]():
         assert any(dead_letters_of_an_outage(seed) for seed in SEEDS)
+
+
+def test_a_mistaken_bucket_that_is_believed_is_caught():
+    with mock.patch.object(Mismatch, "suspects", lambda self, meaning: False):
+        report, kept = after_a_mistaken_bucket(0)
+    assert kept != [True] or report.problems
 
 
 def test_a_power_cut_breaks_no_law_when_each_commit_is_synced():

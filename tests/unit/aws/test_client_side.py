@@ -186,6 +186,31 @@ def test_the_second_reading_gives_only_what_the_first_one_verified(monkeypatch: 
             opened.read()
 
 
+def test_the_first_of_two_readings_goes_a_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_side, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(client_side, "PIECES_A_STEP", 2)
+    world = World(read_bytes=500, room_bytes=0)
+    opened = world.open(world.put(write_v3(BODY, world.kms)))
+    steps = 0
+    while opened.prepare():
+        steps += 1
+    assert steps == 3
+    assert b"".join(iter(opened.read, b"")) == BODY
+    assert not opened.prepare()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_tampering_is_found_however_much_was_prepared(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    monkeypatch.setattr(client_side, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(client_side, "PIECES_A_STEP", 2)
+    world = World(room_bytes=0)
+    ciphertext, metadata = write_v3(BODY, world.kms)
+    opened = world.open(world.put((_flipped(ciphertext, len(ciphertext) - 3), metadata)))
+    assert all(opened.prepare() for _ in range(steps))
+    with pytest.raises(Poison, match="ciphertext_tampered"):
+        opened.read()
+
+
 def test_an_object_overwritten_between_the_readings_is_superseded() -> None:
     world = World(room_bytes=0)
     opened = world.open(world.put(write_v3(BODY, world.kms)))

@@ -142,6 +142,28 @@ def test_a_read_without_bytes_for_a_minute_is_no_progress_and_its_message_comes_
     assert bench.ledger.counters["leases_lapsed"] + bench.ledger.counters["received_again"] >= 1
 
 
+def test_an_object_that_takes_long_to_be_ready_keeps_its_lease_as_each_step_is_progress(bench):
+    """As the first reading of what its writer encrypted does: 60 steps of 15 s each."""
+    opens, steps = bench.bucket.open, list(range(60))
+
+    def open_slowly(ref):
+        opened = opens(ref)
+
+        def prepare():
+            bench.clock.advance(15.0 if steps else 0.0)
+            return bool(steps) and steps.pop() is not None
+
+        opened.prepare = prepare
+        return opened
+
+    bench.bucket.open = open_slowly
+    bench.publish("a", "one")
+    bench.run(1200)
+    assert bench.delivered() == ["one"]
+    assert (bench.queue.receives, bench.queue.depth) == ([1], 0)
+    assert bench.ledger.counters["leases_lapsed"] == 0
+
+
 def test_a_lapsed_lease_never_deletes(make_bench):
     bench = _acknowledging(make_bench)
     ref = bench.publish("a", "one")
