@@ -46,7 +46,8 @@ def test_t16_no_key_makes_a_route_take_long(glob):
 #: Text on which a pattern that can match in many ways would try them all.
 REPEATED = [
     b'"', b'\\"', b"\\", b",", b'",', b'""', b" ", b"\t", b"[", b"{", b"a=", b"- ", b"1", b"2024-05-04 ",
-    b"AUDIT: ", b"T", b":", b"a@b:", b"\n", b"\n\t", b"\r", b"\r\n ", b"#", b"#Fields: ", b"e9", b"\xc3", b"null,",
+    b"AUDIT: ", b"T", b":", b"a@b:", b"\n", b"\n\t", b"\r", b"\r\n ", b"#", b"#Fields: ", b"e9", b"\xc3",
+    b"null,",
 ]  # fmt: skip
 HEADS = [
     b"", b'2026-11-21 04:55:35 UTC:10.0.0.9(1):e@s:[7]:LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,"',

@@ -24,20 +24,20 @@ def wheels(tmp_path_factory):
     """One from here, and one from elsewhere: another folder, times, modes, umask and zone."""
     if not shutil.which("git") or not (ROOT / ".git").exists():
         pytest.skip("a wheel is the same for the same commit, and here is no history")
-    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there") / "a copy"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(there)], check=True, stdin=subprocess.DEVNULL)
+    here, there = tmp_path_factory.mktemp("here") / "source", tmp_path_factory.mktemp("there") / "a copy"
+    _clone(ROOT, here)
+    _clone(here, there)
     for path in there.rglob("*.py"):
         path.chmod(0o755)
         os.utime(path, (1_000_000_000, 1_000_000_000))
     return [
-        _built(_clone(here / "source"), here, umask=0o022, zone="UTC"),
+        _built(here, here.parent, umask=0o022, zone="UTC"),
         _built(there, there.parent, umask=0o002, zone="Asia/Tokyo"),
     ]
 
 
-def _clone(folder):
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True, stdin=subprocess.DEVNULL)
-    return folder
+def _clone(origin, folder):
+    subprocess.run(["git", "clone", "-q", str(origin), str(folder)], check=True, stdin=subprocess.DEVNULL)
 
 
 def _built(source, folder, *, umask, zone):
@@ -60,7 +60,8 @@ def test_t20_a_wheel_holds_the_package_and_its_data_and_nothing_else(wheels):
     }  # fmt: skip
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".pyc")]
     tree = ["git", "ls-tree", "-r", "--name-only", "HEAD", "collector"]
-    expected = subprocess.run(tree, cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
+    source = wheels[0].parents[1] / "source"
+    expected = subprocess.run(tree, cwd=source, capture_output=True, check=True).stdout.decode().split()
     ours = {name for name in names if name.startswith("collector/")}
     data = (".py", ".json", ".html", ".css", ".txt", "py.typed")
     assert ours == {name for name in expected if name.endswith(data)}
