@@ -363,3 +363,26 @@ def test_two_broken_inputs_do_not_stop_the_third(aws, service):
     assert "was damaged and is set aside" in service.log
     assert denied.queue_depth() == 2, "S3's own test event and the object's wait for the role"
     assert _each_once(service.ids())
+
+
+@pytest.mark.exhaustive
+def test_reloads_one_after_the_other_under_load_repeat_nothing_that_hec_has_acknowledged(aws, service):
+    provider = Provider(aws, "thrive")
+    with FakeHec(acks=True) as hec:
+        hec.latency_seconds = 0.05
+        given = {**_hec_service(service, provider, hec), "visibility_timeout_seconds": 60}
+        service.write({"thrive": given})
+        process = service.begin()
+        wait_for(lambda: "Collecting." in service.log)
+        for number in range(60):
+            provider.upload(f"k/{number}", ndjson(f"o{number}-", 200))
+            if number % 10 == 9:
+                service.write({"thrive": {**given, "source": f"reloaded-{number}"}})
+                process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(hec.events) >= 60 * 200 and provider.queue_depth() == 0, seconds=90)
+        service.stop(process)
+        found = Counter(event["event"]["eventId"] for event in hec.events)
+    assert process.returncode == 0, service.log
+    assert service.log.count("The configuration was read again.") >= 4
+    assert len(found) == 60 * 200
+    assert _each_once(found)
