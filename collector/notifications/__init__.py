@@ -12,11 +12,12 @@ Payload bodies are the bytes of the message, never a re-serialisation of what wa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Callable, Optional, Tuple
 
 from collector.errors import Poison
-from collector.model import Notification
+from collector.model import Notification, ObjectRef
 from collector.notifications.body import Body, Fetch, Room, Verify, glimpse, loaded, unverified
 from collector.notifications.objects import (
     cloudtrail,
@@ -51,6 +52,8 @@ __all__ = ["host_of", "parse"]
 
 #: What an editor of Windows puts before a text; as in objects, it is no part of it.
 BYTE_ORDER_MARK = "\ufeff"
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_KEY_MAX_BYTES = 1024
 #: The order decides where shapes overlap: `Records` may be S3's, Lambda's or CloudTrail's own, and a
 #: log subscription is an object with a `messageType`, like AWS Config's.
 _RECOGNISERS: Tuple[Callable[[Body], Optional[Notification]], ...] = (
@@ -93,7 +96,24 @@ def parse(
     Poison: "empty_body", "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep",
     "bomb".
     """
-    return _read(body, depth=0, audits=bodies_are_audits, room=Room(), verify=verify, fetch=fetch)
+    found = _read(body, depth=0, audits=bodies_are_audits, room=Room(), verify=verify, fetch=fetch)
+    return found if all(map(_can_be, found.refs)) else _without_impossible(found)
+
+
+def _can_be(ref: ObjectRef) -> bool:
+    return len(ref.key) <= _KEY_MAX_BYTES // 4 or len(ref.key.encode("utf-8", "replace")) <= _KEY_MAX_BYTES
+
+
+def _without_impossible(found: Notification) -> Notification:
+    """S3 has no such key, and a store would have to hold it."""
+    refs = tuple(filter(_can_be, found.refs))
+    problem = Poison(
+        f"an object key of more than {_KEY_MAX_BYTES:,} bytes, which S3 does not have", code="unknown_body",
+        hint="see it with `audit-s3 quarantine show`, and ask who writes to the queue",
+    )  # fmt: skip
+    if not refs and not found.payloads:
+        raise problem
+    return replace(found, refs=refs, problems=(*found.problems, problem))
 
 
 def _read(

@@ -185,16 +185,16 @@ _HEADER_TEXT = re.compile(r"[!#-~]{1,1024}")
 
 def etag_or_none(value: Any) -> Optional[str]:
     """Without an etag, the object says its own."""
-    return _header_text(value.strip('"')) if isinstance(value, str) else None
+    return header_or_none(value.strip('"')) if isinstance(value, str) else None
 
 
-def _header_text(value: str) -> Optional[str]:
-    return value if _HEADER_TEXT.fullmatch(value) else None
+def header_or_none(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) and _HEADER_TEXT.fullmatch(value) else None
 
 
 def version_or_none(value: Any) -> Optional[str]:
     """An unversioned bucket says "null", "", or nothing."""
-    return None if value == "null" or not isinstance(value, str) else _header_text(value)
+    return None if value == "null" else header_or_none(value)
 
 
 def size_or_none(value: Any) -> Optional[int]:

@@ -18,10 +18,10 @@ from collector.notifications.body import (
     each,
     etag_or_none,
     glimpse,
+    header_or_none,
     records_of,
     several,
     size_or_none,
-    text_or_none,
     time_or_none,
     under,
     version_or_none,
@@ -100,8 +100,8 @@ def _s3_ref(record: Mapping[str, Any]) -> ObjectRef:
         etag=etag_or_none(thing.get("eTag")),
         version_id=version_or_none(thing.get("versionId")),
         size=size_or_none(thing.get("size")),
-        sequencer=text_or_none(thing.get("sequencer")),
-        region=text_or_none(record.get("awsRegion")),
+        sequencer=header_or_none(thing.get("sequencer")),
+        region=header_or_none(record.get("awsRegion")),
         event_time=time_or_none(record.get("eventTime")),
         raw_key=thing["key"] if thing["key"] != key else None,
     )
@@ -187,8 +187,8 @@ def eventbridge(body: Body) -> Optional[Notification]:
         etag=etag_or_none(thing.get("etag")),
         version_id=version_or_none(thing.get("version-id")),
         size=size_or_none(thing.get("size")),
-        sequencer=text_or_none(thing.get("sequencer")),
-        region=text_or_none(value.get("region")),
+        sequencer=header_or_none(thing.get("sequencer")),
+        region=header_or_none(value.get("region")),
         event_time=time_or_none(value.get("time")),
         restored=kind != "Object Created",
     )
@@ -208,7 +208,7 @@ def eventbridge_api_call(body: Body) -> Optional[Notification]:
     call = str(at(value, "detail", "eventName")) or "a call without a name"
     if call not in _WRITES or not isinstance(key, str) or at(value, "detail", "errorCode"):
         return Notification("eventbridge_api_call", noop=call)
-    region, moment = text_or_none(value.get("region")), time_or_none(value.get("time"))
+    region, moment = header_or_none(value.get("region")), time_or_none(value.get("time"))
     ref = ObjectRef(bucket, key, region=region, event_time=moment)
     return Notification("eventbridge_api_call", refs=(ref,))
 

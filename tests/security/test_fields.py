@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from collector.errors import Poison
 from collector.notifications import parse
 from collector.stores.sqlite import SqliteStore
 from collector.testing.twins import ManualClock
@@ -97,6 +98,20 @@ def test_t01_nothing_of_it_reaches_a_header_or_the_end_of_a_path(name):
     for text in (ref.etag, ref.version_id):
         assert text is None or (text.isascii() and text.isprintable() and len(text) <= 1024)
     assert ref.size is None or 0 <= ref.size < 2**63
+    assert len(ref.sequencer or "") <= 1024
+
+
+@pytest.mark.parametrize("key", ["k" * 1025, "\u00e9" * 513, "\U0001f600" * 257])
+@pytest.mark.parametrize("others", [0, 1])
+def test_t01_a_key_that_s3_does_not_have_is_kept_with_its_body_and_costs_no_other(key, others):
+    """A store would have to hold it, and may not be able to."""
+    body = json.dumps({"s3Bucket": BUCKET, "s3ObjectKey": [key, *["k" * 1024] * others]})
+    try:
+        found = parse(body)
+    except Poison as error:
+        assert (error.code, others) == ("unknown_body", 0)
+    else:
+        assert ([len(ref.key) for ref in found.refs], len(found.problems)) == ([1024], 1)
 
 
 KEYS = [
