@@ -30,13 +30,14 @@ class Reading:
     """An object being read: its open response and the slices that come of it. One thread at a time.
 
     `content` hashes what is read, where the input verifies digests. `gathers`: it is in the
-    middle of an event larger than a slice.
+    middle of an event larger than a slice. `events` is how many it has come to.
     """
 
     opened: Optional[OpenObject]
     slices: Iterator[Slice]
     content: Optional[Content] = None
     gathers: bool = False
+    events: int = 0
 
     def close(self) -> None:
         """Give the connection back, if there is one."""

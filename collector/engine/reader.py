@@ -118,8 +118,12 @@ class Reader:
                 piece = next(reading.slices, None)
                 if piece is None:
                     reading.close()
+                    # Said here and not under the lock: a line is written out before it is over.
+                    url = work.item.url
+                    log.info("Read an object to its end. events=%d url=%s", reading.events, url)
                     sha256 = reading.content.sha256 if reading.content else ""
                     return Piece(None, tuple(slices), ended=True, sha256=sha256)
+                reading.events = piece.end
                 if not piece.blocks:
                     break  # a sign of life: others have their turn
                 slices.append(piece.without(self._ignores) if self._ignores else piece)
@@ -194,7 +198,6 @@ class Reader:
             log.info("Objects can be read again.")
             ledger.alike.reset()
         ledger.counters["objects"] += 1
-        log.info("Read an object to its end. events=%d url=%s", item.total, item.url)
         ledger.look_again(item)
 
     def _queue(self, ledger: Ledger, item: Item, slices: Tuple[Slice, ...]) -> None:
