@@ -43,6 +43,9 @@ WATCH_EVERY_SECONDS = 300.0
 REFRESH_SHARE = 0.6
 #: An errand ends when nothing has moved for this long and what is left waits for others.
 PATIENCE_SECONDS = 90.0
+#: A poll is over after 20 s, or 60 s after its connection has died.
+LAST_POLL_SECONDS = 75.0
+HAND_BACK_SECONDS = 10.0
 #: The lock is held for moments; who does not get it for so long never will.
 LOCK_SECONDS = 10.0
 #: The longest that all threads of a station may be in their calls: boto3's three attempts take four minutes.
@@ -96,7 +99,7 @@ class Runner:
         self._adapters = adapters
         self._once = once
         self._lock = threading.RLock()
-        self._stopped = threading.Event()
+        self._stopped, self._settled = threading.Event(), threading.Event()
         self._conditions: Dict[str, threading.Condition] = {}
         self._threads: List[Tuple[threading.Thread, Driver[Any]]] = []
         self._replaced = 0
@@ -166,7 +169,8 @@ class Runner:
     def _spawn(self, station: Station[Any], number: int) -> None:
         driver: Driver[Any] = Driver(station, self.engine.ledger, self._conditions)
         name = f"{self.name}/{station.name}-{number}"
-        thread = threading.Thread(target=driver.run, args=(self._stopped,), name=name, daemon=True)
+        until = self._settled if station is self.engine.settler else self._stopped
+        thread = threading.Thread(target=driver.run, args=(until,), name=name, daemon=True)
         thread.start()
         self._threads.append((thread, driver))
 
@@ -358,12 +362,34 @@ class Runner:
             log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
 
     def close(self) -> None:
-        """End the threads and close what the adapters hold."""
+        """End the threads and close what the adapters hold; if the process goes on, polls are outlasted."""
+        with self._lock:
+            is_empty = not self.engine.ledger.in_hand()
+        if is_empty:
+            name = f"{self.name}/last-polls"
+            threading.Thread(target=self._outlast_polls, name=name, daemon=True).start()
+        else:
+            self._settled.set()
         self._stopped.set()
         with self._lock:
             self._wake_all()
         self._adapters.close()
         self.report("Stopped.")
+
+    def _outlast_polls(self) -> None:
+        """Hand back what a poll still brings that began before the end; else it would be hidden for long."""
+        for thread, driver in self._threads:
+            if driver.station is self.engine.receiver:
+                thread.join(LAST_POLL_SECONDS)
+        deadline = time.monotonic() + HAND_BACK_SECONDS
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self.engine.ledger.in_hand():
+                    break
+            time.sleep(0.1)
+        self._settled.set()
+        with self._lock:
+            self._wake_all()
 
     def _wake(self) -> None:
         for name in self.engine.ledger.take_news():
