@@ -76,7 +76,7 @@ def telling(folder: Path, *, number: int, board: Board) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        path.unlink() if path.exists() else None
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, *, number: int, board: Board) -> None:

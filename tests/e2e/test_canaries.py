@@ -81,7 +81,7 @@ def stage(ministack: LocalAws, tmp_path: Path) -> Iterator[Stage]:
     built.hec.close()
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.exhaustive)])
 def test_a_service_at_work_and_in_trouble_says_none(stage: Stage, address: str, form: str) -> None:
     echo = f"no such token {TOKEN} Authorization: Splunk {TOKEN}".encode()
     ours = stage.collector(http_listen=address, log_format=form)
@@ -114,7 +114,7 @@ def test_no_report_has_one(stage: Stage, words: List[str]) -> None:
     assert stage.leaked(done.stdout, done.stderr) == []
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.exhaustive)])
 def test_the_traceback_of_a_bug_has_none(stage: Stage, form: str) -> None:
     stage.provider.upload("k/one", ndjson("one", 3))
     config = stage.collector(log_format=form).config
