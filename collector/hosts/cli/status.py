@@ -6,6 +6,7 @@ asked of its `http_listen`, where that is set and answers.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -37,6 +38,9 @@ def command(config_path: str, input_name: str, form: str, watch: bool, seconds: 
     with --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A key may hold what this terminal has no letter for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not watch:
         seen = _look(inputs)
         print(_report(seen, inputs, form=form))
