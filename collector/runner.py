@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from collector.adapters import Adapters
-from collector.allocator import use_few_arenas
 from collector.config.inputs import Input
 from collector.config.values import start_time
 from collector.engine import admission
@@ -118,7 +117,6 @@ class Runner:
 
     def start(self) -> None:
         """Remember where this input began, take up what was left, and let the stations run."""
-        use_few_arenas()
         store, clock = self._adapters.store, self._adapters.clock
         self._say_what_was_damaged(store)
         store.alive(clock.now() + 60.0)
