@@ -231,10 +231,11 @@ def test_a_run_that_is_stopped_and_upgraded_in_the_middle_is_the_standalone_run(
     app = unpack(package, tmp_path / "apps")
     names = [f"object{number}" for number in range(6)]
     for name in names[:3]:
-        upload(provider, name, count=400)
-    first = start(version, app=app)
-    first.wait_for(1)
+        upload(provider, name, count=400, padding=1000)
+    first = start(version, app=app, pace_seconds=0.01)
+    first.wait_for(1)  # of 1.2 MB, most of which is still to be read
     first.stop()
+    assert len(first.reader.events) < 3 * 400
     assert all(_LEVEL.match(line) for line in first.stderr()), first.stderr()
 
     unpack(package, tmp_path / "apps")
