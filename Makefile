@@ -51,7 +51,7 @@ soak:  ## MINUTES=n of steady work while AWS, HEC and the collectors fail: loss,
 
 audit:  ## Every lock against the known vulnerabilities; what could not be looked up fails too
 	@$(ENVIRONMENT) .venv-supply-chain supply-chain
-	@for lock in requirements/*.lock; do echo "$$lock"; .venv-supply-chain/bin/pip-audit --strict \
+	@for lock in requirements/*.lock packaging/splunk/*.lock; do echo "$$lock"; .venv-supply-chain/bin/pip-audit --strict \
 		--require-hashes --disable-pip --no-deps --progress-spinner off -r "$$lock" || exit 1; done
 
 sbom:  ## What the program is made of, as CycloneDX: dist/audit-s3.cdx.json
