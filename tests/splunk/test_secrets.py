@@ -182,6 +182,7 @@ def test_an_input_that_is_handed_its_plain_value_once_more_writes_the_file_only_
             session_key=splunkd.session_key,
         )  # fmt: skip
     assert splunkd.inputs.written == [("thrive", "hec_token", "********")]
+    assert [method for method, path in splunkd.requests if "conf-inputs" in path].count("POST") == 1
 
 
 def test_a_file_that_outranks_ours_is_told_of_and_the_secret_is_used_all_the_same(
