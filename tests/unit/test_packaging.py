@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Which extras each lock serves.
 SERVED = [
     ("demo", "demo"), ("test", "test"), ("test", "demo"), ("lint", "lint"), ("py39", "test"),
-    ("s3-encryption", "s3-encryption"), ("fuzz", "fuzz"), ("fuzz", "parquet"), ("supply-chain", "supply-chain"),
+    ("s3-encryption", "s3-encryption"), ("fuzz", "fuzz"), ("fuzz", "parquet"),
+    ("supply-chain", "supply-chain"),
 ]  # fmt: skip
 #: Need Python 3.10: the older legs use those of the main environment.
 EMULATORS = {"ministack", "moto", "cfn-lint"}
