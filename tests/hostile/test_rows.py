@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.hosts.codes import sayings_of
+from collector.hosts.codes import codes_of
 from collector.hosts.metrics import COUNTERS, GAUGES
 from collector.ports import FINAL
 
@@ -58,12 +58,12 @@ def test_what_a_case_sees_is_what_its_row_says(number):
     }
     said = set(re.findall(r"`([^`]+)`", ROWS[number][3]))
     words = {word for word in seen if CODE.fullmatch(word) and word not in TOLD}
-    assert {word for word in words if word in NOTES or word in FINAL or sayings_of(word)} - said == set()
+    assert {word for word in words if word in NOTES or word in FINAL or codes_of(word)} - said == set()
 
 
 @pytest.mark.parametrize("number", ROWS)
 def test_every_word_of_a_row_is_one_that_the_program_says(number):
     metrics = {family.name for family in (*COUNTERS, *GAUGES)}
     for word in re.findall(r"`([^`]+)`", ROWS[number][3]):
-        known = word in metrics or word in FINAL or word in NOTES or word == "s3_note" or sayings_of(word)
+        known = word in metrics or word in FINAL or word in NOTES or word == "s3_note" or codes_of(word)
         assert known, word
