@@ -29,6 +29,7 @@ UNAVOIDABLE = {
 #: The tags that stand for a kind of admission; without one, every check is made.
 ADMISSIONS = ["", "cloud", "private_victoria", "migration_victoria", "future"]
 
+FOR_ONE_PROCESSOR = ("failure", "check_aarch64_compatibility")
 Report = Dict[Tuple[str, str], List[str]]
 
 
@@ -71,8 +72,8 @@ def _inspect(tools: Path, app: Path, folder: Path, *options: str) -> Report:
     }
 
 
-def _refusals(report: Report, *, but: str = "") -> Report:
-    known = {("warning", name) for name in UNAVOIDABLE} | {("failure", but)}
+def _refusals(report: Report) -> Report:
+    known = {("warning", name) for name in UNAVOIDABLE}
     return {key: said for key, said in report.items() if key not in known}
 
 
@@ -109,8 +110,10 @@ def test_a_platforms_package_is_refused_for_nothing_but_its_platform(
     package = build(tmp_path, platform="linux_x86_64")
     tags = ["--included-tags", admission] if admission else []
     report = _inspect(tools, package, tmp_path, *tags)
-    assert _refusals(report, but="check_aarch64_compatibility") == {}
-    assert (("failure", "check_aarch64_compatibility") in report) == (admission == "")
+    assert (report.pop(FOR_ONE_PROCESSOR, None) is not None) == (admission == "")
+    addresses = report.pop(("warning", "check_hostnames_and_ips"))  # object identifiers, which look alike
+    assert all("lib/cryptography/" in each for each in addresses)
+    assert _refusals(report) == {}
 
 
 def test_slim_finds_the_manifest_in_order(tools: Path, package: Path, tmp_path: Path) -> None:
