@@ -54,8 +54,8 @@ class HecSink:
 
     `token` may be a function, asked at every request, for tokens that are rotated; when HEC refuses one,
     `renew_token` is called, and if `token` says another then, the request is made again. `rng` makes the
-    channel GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means the
-    environment's HTTPS_PROXY and NO_PROXY. `ca_file` replaces the system's authorities.
+    channel GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means
+    the environment's HTTPS_PROXY and NO_PROXY. `ca_file` replaces the system's authorities.
     """
 
     name = "hec"
