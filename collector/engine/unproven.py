@@ -60,6 +60,7 @@ class Unproven:
         """What is to be looked at again now; each is given back by `proven` or `wait_on`."""
         for delivery in [one for one in self._due if not _is_ours(ledger, one)]:
             del self._due[delivery]
+            _leave(ledger, delivery)
         now = ledger.clock.monotonic()
         taken = [one for one, due in self._due.items() if due <= now][:MOST_AT_ONCE]
         for delivery in taken:
@@ -72,11 +73,14 @@ class Unproven:
         self._busy.discard(delivery)
         if _is_ours(ledger, delivery):
             self._wait(ledger, delivery, error)
+        else:
+            _leave(ledger, delivery)
 
     def proven(self, ledger: Ledger, delivery: Delivery) -> Optional[Message]:
         """It is known now. The message is the caller's to admit; None if it is no longer in our hands."""
         self._busy.discard(delivery)
         if not _is_ours(ledger, delivery):
+            _leave(ledger, delivery)
             return None
         ledger.close_delivery(delivery)
         if not len(self):
@@ -100,6 +104,13 @@ class Unproven:
         ledger.last_error = error
         asked = error.after_seconds if isinstance(error, Retry) else None
         self._due[delivery] = ledger.clock.monotonic() + (LOOK_AGAIN_SECONDS if asked is None else asked)
+
+
+def _leave(ledger: Ledger, delivery: Delivery) -> None:
+    """One whose lease has lapsed begins anew when it is received again."""
+    held = ledger.deliveries.get(delivery.number) is delivery
+    if held and delivery.lost and not (delivery.disposition or delivery.settling):
+        ledger.close_delivery(delivery)
 
 
 def _is_ours(ledger: Ledger, delivery: Delivery) -> bool:

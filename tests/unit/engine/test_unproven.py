@@ -112,6 +112,17 @@ def test_a_lease_that_lapsed_is_not_used(bench: Any) -> None:
     assert bench.delivered() == ["one", "two"] and bench.queue.inner.depth == 0
 
 
+def test_one_whose_lease_lapsed_is_looked_at_again_when_it_comes_back(bench: Any) -> None:
+    gate = Gate(bench, error=Retry("no", code="sns_certificate_unreachable", after_seconds=1000.0))
+    waiting(bench, "a")
+    bench.run(400.0, without=("keeper", "receiver"))
+    bench.turn("keeper")
+    bench.engine.receiver.unproven.take(bench.ledger)  # before it comes back
+    gate.error = None
+    bench.run(60.0)
+    assert bench.delivered() == ["one", "two"] and bench.queue.inner.depth == 0
+
+
 def test_the_log_has_one_line_at_the_beginning_and_one_at_the_end(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
