@@ -102,7 +102,7 @@ class JsonReader:
 
     def elements(self, text: Union[bytes, memoryview]) -> Optional[Run]:
         """All elements of `text`, the inside of an array, at once; None if one of them is unusual."""
-        array = b"[%b]" % text
+        array = b"".join((b"[", text, b"]"))
         # Valid UTF-8 is all the accelerator does not check; half a surrogate pair it refuses.
         if self.windows is None or not accel.is_utf8(array):
             return None
