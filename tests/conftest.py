@@ -28,6 +28,18 @@ def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
     config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """What hostile names leave in captured logs may have half a character, which no worker can send on."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    report.sections = [(title, _sendable(text)) for title, text in report.sections]
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _takes_long(item: Any) -> bool:
     """Adapters meet both emulators in tests/contract; the whole program does where it is marked so."""
     if item.get_closest_marker("exhaustive"):
