@@ -21,8 +21,8 @@ _SLICE = 500
 
 
 def with_collector(events: List[bytes], times: List[str]) -> None:
-    from collector.adapters import SystemClock
     from collector.model import Batch, Block, Origin, Slice
+    from collector.runtime.adapters import SystemClock
     from collector.sinks.splunkd import SplunkdSink
 
     sink = SplunkdSink(sys.stdout.buffer, clock=SystemClock())

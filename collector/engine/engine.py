@@ -1,7 +1,7 @@
 """One input's engine: its ledger and its stations, put together in the order a message meets them.
 
-It does not own threads: `collector.runtime` drives it with them, and `tests/simulation` with one seeded
-generator under a virtual clock.
+It does not own threads: `collector.runtime.runner` drives it with them, and `tests/simulation` with one
+seeded generator under a virtual clock.
 """
 
 from __future__ import annotations

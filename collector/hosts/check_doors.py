@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Mapping, Optional, Sequence
 
-from collector.adapters import Adapters, access_of, checkpoint_path, this_owner
 from collector.aws.policy import takes
 from collector.aws.questions import BucketQuestions, Caller, caller, issuer_of, queue_attributes
 from collector.aws.s3 import S3Store
@@ -24,6 +23,7 @@ from collector.hosts.stores import opened
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue
+from collector.runtime.adapters import Adapters, access_of, checkpoint_path, this_owner
 from collector.sinks.hec_questions import HecQuestions
 from collector.sinks.wire import Wire
 from collector.stores.sqlite import SqliteStore

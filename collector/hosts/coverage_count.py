@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
-from collector.adapters import Adapters
 from collector.config import Input, start_time
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts.splunk_comparison import compare_with_splunk
@@ -16,6 +15,7 @@ from collector.hosts.stores import opened
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.coverage import Coverage, Question, Tally
 from collector.retention.splunk_counts import Comparison
+from collector.runtime.adapters import Adapters
 
 __all__ = ["Counted", "count", "pages_of"]
 

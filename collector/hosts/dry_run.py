@@ -14,7 +14,6 @@ import time
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO
 
-from collector.adapters import Adapters
 from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.config.settings import Settings
@@ -30,6 +29,7 @@ from collector.notifications import parse
 from collector.notifications.pointers import follow
 from collector.onboarding.dry_run import Report, look
 from collector.onboarding.sampling import View
+from collector.runtime.adapters import Adapters
 from collector.sinks.envelope import render_envelopes, render_json_lines, render_raw_lines
 
 __all__ = ["FORMATS", "dry_run"]

@@ -299,9 +299,9 @@ def _with_one_lister(definition: Definition) -> Definition:
 
 def _collect(configured: Input, events: BinaryIO, stop: threading.Event) -> int:
     """The one call into the engine. Checkpoints go where splunkd said, unless the input says otherwise."""
-    from collector import runtime
+    from collector.runtime import service
 
-    return runtime.run([configured], stop=stop, stdout=events)
+    return service.run([configured], stop=stop, stdout=events)
 
 
 def drive(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collector.engine.engine import Engine
     from collector.engine.ledger import Ledger
     from collector.retention.notice import Notice
-    from collector.runtime import Runner
+    from collector.runtime.runner import Runner
 
 __all__ = ["Board", "ITEM_STATES", "Observation", "Problem", "STATES", "observe", "together"]
 

@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence
 
 from collector.engine.engine import Engine
 from collector.errors import CollectorError
-from collector.runtime import Runner
+from collector.runtime.runner import Runner
 
 __all__ = ["LINE_EVERY_SECONDS", "Backfilled", "Progress", "look"]
 

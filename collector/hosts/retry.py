@@ -10,12 +10,12 @@ import time
 from dataclasses import replace
 from typing import Dict, List, Sequence, Set
 
-from collector.adapters import Adapters
 from collector.config import Input
 from collector.errors import CollectorError, Poison, Retry
 from collector.model import Notification, ObjectRef, Payload, object_identity, payload_identity
 from collector.ports import Checkpoint, CheckpointStore, Finish, Forget, Quarantined
-from collector.runtime import Runner
+from collector.runtime.adapters import Adapters
+from collector.runtime.runner import Runner
 
 __all__ = ["deliver_again"]
 

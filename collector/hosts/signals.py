@@ -14,16 +14,16 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
-from collector.adapters import checkpoint_path
 from collector.config import Input
 from collector.errors import CollectorError
 from collector.hosts.cli.options import secrets_of
 from collector.hosts.mounts import throw_away
 from collector.hosts.observation import Board
 from collector.hosts.systemd import Notifier, Service, journal_caution
+from collector.runtime.adapters import checkpoint_path
 
 if TYPE_CHECKING:
-    from collector.runner import Runner
+    from collector.runtime.runner import Runner
 
 __all__ = ["Signals", "has_terminal"]
 

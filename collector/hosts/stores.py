@@ -6,9 +6,9 @@ import sys
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
-from collector.adapters import Adapters, SystemClock, checkpoint_path, this_owner
 from collector.config import Input
 from collector.ports import CheckpointStore
+from collector.runtime.adapters import Adapters, SystemClock, checkpoint_path, this_owner
 from collector.stores.sqlite import SqliteStore
 
 __all__ = ["opened"]

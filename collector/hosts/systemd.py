@@ -20,7 +20,7 @@ from collector.hosts.observation import Board, Observation
 from collector.retention.lag import spell_short
 
 if TYPE_CHECKING:
-    from collector.runner import Runner
+    from collector.runtime.runner import Runner
 
 __all__ = ["EXTEND_SECONDS", "Notifier", "Service", "journal_caution", "reloading", "status_of", "stopping"]
 

@@ -10,9 +10,9 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from collector.adapters import Adapters
 from collector.config import load
 from collector.errors import Fatal
+from collector.runtime.adapters import Adapters
 from collector.testing.demo_audits import cloudtrail, pgaudit, thrive
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider

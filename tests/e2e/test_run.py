@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from collector.adapters import SystemClock
 from collector.ports import Checkpoint, Finish, Quarantined
+from collector.runtime.adapters import SystemClock
 from collector.stores.sqlite import SqliteStore
 from collector.testing.fake_hec import FakeHec
 from collector.testing.provider import Provider

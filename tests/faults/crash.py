@@ -22,9 +22,9 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, List
 
-from collector import plan, runtime, starts
-from collector.adapters import Adapters
 from collector.engine import breaker, failures, keeper
+from collector.runtime import plan, service, starts
+from collector.runtime.adapters import Adapters
 from collector.stores import owners
 
 SPEC: Dict[str, Any] = {}
@@ -130,7 +130,7 @@ def hurry() -> None:
         keeper.ALIVE_EVERY_SECONDS = SPEC["alive_for"] / 3
     starts.FIRST_AGAIN_SECONDS = SPEC.get("start_again", starts.FIRST_AGAIN_SECONDS)
     owners.DEAD_AFTER_SECONDS = SPEC.get("dead_after", owners.DEAD_AFTER_SECONDS)
-    run = runtime.run
+    run = service.run
 
     def run_hurried(inputs: Any, **named: Any) -> int:
         if "visibility" in SPEC:
@@ -143,9 +143,9 @@ def hurry() -> None:
             ]
         return run(inputs, **named)
 
-    runtime.run = run_hurried
+    service.run = run_hurried
     plan.Limits = functools.partial(plan.Limits, ack_resume_seconds=SPEC.get("ack_resume", 60.0))
-    runtime.Adapters = WatchedAdapters
+    service.Adapters = WatchedAdapters
 
 
 def main() -> None:

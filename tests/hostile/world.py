@@ -29,8 +29,8 @@ from collector.config.load import load
 from collector.model import Event, ObjectRef
 from collector.notifications.body import unverified
 from collector.notifications.pointers import follow
-from collector.plan import plan_of
 from collector.ports import ObjectStore, OpenObject
+from collector.runtime.plan import plan_of
 from collector.testing.twins import ManualClock, MemoryBucket
 from tests.unit.engine.conftest import BUCKET, Bench
 

@@ -84,7 +84,7 @@ def test_the_units_have_the_paths_of_this_installation(prefix):
 
 def test_it_was_compiled_for_a_service_that_may_not_write_there(prefix):
     packages = next((prefix / "lib" / "audit-s3" / "lib").glob("python*/site-packages/collector"))
-    assert any((packages / "__pycache__").glob("runtime.*.pyc"))
+    assert any((packages / "__pycache__").glob("model.*.pyc"))
     assert ".new" not in (prefix / "lib" / "audit-s3" / "bin" / "audit-s3").read_text()
 
 

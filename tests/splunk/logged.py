@@ -10,13 +10,13 @@ from typing import Any, List
 
 import pytest
 
-from collector import runner as runner_module
-from collector.adapters import SystemClock
 from collector.config import load
 from collector.errors import Fatal, Poison, Retry
 from collector.hosts.metrics import COUNTED
 from collector.hosts.splunkd_log import JsonLines
-from collector.runner import Runner
+from collector.runtime import runner as runner_module
+from collector.runtime.adapters import SystemClock
+from collector.runtime.runner import Runner
 from collector.schedule import Timetable
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import MemoryBucket, MemoryQueue, MemorySink

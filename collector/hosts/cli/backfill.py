@@ -92,17 +92,18 @@ def _run(
     inputs: Sequence[Input], *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float],
     again: bool,
 ) -> int:  # fmt: skip
-    from collector import runtime
     from collector.hosts.progress import Progress
+    from collector.runtime import service
+    from collector.runtime.runner import Errand
 
     stop = threading.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: stop.set())
     if since is not None and until is None:
         until = time.time()
-    errand = runtime.Errand(refs=refs, again=again, since=since, until=until)
+    errand = Errand(refs=refs, again=again, since=since, until=until)
     with Progress(bar=_may_draw(inputs)) as progress:
-        return runtime.run(
+        return service.run(
             inputs, stop=stop, once=True, errand=errand, watch=progress.watch, summary=_sum_up
         )
 
@@ -129,10 +130,10 @@ def _planned(
     found: Input, *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float], again: bool
 ) -> Iterable[str]:
     """What would be fetched for one input, in lines. The ledger is read if there is one, and not written."""
-    from collector.adapters import Adapters
     from collector.hosts.stores import opened
     from collector.retention.listing import ASKED, Window
     from collector.retention.survey import Survey, survey
+    from collector.runtime.adapters import Adapters
 
     settings, now = found.settings, time.time()
     stdout = sys.stdout.buffer

@@ -20,7 +20,6 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import click
 
-from collector.adapters import SystemClock, checkpoint_path
 from collector.aws.sns import SnsVerifier
 from collector.aws.sns_certificates import no_fetch
 from collector.config import Input
@@ -34,6 +33,7 @@ from collector.hosts.codes import FATES, codes_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
+from collector.runtime.adapters import SystemClock, checkpoint_path
 
 __all__ = ["command"]
 

@@ -73,19 +73,19 @@ def command(
         from collector.hosts.processes import supervise
 
         sys.exit(supervise(count, sys.argv[1:], once=once))
-    from collector import runtime
     from collector.hosts.observation import Board
     from collector.hosts.signals import Signals
+    from collector.runtime import service
 
     write = _writer(summary) if summary else None
     if once:
-        sys.exit(runtime.run(inputs, stop=stop, once=True, summary=write))
+        sys.exit(service.run(inputs, stop=stop, once=True, summary=write))
     with ExitStack() as stack:
         boards = [Board([found.name for found in inputs], secrets=secrets_of(inputs))]
         boards += _web(inputs, stack, number or 0)
         load = partial(load_inputs, config_path, input_name, given)
         signals = Signals(boards, inputs, load, stop=stop, reload=reload)
-        code = runtime.run(
+        code = service.run(
             inputs, stop=stop, watch=signals.watch, summary=write, reread=signals.reread, turn=signals.turn
         )
     sys.exit(code)
@@ -99,10 +99,10 @@ def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
     settings = inputs[0].settings
     if not settings.http_listen:
         return []
-    from collector.adapters import checkpoint_path
     from collector.hosts.observation import Board
     from collector.hosts.siblings import Others, telling
     from collector.hosts.web import serving
+    from collector.runtime.adapters import checkpoint_path
 
     names, secrets = [found.name for found in inputs], secrets_of(inputs)
     folder = checkpoint_path(inputs[0]).parent

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
-from collector.adapters import Adapters
 from collector.config.inputs import Input
 from collector.config.values import start_time
 from collector.engine import admission
@@ -20,8 +19,9 @@ from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
 from collector.model import Notification, ObjectRef, object_identity
 from collector.notifications.pointers import follow
-from collector.plan import plan_of
 from collector.ports import CheckpointStore, Forget
+from collector.runtime.adapters import Adapters
+from collector.runtime.plan import plan_of
 from collector.schedule import Timetable
 
 __all__ = ["Errand", "Runner"]

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from collector.errors import CollectorError, Fatal, Retry
-from collector.starts import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Starts
+from collector.runtime.starts import FIRST_AGAIN_SECONDS, LONGEST_AGAIN_SECONDS, Starts
 from collector.testing.twins import ManualClock
 
 AWAY = Retry("connection refused", code="connection_failed")

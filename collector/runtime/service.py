@@ -1,7 +1,8 @@
-"""The composition root: settings -> adapters -> engine -> threads, and an orderly end.
+"""All inputs of one process, from their settings to an orderly end.
 
-One process serves all inputs; each has an engine, a store and threads of its own (collector.runner), so that
-one input's trouble never stops another's.
+Each has an engine, a store and threads of its own (`runner`), so that one input's trouble never stops
+another's. Those that cannot be started are tried again (`starts`), and when configuration is read again only
+what has changed is stopped and started.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import threading
 import time
 from typing import BinaryIO, Callable, Mapping, Optional, Sequence
 
-from collector import arenas
-from collector.adapters import Adapters
 from collector.config.inputs import Input
 from collector.errors import CollectorError, Fatal
-from collector.runner import Errand, Runner
+from collector.runtime import arenas
+from collector.runtime.adapters import Adapters
+from collector.runtime.runner import Errand, Runner
+from collector.runtime.starts import Starts
 from collector.schedule import Timetable
-from collector.starts import Starts
 
-__all__ = ["Errand", "Runner", "run"]
+__all__ = ["run"]
 
 log = logging.getLogger("collector")
 
@@ -61,14 +62,14 @@ def run(
     def kit_of(one: Input) -> Kit:
         return Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
 
-    house = House(inputs, kit_of, again=not once)
+    supervisor = Supervisor(inputs, kit_of, again=not once)
     shown = 0
     try:
         while not stop.is_set():
             found = reread() if reread is not None else None
             if found is not None:
-                house.change(found)
-            starts = house.go_on()
+                supervisor.change(found)
+            starts = supervisor.go_on()
             if watch is not None and starts.changes != shown:
                 shown = starts.changes
                 watch(starts.running, starts.failures)
@@ -78,7 +79,7 @@ def run(
                 break
             stop.wait(0.05 if once or not starts.is_decided else 0.5)
     finally:
-        runners = house.stop()
+        runners = supervisor.stop()
     if summary is not None:
         summary({runner.name: runner.counters() for runner in runners})
     was_clean = not starts.failures
@@ -89,7 +90,7 @@ def run(
     return 0 if was_clean else 1
 
 
-class House:
+class Supervisor:
     """All inputs of this process, over every change of their configuration. For one thread."""
 
     def __init__(self, inputs: Sequence[Input], kit_of: Callable[[Input], Kit], *, again: bool) -> None:

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from collector import runner as runner_module
-from collector.adapters import SystemClock
 from collector.config import load
 from collector.errors import Fatal, Retry
 from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
-from collector.runtime import Errand, Runner
+from collector.runtime import runner as runner_module
+from collector.runtime.adapters import SystemClock
+from collector.runtime.runner import Errand, Runner
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import MemoryBucket, MemorySink
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
 
-from collector.adapters import SystemClock
 from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.decode import decode
@@ -17,6 +16,7 @@ from collector.model import Block, Message
 from collector.notifications import parse
 from collector.notifications.body import Fetch
 from collector.ports import Digests
+from collector.runtime.adapters import SystemClock
 
 __all__ = ["plan_of"]
 

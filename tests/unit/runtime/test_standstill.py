@@ -8,8 +8,8 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from collector import runner
-from collector.runner import CALL_SECONDS, Runner
+from collector.runtime import runner
+from collector.runtime.runner import CALL_SECONDS, Runner
 from collector.testing.twins import ManualClock
 
 

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from collector.arenas import ARENAS
+from collector.runtime.arenas import ARENAS
 
 #: Eight threads that allocate at the same time, then what malloc_info(3) says.
 CHILD = """
 import ctypes, sys, threading
-from collector import arenas
+from collector.runtime import arenas
 print(arenas.bound())
 libc, here = ctypes.CDLL(None), threading.Barrier(8)
 libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
