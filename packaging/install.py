@@ -2,7 +2,7 @@
 
     PREFIX/lib/audit-s3          the environment: requirements/runtime.lock, every package pinned by hash
     PREFIX/bin/audit-s3          the program
-    PREFIX/share                 documents, and the man page if there is one
+    PREFIX/share                 documents and manual pages
     ETC/audit-s3                 audit-s3.conf.sample; your audit-s3.conf is yours
     UNITS, SYSUSERS              the units with these paths, and the service's user
 
@@ -46,7 +46,7 @@ class Places:
         self.environment = self.prefix / "lib" / NAME
         self.program = self.prefix / "bin" / NAME
         self.documents = self.prefix / "share" / "doc" / NAME
-        self.man = self.prefix / "share" / "man" / "man1"
+        self.man = self.prefix / "share" / "man"
         self.etc = (Path("/etc") if self.is_system else self.prefix / "etc") / NAME
         self.units = Path("/etc/systemd/system") if self.is_system else self.prefix / "lib/systemd/system"
         self.sysusers = Path("/etc/sysusers.d") if self.is_system else self.prefix / "lib/sysusers.d"
@@ -60,8 +60,8 @@ class Places:
             yield ROOT / name, self.documents / name
         for page in sorted((ROOT / "docs").rglob("*.md")):
             yield page, self.documents / page.relative_to(ROOT / "docs")
-        for page in sorted((ROOT / "docs").rglob("*.1")):
-            yield page, self.man / page.name
+        for page in sorted((ROOT / "packaging" / "man").iterdir()):
+            yield page, self.man / f"man{page.suffix[1:]}" / page.name
         for unit in sorted((ROOT / "packaging" / "systemd").glob("*.service")):
             yield unit, self.units / unit.name
         yield ROOT / "packaging" / "systemd" / f"{NAME}.sysusers", self.sysusers / f"{NAME}.conf"

@@ -82,6 +82,11 @@ def test_the_units_have_the_paths_of_this_installation(prefix):
     assert "/opt/audit-s3" not in (units / "audit-s3.service").read_text()
 
 
+def test_its_manual_pages_lie_where_man_looks(prefix):
+    pages = sorted(path.relative_to(prefix) for path in (prefix / "share" / "man").rglob("*.*"))
+    assert [str(page) for page in pages] == ["share/man/man1/audit-s3.1", "share/man/man5/audit-s3.conf.5"]
+
+
 def test_it_was_compiled_for_a_service_that_may_not_write_there(prefix):
     packages = next((prefix / "lib" / "audit-s3" / "lib").glob("python*/site-packages/collector"))
     assert any((packages / "__pycache__").glob("model.*.pyc"))
