@@ -25,7 +25,6 @@ from tests.splunk.samples import all_samples
 from tests.splunk.spl import columns_of
 
 PAGE = (ROOT / "docs" / "splunk.md").read_text(encoding="utf-8")
-EXAMPLE = ROOT / "README" / "inputs.conf.example"
 KNOWLEDGE = Knowledge(ROOT / "default")
 MACROS = conf(ROOT / "default" / "macros.conf")
 SAVED = conf(ROOT / "default" / "savedsearches.conf")
@@ -86,24 +85,6 @@ def test_what_the_command_stores_is_what_the_stanza_refers_to(tmp_path: Path) ->
         found = stored_settings(settings, input_name="thrive", store=store)
     assert found == {"aws_secret_access_key": "s3cr3t"}
     assert from_stanza("thrive", {**settings, "output": "splunkd"}, secrets=found).warnings == ()
-
-
-def test_every_stanza_of_the_example_is_an_input() -> None:
-    example = conf(EXAMPLE)
-    inputs = [name for name in example.sections() if "://" in name]
-    assert len(inputs) == 3
-    secrets = {"hec_token": "11111111-2222-3333-4444-555555555555", "aws_secret_access_key": "s3cr3t"}
-    for name in inputs:
-        settings = {**dict(example["audit_s3"]), **dict(example[name])}
-        needed = {
-            key: value
-            for key, value in secrets.items()
-            if key == "aws_secret_access_key" or "hec_url" in settings
-        }
-        if "aws_access_key_id" not in settings:
-            needed.pop("aws_secret_access_key")
-        found = from_stanza(name, {"output": "splunkd", **settings}, secrets=needed)
-        assert (found.settings.index, found.warnings) == ("main", ())
 
 
 # -- searches ---------------------------------------------------------------------------------------
