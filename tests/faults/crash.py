@@ -12,7 +12,6 @@ receipts of an earlier run are asked about (`ack_resume`), and the wait for anot
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import signal
@@ -144,8 +143,14 @@ def hurry() -> None:
         return run(inputs, **named)
 
     service.run = run_hurried
-    plan.Limits = functools.partial(plan.Limits, ack_resume_seconds=SPEC.get("ack_resume", 60.0))
+    plan.Limits = _hurried(plan.Limits)
     service.Adapters = WatchedAdapters
+
+
+def _hurried(limits: Any) -> Any:
+    """The same limits with another default for how long an acknowledgement is asked about after a start."""
+    wanted = ("ack_resume_seconds", float, SPEC.get("ack_resume", 60.0))
+    return dataclasses.make_dataclass("Limits", [wanted], bases=(limits,), frozen=True)
 
 
 def main() -> None:
