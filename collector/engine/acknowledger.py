@@ -23,8 +23,7 @@ __all__ = ["Acknowledger"]
 
 log = logging.getLogger("collector.engine")
 
-#: Questions about one receipt come at this distance first, and slow down to the second.
-FIRST_WAIT_SECONDS = 1.0
+#: Questions about one receipt slow down from `Tracked.wait`, its first distance, to this one.
 LONGEST_WAIT_SECONDS = 10.0
 #: And at this distance during a stop.
 PARTING_WAIT_SECONDS = 0.1

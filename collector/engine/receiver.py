@@ -55,7 +55,6 @@ class LookAgain:
 
 
 Meaning = Union[Notification, Poison, Retry]
-Understood = Tuple[Message, Meaning]
 
 
 class Receiver:

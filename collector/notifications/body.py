@@ -175,10 +175,6 @@ def _value_texts(text: str, position: int, *, gap: str) -> Iterator[str]:
         position = end
 
 
-def text_or_none(value: Any) -> Optional[str]:
-    return value if isinstance(value, str) and value else None
-
-
 #: What may stand in a header of a request: nothing that would end it, or be another in another alphabet.
 _HEADER_TEXT = re.compile(r"[!#-~]{1,1024}")
 
