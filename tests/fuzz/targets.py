@@ -299,7 +299,7 @@ def reports(data: bytes) -> None:
 @target
 def splunkd_input(data: bytes) -> None:
     """What splunkd writes on stdin: one definition, or Fatal."""
-    from collector.hosts.modular_input import parse_items, parse_run
+    from collector.hosts.input_definition import parse_items, parse_run
 
     for read in (parse_run, parse_items):
         try:
