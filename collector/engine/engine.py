@@ -1,6 +1,6 @@
 """One input's engine: its ledger and its stations, put together in the order a message meets them.
 
-It does not own threads: `collector.runtime.runner` drives it with them, and `tests/simulation` with one
+It does not own threads: `collector.runtime.threads` has those that drive it, and `tests/simulation` with one
 seeded generator under a virtual clock.
 """
 

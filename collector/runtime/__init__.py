@@ -4,7 +4,8 @@
     starts.py      which of them run, and when those that could not be started are tried again
     adapters.py    settings -> queue, object store, sinks, checkpoint store
     plan.py        settings -> what the engine is told of how to read, cut, route and bound
-    runner.py      one input: its engine, the threads that drive it, what is periodic, the end
+    runner.py      one input: its engine, what is periodic, an errand, the end
+    threads.py     the threads that drive its engine, and whether they move
     arenas.py      what all these threads may cost in memory
 
 `collector.schedule` says when periodic things happen, `collector.hosts` who runs all this.

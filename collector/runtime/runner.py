@@ -1,10 +1,9 @@
-"""One input at work: its engine, the threads that drive it, what is periodic, and the end."""
+"""One input at work: its engine, what is periodic, an errand in place of its queue, and the end."""
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +14,13 @@ from collector.config.values import start_time
 from collector.engine import admission
 from collector.engine.engine import Engine
 from collector.engine.figures import figures
-from collector.engine.station import Driver, Station
 from collector.errors import CollectorError
 from collector.model import Notification, ObjectRef, object_identity
 from collector.notifications.pointers import follow
 from collector.ports import CheckpointStore, Forget
 from collector.runtime.adapters import Adapters
 from collector.runtime.plan import plan_of
+from collector.runtime.threads import Threads
 from collector.schedule import Timetable
 
 __all__ = ["Errand", "Runner"]
@@ -42,15 +41,6 @@ WATCH_EVERY_SECONDS = 300.0
 REFRESH_SHARE = 0.6
 #: An errand ends when nothing has moved for this long and what is left waits for others.
 PATIENCE_SECONDS = 90.0
-#: A poll is over after 20 s, or 60 s after its connection has died.
-LAST_POLL_SECONDS = 75.0
-HAND_BACK_SECONDS = 10.0
-#: The lock is held for moments; who does not get it for so long never will.
-LOCK_SECONDS = 10.0
-#: The longest that all threads of a station may be in their calls: boto3's three attempts take four minutes.
-CALL_SECONDS = 900.0
-#: A reader of our stdout that takes nothing holds us back; it does not mean that we hang.
-PATIENT = ("sender:stdout", "sender:splunkd")
 #: Counters of what needs a look, and of what is left to others or to a later run, in words.
 KEPT = {
     "quarantined_bodies": "{} messages are in quarantine (audit-s3 quarantine list)",
@@ -83,7 +73,7 @@ class Errand:
 
 
 class Runner:
-    """One input at work: its engine and the threads that drive the engine's stations."""
+    """One input at work: an engine between its adapters, driven by threads."""
 
     def __init__(
         self, configured: Input, adapters: Adapters, *, once: bool = False, errand: Optional[Errand] = None
@@ -97,10 +87,6 @@ class Runner:
         self._input = configured
         self._adapters = adapters
         self._once = once
-        self._lock = threading.RLock()
-        self._stopped, self._settled = threading.Event(), threading.Event()
-        self._conditions: Dict[str, threading.Condition] = {}
-        self._threads: List[Tuple[threading.Thread, Driver[Any]]] = []
         self._replaced = 0
         chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
         self.engine = Engine(
@@ -112,6 +98,8 @@ class Runner:
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
         )  # fmt: skip
+        self._threads = Threads(self.name, self.engine, workers=configured.settings.workers)
+        self._lock = self._threads.lock
 
     # -- the beginning --------------------------------------------------------------------------
 
@@ -123,11 +111,7 @@ class Runner:
         began = store.start_from(self._proposed_start(clock.now()))
         self.engine.resume(began, store.spooled())
         self.engine.do("look")
-        for station in self.engine.stations():
-            self._conditions[station.name] = threading.Condition(self._lock)
-        for station in self.engine.stations():
-            for number in range(self._threads_of(station)):
-                self._spawn(station, number)
+        self._threads.start()
         log.info(
             "Collecting. input=%s queue=%s buckets=%s output=%s start_from=%s", self.name,
             self._adapters.queue.name if self._adapters.queue else "-",
@@ -157,21 +141,6 @@ class Runner:
         settings = self._input.settings
         return start_time(settings.start_from, now=now, retention_days=settings.retention_days)
 
-    def _threads_of(self, station: Station[Any]) -> int:
-        if station.name == "reader":
-            return self._input.settings.workers
-        if station.name.startswith("sender:"):
-            return len(self.engine.ledger.outputs[station.name.split(":", 1)[1]].lanes)
-        return {"receiver": 5, "settler": 3}.get(station.name, 1)
-
-    def _spawn(self, station: Station[Any], number: int) -> None:
-        driver: Driver[Any] = Driver(station, self.engine.ledger, self._conditions)
-        name = f"{self.name}/{station.name}-{number}"
-        until = self._settled if station is self.engine.settler else self._stopped
-        thread = threading.Thread(target=driver.run, args=(until,), name=name, daemon=True)
-        thread.start()
-        self._threads.append((thread, driver))
-
     def schedule(self, timetable: Timetable) -> None:
         """What is periodic, under this input's name. Each job only puts work into the ledger."""
         if self._once:
@@ -199,7 +168,7 @@ class Runner:
             return
         with self._lock:
             self.engine.backfill(since=self._errand.since, until=self._errand.until)
-            self._wake()
+            self._threads.wake()
 
     def _fetch(self, refs: Sequence[ObjectRef]) -> None:
         """Feed in objects by name, each as what its key holds now."""
@@ -221,19 +190,19 @@ class Runner:
         with self._lock:
             for notification in notifications:
                 admission.admit(self.engine.ledger, notification, origin="command")
-            self._wake()
+            self._threads.wake()
 
     # -- jobs -----------------------------------------------------------------------------------
 
     def _do(self, chore: str) -> None:
         with self._lock:
             self.engine.do(chore)
-            self._wake()
+            self._threads.wake()
 
     def _reconcile(self) -> None:
         with self._lock:
             self.engine.reconcile()
-            self._wake()
+            self._threads.wake()
 
     def _prune(self) -> int:
         """Of all collectors of a store one does it."""
@@ -281,19 +250,8 @@ class Runner:
             return at(self.engine)
 
     def standstill(self) -> str:
-        """What of this input no longer moves, "" if all does. Takes up to LOCK_SECONDS to say so."""
-        if not self._lock.acquire(timeout=LOCK_SECONDS):
-            return f"its lock has not been given back for {LOCK_SECONDS:.0f} s"
-        self._lock.release()
-        turned: Dict[str, float] = {}
-        for thread, driver in self._threads:
-            if not thread.is_alive() and not self._stopped.is_set():
-                return f"the thread {thread.name} died"
-            name = driver.station.name
-            turned[name] = max(driver.turned_at, turned.get(name, 0.0))
-        now = self._adapters.clock.monotonic()
-        late = [name for name, at in turned.items() if now - at > CALL_SECONDS and name not in PATIENT]
-        return f"no call of {late[0]} has come back for {CALL_SECONDS:.0f} s" if late else ""
+        """What of this input no longer moves, "" if all does. It may take seconds to tell."""
+        return self._threads.standstill()
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -334,7 +292,7 @@ class Runner:
             if self._errand is not None:
                 self._note_what_is_left()
             self.engine.stop()
-            self._wake()
+            self._threads.wake()
 
     def _note_what_is_left(self) -> None:
         left, is_listed = self.engine.left_over(), self.engine.reconciler.is_idle
@@ -350,49 +308,11 @@ class Runner:
 
     def drain(self, deadline: float) -> None:
         """Wait until nothing is in hand any more, at most until `deadline` (monotonic)."""
-        while time.monotonic() < deadline:
-            with self._lock:
-                if not self.engine.ledger.in_hand():
-                    break
-                self._wake_all()
-            time.sleep(0.02)
-        else:
+        if not self._threads.drain(deadline):
             log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
 
     def close(self) -> None:
-        """End the threads and close what the adapters hold; if the process goes on, polls are outlasted."""
-        with self._lock:
-            is_empty = not self.engine.ledger.in_hand()
-        if is_empty:
-            name = f"{self.name}/last-polls"
-            threading.Thread(target=self._outlast_polls, name=name, daemon=True).start()
-        else:
-            self._settled.set()
-        self._stopped.set()
-        with self._lock:
-            self._wake_all()
+        """End the threads and close what the adapters hold."""
+        self._threads.end()
         self._adapters.close()
         self.report("Stopped.")
-
-    def _outlast_polls(self) -> None:
-        """Hand back what a poll still brings that began before the end; else it would be hidden for long."""
-        for thread, driver in self._threads:
-            if driver.station is self.engine.receiver:
-                thread.join(LAST_POLL_SECONDS)
-        deadline = time.monotonic() + HAND_BACK_SECONDS
-        while time.monotonic() < deadline:
-            with self._lock:
-                if not self.engine.ledger.in_hand():
-                    break
-            time.sleep(0.1)
-        self._settled.set()
-        with self._lock:
-            self._wake_all()
-
-    def _wake(self) -> None:
-        for name in self.engine.ledger.take_news():
-            self._conditions[name].notify()
-
-    def _wake_all(self) -> None:
-        for condition in self._conditions.values():
-            condition.notify_all()

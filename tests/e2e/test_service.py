@@ -26,9 +26,9 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this syst
 #: The program, whose engine can be brought to a standstill from outside: SIGUSR1 takes its lock for good.
 STANDSTILL = """
 import signal, sys, threading
-from collector.runtime import runner
+from collector.runtime import runner, threads
 from collector.hosts.cli import main
-runner.LOCK_SECONDS = 0.5
+threads.LOCK_SECONDS = 0.5
 made = []
 start = runner.Runner.start
 def kept(self):

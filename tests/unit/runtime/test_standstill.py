@@ -8,19 +8,19 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from collector.runtime import runner
-from collector.runtime.runner import CALL_SECONDS, Runner
+from collector.runtime import threads
+from collector.runtime.threads import CALL_SECONDS, Threads
 from collector.testing.twins import ManualClock
 
 
-class Input(Runner):
-    """A Runner with nothing but its threads: what `standstill` looks at."""
+class Input(Threads):
+    """Threads that were never started, as `standstill` looks at them."""
 
     def __init__(self, *threads: Tuple[str, Any, float]) -> None:
         clock = ManualClock()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._stopped = threading.Event()
-        self._adapters: Any = SimpleNamespace(clock=clock)
+        self._engine: Any = SimpleNamespace(ledger=SimpleNamespace(clock=clock))
         self._threads: List[Any] = [
             (thread, SimpleNamespace(station=SimpleNamespace(name=name), turned_at=clock.monotonic() - ago))
             for name, thread, ago in threads
@@ -53,11 +53,11 @@ def test_a_thread_that_died_is_seen_unless_it_was_told_to_end() -> None:
 
 
 def test_a_lock_that_is_not_given_back_is_seen(monkeypatch: Any) -> None:
-    monkeypatch.setattr(runner, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(threads, "LOCK_SECONDS", 0.05)
     found, held, done = Input(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with found._lock:
+        with found.lock:
             held.set()
             done.wait(10)
 
