@@ -46,7 +46,6 @@ class Progress:
     """Shows what `watch` is told of until it is left. With `bar` rich draws it, else every 30 s a line."""
 
     def __init__(self, *, bar: bool) -> None:
-        self._bar = bar
         self._runners: Sequence[Runner] = ()
         self._over = threading.Event()
         self._began = time.monotonic()

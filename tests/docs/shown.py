@@ -34,7 +34,6 @@ ROOT = Path(__file__).parents[2]
 
 #: The configuration that pages speak of.
 CONFIG = "/etc/audit-s3/audit-s3.conf"
-_SECRETS = "/etc/audit-s3/"
 
 _BLOCK = re.compile(r"^```(\S+)[ ]*([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
