@@ -77,7 +77,7 @@ coverage:  ## Which lines the tests reach
 	@.venv/bin/coverage combine -q
 	@.venv/bin/coverage report
 
-lint:  ## ruff, mypy --strict, the layer rules, and the files generated from the settings table
+lint:  ## ruff, mypy --strict, the layer rules, and every document that is written from a table
 	@$(ENVIRONMENT) .venv lint
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
