@@ -10,7 +10,7 @@ from collector.config.addresses import QueueAddress, arn_account, arn_region, qu
 from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 
-__all__ = ["complete", "queue_of"]
+__all__ = ["complete"]
 
 #: Gives (value, what it follows from) for a setting that is not set; ("", "") where nothing is known.
 _Rule = Callable[[Settings, Mapping[str, str]], Tuple[Any, str]]

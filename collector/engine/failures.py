@@ -18,7 +18,7 @@ from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.ports import Quarantined
 
-__all__ = ["failed", "hand_back", "open_source", "quarantine_object"]
+__all__ = ["failed", "hand_back", "open_source"]
 
 log = logging.getLogger("collector.engine")
 

@@ -20,7 +20,7 @@ from collector.retention.lag import Lag, spell_short
 from collector.retention.notice import spell
 from collector.retention.silence import STATES as SILENCE_STATES
 
-__all__ = ["as_text", "at", "document", "readiness", "spell_bytes"]
+__all__ = ["as_text", "at", "document", "readiness"]
 
 
 def document(board: Board) -> Dict[str, Any]:

@@ -16,7 +16,6 @@ from collector.ports import Checkpoint, Quarantined
 __all__ = [
     "CHECKPOINT_COLUMNS",
     "ENTRY_COLUMNS",
-    "ENTRY_OVERHEAD_BYTES",
     "checkpoint",
     "checkpoint_values",
     "entry",
