@@ -22,7 +22,7 @@ app:  ## The Splunk app, into dist/ (PLATFORM=linux_x86_64: with compiled packag
 	@$(ENVIRONMENT) .venv runtime >&2
 	@.venv/bin/python packaging/splunk/build.py --platform="$(PLATFORM)"
 
-test:  ## Every test, with accelerators and without, on every Python found from 3.9 to 3.13
+test:  ## All but the longest proofs, with accelerators and without, on every Python found from 3.9 to 3.13
 	@$(ENVIRONMENT) .venv test browser promql
 	@.venv/bin/python -m tests.legs $(ARGS)
 
