@@ -31,6 +31,8 @@ PARTING_WAIT_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Ask:
+    """Ask an output which of these receipts, all of one channel, are true."""
+
     output: Output
     asked: Sequence[Tracked]
 

@@ -30,12 +30,16 @@ BATCH_MESSAGES = 10
 
 @dataclass(frozen=True)
 class Extend:
+    """Extend the leases of these; the new ones count from `taken` (monotonic), before the call."""
+
     deliveries: Sequence[Delivery]
     taken: float
 
 
 @dataclass(frozen=True)
 class Alive:
+    """Say in the store that this process lives, until this time (epoch seconds)."""
+
     until: float
 
 

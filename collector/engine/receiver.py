@@ -36,6 +36,8 @@ Parse = Callable[[str], Notification]
 
 @dataclass(frozen=True)
 class Receive:
+    """Take `count` messages at most, hidden from others for `hide_seconds`."""
+
     count: int
     wait_seconds: int
     hide_seconds: int
@@ -43,6 +45,8 @@ class Receive:
 
 @dataclass(frozen=True)
 class ClaimItems:
+    """Ask the store what it knows of these, and make them ours where they are free."""
+
     items: Sequence[Item]
 
 

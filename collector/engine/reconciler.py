@@ -40,11 +40,15 @@ _UNREAD = frozenset({"new", "claiming", "ready", "reading"})
 
 @dataclass(frozen=True)
 class Lead:
+    """Ask to be the one collector of this store that lists, until this time (epoch seconds)."""
+
     until: float
 
 
 @dataclass(frozen=True)
 class ListPage:
+    """List the page after this key, or at this token."""
+
     bucket: str
     after: str
     token: str
@@ -52,6 +56,8 @@ class ListPage:
 
 @dataclass(frozen=True)
 class AskMissing:
+    """Ask the store which of these (oid, ref) it has no row of."""
+
     refs: Sequence[Tuple[str, ObjectRef]]
 
 

@@ -29,6 +29,8 @@ FAILURES_TO_OPEN = 3
 
 @dataclass(frozen=True)
 class Send:
+    """Send a batch on this lane; `outgoing` are its slices and whose they are."""
+
     lane: Lane
     outgoing: Tuple[Outgoing, ...]
     batch: Batch
@@ -36,6 +38,8 @@ class Send:
 
 @dataclass(frozen=True)
 class Save:
+    """Save the receipt that this lane waits for."""
+
     lane: Lane
     tracked: Tracked
 

@@ -31,13 +31,15 @@ BATCH_MESSAGES = 10
 
 @dataclass(frozen=True)
 class Commit:
+    """Make these changes durable; then the progress and the ends of `items`."""
+
     pending: Sequence[Pending]
     items: Sequence[Tuple[Item, Change]]
 
 
 @dataclass(frozen=True)
 class Settle:
-    """Delete (timeout None) or return these messages."""
+    """Return these messages, to be seen again after `return_after` seconds; None: delete them."""
 
     deliveries: Sequence[Delivery]
     messages: Sequence[Message]
