@@ -68,9 +68,10 @@ def test_a_connection_that_the_server_closed_while_idle_costs_neither_an_error_n
 
 
 def test_a_token_may_change_between_requests(hec: FakeHec) -> None:
-    tokens = iter(["old", hec.token])
-    sink = _sink(hec, token=lambda: next(tokens))
+    token = ["old"]
+    sink = _sink(hec, token=lambda: token[0])
     assert _failure(sink).code == "hec_token_invalid"
+    token[0] = hec.token
     sink.send(batch_of(b"one"), lane=0)
     assert len(hec.events) == 1
 

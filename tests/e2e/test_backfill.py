@@ -95,6 +95,7 @@ def test_the_plan_of_a_young_ledger_ends_no_sooner_than_it_begins(ministack, col
     assert begins <= ends
 
 
+@pytest.mark.exhaustive
 def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
     provider, ours = half_read
     url = f"s3://{provider.bucket}/audits/2026/05/04/one"
@@ -117,6 +118,7 @@ def test_an_object_that_is_not_there_is_exit_code_1_and_the_rest_is_fetched(half
     assert b"no/such/object" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_range_covers_what_was_written_in_it_also_before_the_start(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")

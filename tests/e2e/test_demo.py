@@ -62,6 +62,7 @@ def _expected() -> Dict[str, int]:
     return {SOURCETYPES[audits.name]: len(audits.events) for audits in (make(now=NOW) for make in SYSTEMS)}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("output", [pytest.param("stdout", marks=pytest.mark.exhaustive), "hec"])
 def test_the_demo_brings_every_event_of_every_system_and_leaves_nothing(
     environment: Dict[str, str], tmp_path: Path, output: str

@@ -108,6 +108,7 @@ def test_logs_and_digests_in_one_run_come_to_the_same(scene: Scene) -> None:
     assert [one["result"] for one in verdicts(lines).values()] == ["valid"] * 3
 
 
+@pytest.mark.exhaustive
 def test_what_was_changed_or_removed_is_named_and_said_loudly(scene: Scene) -> None:
     sound, changed, removed = scene.logs(3)
     digest = scene.trail.digest([sound, changed, removed])

@@ -76,6 +76,7 @@ def test_okeras_own_form_is_enough_with_a_bucket_and_regions_differ(okera):
     assert f"Read an object to its end. events=3 url=s3://trail-logs/{key}" in log
 
 
+@pytest.mark.exhaustive
 def test_a_conf_file_in_a_bucket_is_read_as_one_on_disk(okera):
     okera.s3.put_object(Bucket="trail-logs", Key="k", Body=records("trail", 1))
     okera.queue.send_body(json.dumps({"s3Bucket": "trail-logs", "s3ObjectKey": ["k"]}))

@@ -142,6 +142,7 @@ def test_an_engine_that_stands_still_feeds_no_watchdog_and_says_where_its_thread
     assert "station.py" in service.log.partition("Fatal Python error: Aborted")[2]
 
 
+@pytest.mark.exhaustive
 def test_several_processes_are_ready_when_all_are_and_are_reloaded_together(aws, service, systemd):
     provider = Provider(aws, "thrive")
     hec = {"output": "hec", "hec_url": "http://127.0.0.1:9", "hec_token": service.secret("token", "t")}

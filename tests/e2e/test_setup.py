@@ -213,6 +213,7 @@ def test_the_database_log_arrives_through_the_function_that_was_set_up(
     assert (found["filterName"], found["filterPattern"]) == ("auditTrigger", "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fifo", ["false", pytest.param("true", marks=pytest.mark.exhaustive)])
 def test_what_the_audit_server_sends_is_collected(operator: Operator, fifo: str) -> None:
     iam = operator.aws.client("iam")
@@ -310,6 +311,7 @@ class _Customer:
         return self._aws.client(service, account=CUSTOMER)
 
 
+@pytest.mark.exhaustive
 def test_every_template_is_clean_by_cfn_lint() -> None:
     """In one test: reading the schemas of all of AWS takes longer than looking at a template."""
     cfnlint = pytest.importorskip("cfnlint.api", reason="cfn-lint (extra `test`) is not installed")

@@ -49,6 +49,7 @@ def silence(address: str) -> str:
     return str(shown(address)["silence"]["state"])
 
 
+@pytest.mark.exhaustive
 def test_a_provider_that_writes_nothing_is_quiet_and_heard_again(
     provider: Provider, start: Callable[..., Collector], address: str
 ) -> None:
@@ -83,6 +84,7 @@ def test_notifications_that_are_switched_off_are_noticed_and_their_objects_fetch
     assert len(ours.output()) == 7, "what was fetched is not sent again"
 
 
+@pytest.mark.exhaustive
 def test_a_bucket_that_is_taken_from_us_is_told_as_our_access(
     provider: Provider, start: Callable[..., Collector], address: str
 ) -> None:

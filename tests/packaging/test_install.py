@@ -15,7 +15,10 @@ import collector
 from tests.e2e.collector_process import environment
 from tests.packaging.units import ROOT, directives
 
-pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.skipif(not shutil.which("make"), reason="make is not installed"),
+]
 _OFFLINE = re.compile(r"NewConnectionError|Failed to establish|Name or service not known|name resolution")
 
 

@@ -81,6 +81,7 @@ def test_appinspect_admits_the_package(tools: Path, package: Path, tmp_path: Pat
     assert _refusals(_inspect(tools, package, tmp_path, "--excluded-tags", "ast")) == {}
 
 
+@pytest.mark.exhaustive
 def test_appinspect_admits_the_collectors_own_code(tools: Path, package: Path, tmp_path: Path) -> None:
     app = unpack(package, tmp_path)
     for other in (app / "lib").iterdir():

@@ -302,6 +302,7 @@ def test_told_to_stop_while_stdout_is_blocked_it_ends_and_what_was_not_read_come
     second.stop()
 
 
+@pytest.mark.exhaustive
 @pythons("3.9")
 def test_what_lies_in_the_pipe_when_its_reader_goes_comes_again(
     provider: Provider, start, version: str
