@@ -11,7 +11,7 @@ from typing import Any, Iterator, List
 import pytest
 
 from collector.testing.local_aws import LocalAws
-from tests.browser import chromium
+from tests.browser import chromium, complaints
 from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 
@@ -94,10 +94,18 @@ def s3_encryption_client() -> S3EncryptionClient:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def started_browser() -> Iterator[Any]:
     """Headless Chromium, one for all tests of a worker; skips where it is not installed."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture
+def browser(started_browser: Any) -> Any:
+    """It, on an empty page that has complained of nothing yet: the last test's page asks nobody any more."""
+    started_browser.get("about:blank")
+    complaints(started_browser)
+    return started_browser
 
 
 @pytest.fixture(params=["ministack", "moto"])

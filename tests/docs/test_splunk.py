@@ -56,7 +56,7 @@ def test_the_first_stanza_is_an_input_in_splunk_and_outside(tmp_path: Path) -> N
     for secret in tmp_path.iterdir():
         secret.chmod(0o600)
     (outside,) = load(config_path=str(path), flags={"output": "stdout"}, environ={})
-    inside = from_stanza("thrive", {**_settings(path.read_text()), "output": "splunkd"})
+    inside = from_stanza("thrive", {**_settings(path.read_text()), "output": "splunkd"}, environ={})
     differ = {"output", "checkpoint_dir"}
     here, there = (vars(one.settings) for one in (inside, outside))
     assert {name for name in here if here[name] != there[name]} <= differ
@@ -84,7 +84,8 @@ def test_what_the_command_stores_is_what_the_stanza_refers_to(tmp_path: Path) ->
         store = SecretStore(splunkd.server_uri, splunkd.session_key)
         found = stored_settings(settings, input_name="thrive", store=store)
     assert found == {"aws_secret_access_key": "s3cr3t"}
-    assert from_stanza("thrive", {**settings, "output": "splunkd"}, secrets=found).warnings == ()
+    again = from_stanza("thrive", {**settings, "output": "splunkd"}, secrets=found, environ={})
+    assert again.warnings == ()
 
 
 # -- searches ---------------------------------------------------------------------------------------
