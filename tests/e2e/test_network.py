@@ -118,6 +118,7 @@ def test_with_tls_the_proxy_is_asked_for_tunnels_alone(provider, hec, private, c
     assert provider.queue_depth() == 0
 
 
+@pytest.mark.exhaustive
 def test_what_a_profile_asks_of_sts_by_itself_goes_the_same_way(
     provider, hec, private, collector, tmp_path, monkeypatch
 ):
@@ -185,6 +186,7 @@ def test_what_no_proxy_names_is_reached_directly(
     assert _delivered(hec) == ONE
 
 
+@pytest.mark.exhaustive
 def test_a_proxy_of_the_environment_is_not_asked_for_our_own_host(provider, hec, collector, monkeypatch):
     with Proxy() as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
@@ -231,6 +233,7 @@ def test_an_unknown_authority_of_s3_alone_costs_no_object(provider, hec, private
 # Endpoints of one's own.
 
 
+@pytest.mark.exhaustive
 def test_the_endpoint_of_a_service_wins_over_the_one_for_all(provider, hec, collector):
     aws = provider.aws.endpoint_url
     with Proxy(origin=aws) as for_all, Proxy(origin=aws) as s3, Proxy(origin=aws) as sqs:
@@ -240,6 +243,7 @@ def test_the_endpoint_of_a_service_wins_over_the_one_for_all(provider, hec, coll
     assert _delivered(hec) == ONE
 
 
+@pytest.mark.exhaustive
 def test_a_queue_url_of_a_private_endpoint_is_where_sqs_is_asked(provider, hec, collector):
     vpce = "vpce-0123456789abcdef0-abcdefgh.sqs.eu-west-1.vpce.amazonaws.com"
     aws = provider.aws.endpoint_url

@@ -30,6 +30,7 @@ QUEUE = "privacera-postgres-orders-audits"
 GROUP = "/aws/rds/instance/orders/postgresql"
 CLUSTER = "/aws/rds/cluster/orders/postgresql"
 PREFIX = "2026-11-21 04:55:35 UTC:"
+LONG = pytest.mark.exhaustive
 
 #: What PostgreSQL writes: tabs after the newlines of a statement, IPv6, odd names, lines that are no audits.
 LINES = tuple(
@@ -125,7 +126,7 @@ def _collect(make: Make, provider: Provider, *, preset: str, acks: bool = False)
 # -- the database's log -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("queue", [QUEUE, f"{QUEUE}.fifo"])
+@pytest.mark.parametrize("queue", [QUEUE, pytest.param(f"{QUEUE}.fifo", marks=LONG)])
 def test_every_line_of_the_log_arrives_once_byte_for_byte_with_its_time_and_host(
     aws: LocalAws, collector: Make, tmp_path: Path, queue: str
 ) -> None:
@@ -286,7 +287,7 @@ FORMS: Dict[str, Callable[[Sequence[str]], str]] = {
 }
 
 
-@pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
+@pytest.mark.parametrize("fifo", [False, pytest.param(True, marks=LONG)], ids=["standard", "fifo"])
 def test_every_audit_of_a_body_is_one_event_however_they_are_put_together(
     aws: LocalAws, collector: Make, fifo: bool
 ) -> None:
@@ -301,7 +302,7 @@ def test_every_audit_of_a_body_is_one_event_however_they_are_put_together(
     assert found.all("sourcetype") == {"privacera:policysync"}
 
 
-@pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
+@pytest.mark.parametrize("fifo", [False, pytest.param(True, marks=LONG)], ids=["standard", "fifo"])
 def test_a_spool_that_drains_late_and_repeats_itself_adds_only_what_is_new(
     aws: LocalAws, collector: Make, fifo: bool
 ) -> None:

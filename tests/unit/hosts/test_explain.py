@@ -24,7 +24,9 @@ routes = */CloudTrail/* index=aws; *.json decoder=lines; secret/* drop
 """
 
 #: What the run of the tests tells itself is no setting.
-OF_THE_RUN = ("AUDIT_S3_TEST_PYTHON", "AUDIT_S3_TEST_REPORT", "AUDIT_S3_NO_SKIPS")
+OF_THE_RUN = (
+    "AUDIT_S3_TEST_PYTHON", "AUDIT_S3_TEST_REPORT", "AUDIT_S3_TEST_EMULATORS", "AUDIT_S3_NO_SKIPS",
+)  # fmt: skip
 
 
 @pytest.fixture
