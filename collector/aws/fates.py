@@ -143,7 +143,7 @@ def _key_arn(answer: Answer) -> str:
 def gone(answer: Answer, call: Call) -> CollectorError:
     if call.scope != "object":  # a gateway's 404 says nothing about a queue or a role
         return unexpected(answer, call)
-    hint = "Deleted, or never written: nothing to do if the provider's retention has passed"
+    hint = "Ask the provider who deleted it; `audit-s3 coverage` names all such objects"
     return Poison(_said(answer, call), code="gone", where=call.where, hint=hint, sightings=3)
 
 

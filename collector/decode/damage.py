@@ -11,6 +11,8 @@ from collector.errors import CollectorError, Poison
 
 __all__ = ["corrupt", "cut_off", "truncated"]
 
+_STEP = "fetch the object by hand; if that copy is damaged too, ask the provider for it"
+
 
 def cut_off(tape: Tape, name: str, what: str) -> CollectorError:
     """What ended the source, if it was not its end."""
@@ -19,15 +21,9 @@ def cut_off(tape: Tape, name: str, what: str) -> CollectorError:
 
 def truncated(name: str, what: str) -> Poison:
     """`what` says where it ends ("the tar archive ends before ..."), `name` is that of the container."""
-    return Poison(
-        what, code=f"truncated_{name}", sightings=3,
-        hint="the upload was cut off, or the object is still being written",
-    )  # fmt: skip
+    return Poison(what, code=f"truncated_{name}", sightings=3, hint=_STEP)
 
 
 def corrupt(name: str, what: str) -> Poison:
     """`what` says how ("the tar archive is damaged: ...")."""
-    return Poison(
-        what, code=f"corrupt_{name}", sightings=2,
-        hint="fetch the object by hand; if that copy is damaged too, ask the provider for it",
-    )  # fmt: skip
+    return Poison(what, code=f"corrupt_{name}", sightings=2, hint=_STEP)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Set, Tuple
 
 import collector
+from collector.aws.fates import Answer, Call, gone
+from collector.decode.damage import corrupt, truncated
 from collector.hosts.codes import AREAS, FATES, codes_of
 from collector.onboarding.checks import CHECKS, TROUBLES
 
@@ -92,3 +94,10 @@ def test_what_somebody_must_do_is_said() -> None:
 def test_codes_of_check_are_explained_too() -> None:
     for code in (*(check.code for check in CHECKS), *TROUBLES):
         assert codes_of(code), code
+
+
+def test_the_hint_of_an_object_that_is_gone_or_damaged_is_the_step_of_its_code() -> None:
+    get = Call("s3:GetObject", "s3://b/k", "arn:aws:s3:::b/*", scope="object")
+    for error in (gone(Answer("NoSuchKey", ""), get), truncated("gzip", "x"), corrupt("zip", "x")):
+        (known,) = [one for one in codes_of(error.code) if one.fate == "poison"]
+        assert known.step.casefold() == error.hint.casefold()
