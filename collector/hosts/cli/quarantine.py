@@ -27,7 +27,10 @@ def command() -> None:
 @configured
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_entries(config_path: str, input_name: str, form: str) -> None:
-    """List every entry, oldest first: input, id, kind, reason, since, where."""
+    """List every entry, oldest first.
+
+    A line has input, id, kind, reason, since and where.
+    """
     entries = list(_entries(load_inputs(config_path, input_name, {})))
     if form == "json":
         for found, entry in entries:
@@ -49,7 +52,10 @@ def list_entries(config_path: str, input_name: str, form: str) -> None:
 @configured
 @click.argument("entry_id", metavar="ID")
 def show(config_path: str, input_name: str, entry_id: str) -> None:
-    """Show one entry: what happened on stderr, its bytes on stdout (escaped on a terminal)."""
+    """Show one entry and its bytes.
+
+    What happened is on stderr, the bytes are on stdout (escaped on a terminal).
+    """
     for found, entry in _entries(load_inputs(config_path, input_name, {})):
         if entry.id == entry_id:
             print(json.dumps(_described(found, entry)), file=sys.stderr)
@@ -76,9 +82,10 @@ def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
 @configured
 @click.argument("entry_ids", metavar="ID...", nargs=-1)
 def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
-    """Deliver entries again, all of them where none is named; what fails again stays.
+    """Deliver entries again, or all of them.
 
-    An event goes out under an identity of its own: its object is long done.
+    All where none is named; what fails again stays. An event goes out under an identity of its own: its
+    object is long done.
     """
     from collector.hosts.retry import deliver_again
 
