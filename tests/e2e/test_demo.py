@@ -15,7 +15,7 @@ import pytest
 
 from collector.hosts.demo_report import Verdict
 from collector.testing.demo_audits import SYSTEMS
-from collector.testing.demo_stage import Scene
+from collector.testing.demo_stage import Scene, Stage
 from collector.testing.hec_indexer import Received
 
 NOW = 1_790_000_000.0
@@ -119,6 +119,7 @@ def test_kept_it_waits_with_new_events_for_a_collector_started_by_hand(
         )
         assert by_hand.returncode == 0, by_hand.stderr.decode()
         assert len(by_hand.stdout.splitlines()) == sum(_expected().values())
+        assert b"was not sent by SNS" not in by_hand.stderr, "the local AWS cannot sign"
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0
     finally:
@@ -154,6 +155,14 @@ def test_without_ministack_it_says_what_to_install(environment: Dict[str, str]) 
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert "pip install 'audit-s3-collector[demo]'" in done.stderr
+
+
+def test_its_configuration_doubts_no_sender_that_the_local_aws_cannot_sign_for(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.scenes = []
+    written = stage.write_config(endpoint_url="http://127.0.0.1:9", region="eu-west-1", output={}).read_text()
+    assert written.startswith("# The local AWS cannot sign")
+    assert "\nsns_signature = off\n" in written
 
 
 def _arrived(scenes: Sequence[Scene]) -> List[Received]:
