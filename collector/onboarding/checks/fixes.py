@@ -40,6 +40,7 @@ def assume_text(*, user: str, role: str, session_name: str, has_external_id: boo
     condition = {"StringEquals": {"sts:ExternalId": "the external id that was agreed on"}}
     trust = _statement(["sts:AssumeRole"], "", principal={"AWS": user}, condition=condition)
     compare = (
+        "You first, then the provider, as AWS does not say whose fault it is. "
         "Compare external_id and role_arn with what you were given, letter by letter."
         if has_external_id
         else "Ask whether there is an external id, and set external_id: none is set."

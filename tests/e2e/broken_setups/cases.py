@@ -128,7 +128,7 @@ def no_external_id(stage: Any) -> None:
     stage.settings["external_id"] = None
 
 
-@broken("role_denied", "provider", "Compare external_id")
+@broken("role_denied", "provider", "You first, then the provider", "Compare external_id")
 def wrong_external_id(stage: Any) -> None:
     # AWS answers as for a trust policy that names somebody else: the fix names both, ours first.
     stage.settings["external_id"] = "another-id"
