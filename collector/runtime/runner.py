@@ -81,8 +81,13 @@ class Runner:
         self.name = configured.name
         self._errand = errand
         self._left: List[str] = []
+        #: What had come back by itself when it was told to stop; None until then.
+        self._lapsed: Optional[int] = None
+        self._drained = True
         #: Objects that were named and are there.
         self.named = 0
+        #: Objects that were named and could not be fetched: those that are not there, the others.
+        self.not_there = self.not_fetched = 0
         self._moved: Tuple[Any, float] = ((), 0.0)
         self._input = configured
         self._adapters = adapters
@@ -181,6 +186,8 @@ class Runner:
             except CollectorError as error:
                 log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
                 self._left.append(ref.url)
+                self.not_there += error.code == "gone"
+                self.not_fetched += error.code != "gone"
             else:
                 self.named += 1
                 self.admit([Notification("command", refs=(current,))])
@@ -238,7 +245,8 @@ class Runner:
 
     def counters(self) -> Dict[str, int]:
         with self._lock:
-            return dict(self.engine.ledger.status())
+            counters = dict(self.engine.ledger.status())
+        return {**counters, "not_there": self.not_there, "not_fetched": self.not_fetched}
 
     def renew(self) -> None:
         """Read the files of secrets again: what is sent from now on carries what they hold."""
@@ -287,8 +295,16 @@ class Runner:
             found.append("not everything that was asked for could be fetched")
         return found
 
+    def was_left_by_stop(self) -> bool:
+        """Whether the stop itself left something undone: not saved, or not handed back. After it."""
+        return not self._drained or self._lapsed not in (None, self._come_back())
+
+    def _come_back(self) -> int:
+        return sum(self.engine.ledger.counters[name] for name in ("unsettled", "leases_lapsed"))
+
     def begin_stop(self) -> None:
         with self._lock:
+            self._lapsed = self._come_back()
             if self._errand is not None:
                 self._note_what_is_left()
             self.engine.stop()
@@ -308,7 +324,8 @@ class Runner:
 
     def drain(self, deadline: float) -> None:
         """Wait until nothing is in hand any more, at most until `deadline` (monotonic)."""
-        if not self._threads.drain(deadline):
+        self._drained = self._threads.drain(deadline)
+        if not self._drained:
             log.warning("Stopping left work behind; its messages come back. input=%s", self.name)
 
     def close(self) -> None:

@@ -44,8 +44,10 @@ def run(
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
-    0: all that was met is delivered; 1: something failed, was returned or is in quarantine. An input that
-    cannot be started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
+    With `once`, 0: all that was met is delivered; 1: something failed, was returned or is in quarantine.
+    Without it the program is told to stop, 0: it stopped in order; 1: something in hand could be neither saved
+    nor handed back. What was met before is told in the log and by `audit-s3 status`. An input that cannot be
+    started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
     configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
     the rest does not, whenever that changes; `summary` gets each input's counters at the end. `reread` is
     asked again and again for inputs to have in place of these, None where nothing is new. `turn` is told of
@@ -87,6 +89,8 @@ def run(
         for shortcoming in runner.shortcomings(asked=stop.is_set()):
             was_clean = False
             log.warning("Not all is well: %s. input=%s", shortcoming, runner.name)
+    if not once:
+        was_clean = not any(runner.was_left_by_stop() for runner in runners)
     return 0 if was_clean else 1
 
 

@@ -136,13 +136,15 @@ def test_a_missing_object_ends_as_gone_and_the_rest_flows_on(local_aws, collecto
 def test_a_signal_ends_it_cleanly_while_it_waits_for_messages(ministack, collector, number):
     ministack.reset()
     provider = Provider(ministack, "thrive")
+    provider.send_body("what is this")
     ours = collector(provider.handover())
     process = ours.start()
     provider.upload("k/one", ndjson("one", 2))
     wait_for(lambda: (ours.folder / "out").exists() and len(ours.output()) == 2)
     wait_for(lambda: provider.queue_depth() == 0)
     assert ours.stop(process, number=number) < 10
-    assert process.returncode == 0
+    assert process.returncode == 0, "what went to quarantine before is no fault of the stop"
+    assert "1 messages are in quarantine" in ours.log
     assert "Traceback" not in ours.log
 
 
@@ -243,7 +245,14 @@ def test_what_was_in_quarantine_is_delivered_again_and_only_what_was_missing(min
     assert retried.stdout == b"", "the object is still broken, and what it gave is not given again"
     entries = ours.verb("quarantine", "list", "--format", "json").stdout.splitlines()
     assert len(entries) == 2
-    dropped = [json.loads(entry)["id"] for entry in entries]
+    said = [json.loads(entry) for entry in entries]
+    for one in said:
+        assert f"{one['id']} stays: {one['reason']}: {one['detail']}" in retried.stderr.decode()
+    assert b"delivered 0 of 2" in retried.stderr
+    unknown = ours.verb("quarantine", "drop", "no-such-entry", code=1).stderr
+    assert b"there is no entry no-such-entry" in unknown and b"Go on?" not in unknown
+    dropped = [one["id"] for one in said]
+    assert b"Go on?" in ours.verb("quarantine", "drop", dropped[0], code=130).stdout
     ours.verb("quarantine", "drop", "--yes", *dropped)
     assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
 

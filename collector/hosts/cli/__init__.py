@@ -1,7 +1,8 @@
 """The program `audit-s3`: one file per verb, imported when it is called.
 
 stdout carries what was asked for and nothing else; everything said about it goes to stderr. Exit codes:
-0 all delivered, 1 something failed, was returned or quarantined, 2 usage, 78 configuration (EX_CONFIG).
+0 all delivered, 1 something failed, was returned or quarantined, 2 usage, 78 configuration (EX_CONFIG). A
+service that is told to stop ends with 0, and with 1 only if something could be neither saved nor handed back.
 """
 
 from __future__ import annotations

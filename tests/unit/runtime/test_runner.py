@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 
 from collector.config import load
-from collector.errors import Fatal, Retry
+from collector.errors import Fatal, Poison, Retry
 from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
 from collector.runtime import runner as runner_module
@@ -143,3 +144,27 @@ def test_the_time_left_is_told_once_the_listing_is_over():
     assert line(now, seconds=10.0) == "listed=4000 missing=300 done=100 events=9 rate=10.0/s left=20s"
     assert line(now._replace(is_listing=True), seconds=10.0).endswith("rate=10.0/s listing=on")
     assert line(now._replace(done=0), seconds=10.0).endswith("rate=0.0/s listing=over")
+
+
+@pytest.mark.parametrize("seconds, was_left", [(8.0, False), (0.3, True)])
+def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_before(world, seconds, was_left):
+    """A call to the output comes back after a second."""
+    world.bucket.put("a", b"x\n")
+    world.bucket.put("k", b"event\n")
+    world.bucket.refuse("a", Poison("broken", code="truncated_gzip"))
+    runner = runner_of(world, errand=a_range(world))
+    began, send = threading.Event(), world.sink.send
+
+    def slow(batch, *, lane):
+        began.set()
+        time.sleep(1.0)
+        return send(batch, lane=lane)
+
+    world.sink.send = slow
+    runner.start()
+    runner.set_out()
+    assert began.wait(10)
+    runner.begin_stop()
+    runner.finish_stop(time.monotonic() + seconds)
+    assert runner.was_left_by_stop() is was_left
+    assert any("quarantine" in one for one in runner.shortcomings(asked=True))
