@@ -8,11 +8,18 @@ import subprocess
 import sys
 from typing import Any, Iterator, List
 
+import hypothesis
 import pytest
 
 from collector.testing.local_aws import LocalAws
 from tests.browser import chromium, complaints
 from tests.s3_encryption_client import S3EncryptionClient, make_environment
+
+#: Another leg has run all of it; this one looks for what differs by Python or by accelerator.
+AGAIN = os.environ.get("AUDIT_S3_TEST_AGAIN") == "1"
+if AGAIN:
+    hypothesis.settings.register_profile("again", max_examples=20)
+    hypothesis.settings.load_profile("again")
 
 
 def pytest_configure(config: Any) -> None:
@@ -46,7 +53,7 @@ def _takes_long(item: Any) -> bool:
         return True
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     is_second = any(isinstance(value, str) and value.startswith("moto") for value in parameters.values())
-    if is_second and os.environ.get("AUDIT_S3_TEST_EMULATORS") == "one":
+    if is_second and AGAIN:
         return True
     is_end_to_end = "tests/e2e/" in item.path.as_posix()
     return is_second and is_end_to_end and not item.get_closest_marker("both_emulators")

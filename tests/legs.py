@@ -26,6 +26,8 @@ OTHERS = (*PURE, "tests/splunk")
 ACCELERATED = ("tests/unit/decode", "tests/unit/sinks", "tests/golden")
 #: Blocks of seeds need no common set-up: any worker takes the next.
 SIMULATION = "tests/simulation"
+#: What the first leg has run already is run again on one emulator, with fewer drawn examples.
+AGAIN = {"AUDIT_S3_TEST_AGAIN": "1"}
 #: Python of a leg and the lock it installs; one that is the main interpreter's is not run twice.
 OTHER_PYTHONS = ((OLD_PYTHON, "py39"), ("3.13", "test"))
 
@@ -74,7 +76,10 @@ def legs() -> Tuple[List[Leg], List[str]]:
     chosen = [
         Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"]),
         Leg("a thousand simulated histories", sys.executable, (SIMULATION,), ["--dist=load"]),
-        Leg("accelerators off", sys.executable, ACCELERATED, environment={"AUDIT_S3_ACCELERATORS": "off"}),
+        Leg(
+            "accelerators off", sys.executable, ACCELERATED,
+            environment={"AUDIT_S3_ACCELERATORS": "off", **AGAIN},
+        ),
     ]
     absent = []
     for version, lock in OTHER_PYTHONS:
@@ -84,8 +89,7 @@ def legs() -> Tuple[List[Leg], List[str]]:
             absent.append(f"python{version}: not found")
             continue
         python = ensure(ROOT / f".venv-{version}", [lock], version=version)
-        one = {"AUDIT_S3_TEST_EMULATORS": "one"}  # what differs between Pythons does not between emulators
-        chosen.append(Leg(f"python{version}", str(python), OTHERS, environment=one))
+        chosen.append(Leg(f"python{version}", str(python), OTHERS, environment=AGAIN))
     return chosen, absent
 
 

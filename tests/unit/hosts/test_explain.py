@@ -25,7 +25,7 @@ routes = */CloudTrail/* index=aws; *.json decoder=lines; secret/* drop
 
 #: What the run of the tests tells itself is no setting.
 OF_THE_RUN = (
-    "AUDIT_S3_TEST_PYTHON", "AUDIT_S3_TEST_REPORT", "AUDIT_S3_TEST_EMULATORS", "AUDIT_S3_NO_SKIPS",
+    "AUDIT_S3_TEST_PYTHON", "AUDIT_S3_TEST_REPORT", "AUDIT_S3_TEST_AGAIN", "AUDIT_S3_NO_SKIPS",
 )  # fmt: skip
 
 
@@ -173,6 +173,15 @@ def test_a_code_comes_with_its_fate_and_the_next_step(explain, code, fate, step)
     said = explain("", what=code)
     assert FATES[fate] in said
     assert step in said
+
+
+def test_a_code_of_run_and_of_check_says_which_advice_is_whose(explain):
+    said = explain("", what="gone").splitlines()
+    heads = [line for line in said if not line.startswith(" ")]
+    assert [head.partition(": ")[0] for head in heads] == [
+        "gone, said by `audit-s3 run`", "gone, said by `audit-s3 check`",
+    ]  # fmt: skip
+    assert explain("", what="hec_index").startswith("hec_index: ")
 
 
 def test_neither_a_file_nor_a_code_is_a_usage_error(explain):
