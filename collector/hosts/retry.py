@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import Dict, List, Sequence, Set
+from typing import Dict, Sequence, Set
 
 from collector.config import Input
 from collector.errors import CollectorError, Poison, Retry
@@ -23,8 +23,8 @@ __all__ = ["deliver_again"]
 _LONGEST_SECONDS = 3600.0
 
 
-def deliver_again(found: Input, entries: Sequence[Quarantined]) -> List[str]:
-    """The ids of the entries that arrived; they are in quarantine no more."""
+def deliver_again(found: Input, entries: Sequence[Quarantined]) -> Dict[str, str]:
+    """Why the entries that stayed did so, by their ids; the others arrived and are in quarantine no more."""
     adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
     adapters.queue = None
     runner = Runner(found, adapters, once=True)
@@ -42,8 +42,20 @@ def deliver_again(found: Input, entries: Sequence[Quarantined]) -> List[str]:
     done = [name for name, oids in identities.items() if oids and _all_delivered(adapters.store, oids)]
     _finish_stand_ins(adapters.store, [entry for entry in entries if entry.id in done])
     adapters.store.unquarantine(done)
+    stayed = {
+        entry.id: _why(adapters.store, runner, entry, identities[entry.id])
+        for entry in entries if entry.id not in done
+    }  # fmt: skip
     runner.close()
-    return done
+    return stayed
+
+
+def _why(store: CheckpointStore, runner: Runner, entry: Quarantined, oids: Set[str]) -> str:
+    """What is said of an entry now; what stops the whole input, where nothing new was."""
+    same = [one for one in store.quarantine() if one.id == entry.id or (one.oid and one.oid in oids)]
+    latest = max(same, key=lambda one: one.created, default=entry)
+    stopped = runner.shortcomings(asked=True) if oids and latest.created <= entry.created else []
+    return "; ".join(stopped) or f"{latest.reason}: {latest.detail}"
 
 
 def _meant(runner: Runner, entry: Quarantined) -> Notification:

@@ -116,6 +116,7 @@ def test_an_object_that_is_not_there_is_exit_code_1_and_the_rest_is_fetched(half
     done = ours.verb("backfill", *urls, code=1)
     assert ids(done.stdout.splitlines()) == expected(four=2)
     assert b"no/such/object" in done.stderr
+    assert b"thrive: 1 delivered, 1 asked for and not there; 2 events" in done.stderr
 
 
 @pytest.mark.exhaustive

@@ -117,7 +117,8 @@ def _may_draw(inputs: Sequence[Input]) -> bool:
 def _sum_up(counters: Mapping[str, Mapping[str, int]]) -> None:
     for name, counted in counters.items():
         ends = {"delivered": "done", "filtered": "filtered", "quarantined": "quarantined", "gone": "gone",
-                "expired": "expired", "already done": "known"}  # fmt: skip
+                "expired": "expired", "already done": "known", "asked for and not there": "not_there",
+                "asked for and not to be fetched": "not_fetched"}  # fmt: skip
         shown = [f"{counted[key]:,} {word}" for word, key in ends.items() if counted.get(key)]
         events = counted.get("events", 0)
         print(f"{name}: {', '.join(shown) or 'nothing was missing'}; {events:,} events", file=sys.stderr)

@@ -159,7 +159,8 @@ def _explain_code(code: str) -> None:
     if not found:
         raise click.UsageError(f"there is no file and no code {code!r}")
     for one in found:
-        print(f"{code}: {one.meaning}")
+        by = "check" if one.fate in ("check", "found") else "run"
+        print(f"{code}{f', said by `audit-s3 {by}`' if len(found) > 1 else ''}: {one.meaning}")
         print(f"  {FATES[one.fate]}")
         if one.step:
             print(f"  to do: {one.step}")

@@ -67,11 +67,15 @@ def show(config_path: str, input_name: str, entry_id: str) -> None:
 @command.command("drop")
 @configured
 @click.argument("entry_ids", metavar="ID...", nargs=-1, required=True)
-@click.confirmation_option(prompt="What is dropped cannot be delivered any more. Go on?")
-def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...], yes: bool) -> None:
     """Give entries up for good."""
-    dropped = 0
-    for found in load_inputs(config_path, input_name, {}):
+    inputs, dropped = load_inputs(config_path, input_name, {}), 0
+    if not any(entry.id in entry_ids for _, entry in _entries(inputs)):
+        raise _unknown(", ".join(entry_ids))
+    if not yes:
+        click.confirm("What is dropped cannot be delivered any more. Go on?", abort=True)
+    for found in inputs:
         with opened(found, read_only=False) as store:
             dropped += store.unquarantine(entry_ids) if store is not None else 0
     print(f"dropped {dropped} of {len(entry_ids)}", file=sys.stderr)
@@ -97,7 +101,10 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
                 if not entry_ids or entry.id in entry_ids
             ]  # fmt: skip
         wanted += len(entries)
-        delivered += len(deliver_again(found, entries)) if entries else 0
+        stayed = deliver_again(found, entries) if entries else {}
+        delivered += len(entries) - len(stayed)
+        for name, why in stayed.items():
+            print(f"{name} stays: {shown(why)}", file=sys.stderr)
     if entry_ids and not wanted:
         raise _unknown(entry_ids[0])
     print(f"delivered {delivered} of {wanted}", file=sys.stderr)
