@@ -24,7 +24,7 @@ from collector.testing.provider import Provider
 
 __all__ = ["Scene", "Stage"]
 
-_UNSIGNED = "# The local AWS cannot sign as SNS does, so nobody checks it here: leave sns_signature out elsewhere.\n"
+_UNSIGNED = "# The local AWS cannot sign as SNS does, so it is off: elsewhere leave this line out.\n"
 
 
 class Scene:
