@@ -23,18 +23,23 @@ _BARS = "▁▂▃▄▅▆▇█"
 @dataclass(frozen=True)
 class Seen:
     """One input: `counts` of rows by state and `entries` in quarantine (None: it was never started), what of
-    it is unfinished and in nobody's hands, and what a running collector says (None: none answers)."""
+    it is unfinished and in nobody's hands, and what a running collector says (None: none answers).
+    `is_expected`: one should answer, for `http_listen` is set."""
 
     name: str
     counts: Optional[Mapping[str, int]] = None
     entries: int = 0
     left_over: str = ""
     running: Optional[Mapping[str, Any]] = None
+    is_expected: bool = False
 
     @property
     def is_troubled(self) -> bool:
+        if self.running is None and self.is_expected:
+            return True
         ended_badly = any((self.counts or {}).get(state) for state in STATES[3:])
-        return bool(ended_badly or self.entries or (self.running or {}).get("warnings"))
+        stands = self.state in ("blocked", "not_started")
+        return bool(ended_badly or self.entries or stands or (self.running or {}).get("warnings"))
 
     @property
     def state(self) -> str:

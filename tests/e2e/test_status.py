@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -151,3 +152,26 @@ def test_a_hostile_name_is_one_line(drained: Collector, tmp_path: Path) -> None:
     said = list(lines(seen, width=None, bars=False))
     assert all(line.isprintable() or not line for line in said)
     assert "a\\nb\\x1b[31m" in "\n".join(said)
+
+
+def test_a_service_that_should_answer_and_does_not_needs_a_look(local_aws: LocalAws, tmp_path: Path) -> None:
+    provider = Provider(local_aws, "thrive")
+    provider.upload("k/one", ndjson("one", 2))
+    ours = Collector(tmp_path, provider.handover())
+    ours.once()
+    assert b"http_listen is not set" in ours.verb("status", code=0).stdout
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        ours.config.write_text(
+            ours.config.read_text() + f"http_listen = 127.0.0.1:{nobody.getsockname()[1]}\n"
+        )
+        said = ours.verb("status", code=1).stdout.decode()
+    assert "not seen" in said and "nobody answers at http_listen" in said
+
+
+@pytest.mark.parametrize("state", ["blocked", "not_started"])
+def test_an_input_that_is_blocked_needs_a_look_whatever_is_in_its_store(state: str) -> None:
+    from collector.hosts.status_report import Seen
+
+    assert Seen("thrive", {"done": 1}, running={"state": state, "warnings": {}}).is_troubled
+    assert not Seen("thrive", {"done": 1}, running={"state": "collecting", "warnings": {}}).is_troubled

@@ -34,8 +34,8 @@ __all__ = ["command"]
 def command(config_path: str, input_name: str, form: str, watch: bool, seconds: float) -> None:
     """Show objects by state, quarantine, rates, deadlines, silence and lag, for each input.
 
-    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, or a warning;
-    with --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
+    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, a warning, an input
+    that is blocked or cannot be started, or nobody who answers at http_listen; with --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -99,14 +99,14 @@ def _look(inputs: Sequence[Input]) -> List[Seen]:
 
 
 def _seen(found: Input, said: Mapping[str, Dict[str, Any]]) -> Seen:
-    told = said.get(found.name)
+    told, is_expected = said.get(found.name), bool(found.settings.http_listen)
     with opened(found) as store:
         if store is None:
-            return Seen(found.name, running=told)
+            return Seen(found.name, running=told, is_expected=is_expected)
         entries = sum(1 for _ in store.quarantine())
         left = min(store.unfinished(), key=lambda row: row.object_time, default=None)
         text = "" if left is None else _unfinished(left.url, left.object_time, found)
-        return Seen(found.name, store.counts(), entries, text, told)
+        return Seen(found.name, store.counts(), entries, text, told, is_expected)
 
 
 def _unfinished(url: str, object_time: float, found: Input) -> str:
