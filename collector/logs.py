@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
 from collector.errors import CollectorError, Fatal, Poison
+from collector.retention.notice import mover
 
-__all__ = ["Lines", "install", "mask", "verdict"]
+__all__ = ["Lines", "install", "mask", "move", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
@@ -47,7 +48,7 @@ class _Formatter(logging.Formatter):
             text = f"{text} {self.formatException(record.exc_info)}"
         for secret in _secrets:
             text = text.replace(secret, "********")
-        return _escaped(text[:_LONGEST_LINE])
+        return _escaped(text[:_LONGEST_LINE]) + move(record)
 
     def moment(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, timezone.utc)
@@ -151,12 +152,25 @@ def verdict(record: logging.LogRecord) -> Dict[str, str]:
 
     The fate is retry, poison or fatal, and bug for what is none of these.
     """
-    told = record.args if isinstance(record.args, tuple) else ()
-    error = next((one for one in told if isinstance(one, CollectorError)), None)
+    error = _told(record)
     if error is None:
         return {"fate": "bug", "code": "bug"} if record.exc_info else {}
     fate = "fatal" if isinstance(error, Fatal) else "poison" if isinstance(error, Poison) else "retry"
     return {"fate": fate, "code": error.code}
+
+
+def move(record: logging.LogRecord) -> str:
+    """Whose move it is, as the end of a line of level ERROR that tells of an error; "" of any other.
+
+    Such a line says that something stands until somebody acts: receiving stops, or an input cannot start.
+    """
+    error = _told(record)
+    return f" move={mover(error.hint)}" if error is not None and record.levelno >= logging.ERROR else ""
+
+
+def _told(record: logging.LogRecord) -> Optional[CollectorError]:
+    told = record.args if isinstance(record.args, tuple) else ()
+    return next((one for one in told if isinstance(one, CollectorError)), None)
 
 
 def _escaped(text: str) -> str:

@@ -377,8 +377,8 @@ class Ledger:
             log.error("Receiving stops until there is room on the disk: %s", disk_low)
         if self.is_quarantine_full() and not was_full:
             log.error(
-                "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. bytes=%d",
-                quarantine_bytes,
+                "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. "
+                "bytes=%d move=you", quarantine_bytes,
             )
         self.tell("receiver")
 

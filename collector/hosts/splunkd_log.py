@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collector.config.settings import Settings
 
-from collector.logs import verdict
+from collector.logs import move, verdict
 
 __all__ = [
     "JsonLines",
@@ -112,7 +112,7 @@ class _Lines(logging.Formatter):
     secrets: Sequence[str] = ()
 
     def text(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = record.getMessage() + move(record)
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
         for secret in self.secrets:

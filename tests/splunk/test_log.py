@@ -9,6 +9,7 @@ from typing import Iterator
 
 import pytest
 
+from collector.errors import Fatal
 from collector.hosts.splunkd_log import (
     JsonLines,
     SplunkdLines,
@@ -43,6 +44,13 @@ def test_a_line_of_the_file_is_one_json_object_whatever_the_message() -> None:
     assert (told["level"], told["input"], told["logger"]) == ("WARN", "thrive", "collector.test")
     assert told["message"] == 'a\n"b" \ud800'
     assert told["time"].endswith("+00:00")
+
+
+def test_in_both_of_splunks_logs_a_refusal_ends_with_whose_move_it_is() -> None:
+    error = Fatal("refused", code="role_denied", hint="Provider: trust our role")
+    record = logging.LogRecord("collector", logging.ERROR, __file__, 1, "Receiving stops: %s", (error,), None)
+    assert SplunkdLines().format(record).endswith(" move=provider")
+    assert json.loads(JsonLines("thrive").format(record))["message"].endswith(" move=provider")
 
 
 def test_every_input_has_a_file_of_its_own_in_splunks_folder() -> None:

@@ -11,7 +11,7 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from collector import logs
-from collector.errors import Retry
+from collector.errors import Fatal, Retry
 
 HOSTILE = "a key\r\n2026-11-21T00:00:00.000Z ERROR forged\x1b[31m\x00\x85\u2028\u202e\ud800 end"
 
@@ -112,3 +112,29 @@ def test_installing_again_says_what_the_first_one_left_out(stream: io.StringIO) 
         logging.getLogger("collector").warning("again")
     logs.install(stream=sys.stderr)
     assert "again ... repeated 5 times" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("hint", "whose"),
+    [
+        ("Provider: attach s3:GetObject to the role", "provider"),
+        ("Network: open port 443", "network"),
+        ("You: set external_id", "you"),
+        ("Correct hec_token", "you"),
+        ("", "you"),
+    ],
+)
+def test_a_line_that_stands_until_somebody_acts_ends_with_whose_move_it_is(
+    stream: io.StringIO, form: str, hint: str, whose: str
+) -> None:
+    logs.install(form=form, stream=stream)
+    error = Fatal("refused " + "x" * 5000, code="role_denied", hint=hint)
+    log = logging.getLogger("collector.engine")
+    log.error("Receiving stops until this is put right: %s", error)
+    log.warning("A batch was not taken and is sent again in 1 s: %s", error)
+    log.error("No error of ours")
+    stands, tried_again, other = (
+        json.loads(line)["message"] if form == "json" else line for line in _lines(stream)
+    )
+    assert stands.endswith(f" move={whose}")
+    assert "move=" not in tried_again + other

@@ -19,7 +19,7 @@ from collector.config import Input
 from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.status_report import Seen, as_json, broken, lines
-from collector.hosts.stores import opened
+from collector.hosts.stores import opened, say_where_none_is
 from collector.retention.notice import spell
 
 __all__ = ["command"]
@@ -34,10 +34,12 @@ __all__ = ["command"]
 def command(config_path: str, input_name: str, form: str, watch: bool, seconds: float) -> None:
     """Show objects by state, quarantine, rates, deadlines, silence and lag, for each input.
 
-    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, a warning, an input
-    that is blocked or cannot be started, or nobody who answers at http_listen; with --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
+    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, a warning, an
+    input that is blocked or cannot be started, or nobody who answers at http_listen; with --watch 0. Where
+    stdout is no terminal --watch prints one report after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
+    say_where_none_is(inputs)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A key may hold what this terminal has no letter for.
         sys.stdout.reconfigure(errors="backslashreplace")
