@@ -42,7 +42,24 @@ class Counted:
 
     @property
     def is_whole(self) -> bool:
+        """Nothing is missing, unknown or different in Splunk: what is known not to be delivered may be."""
         return self.coverage.is_whole and not (self.splunk and self.splunk.differing)
+
+    @property
+    def undelivered(self) -> Mapping[str, int]:
+        """How many objects ended undelivered, by kind; without kinds of which there are none."""
+        counts = self.coverage.total.counts
+        return {kind: counts[kind] for kind in ("quarantined", "gone", "expired") if counts[kind]}
+
+    @property
+    def is_left(self) -> bool:
+        """Something is known not to be delivered: for good, in quarantine, or yet."""
+        return bool(self.undelivered or self.bodies or self.coverage.total.counts["late"])
+
+    @property
+    def is_all_delivered(self) -> bool:
+        """Everything that was due, as a listing shows: of messages alone nobody knows."""
+        return self.is_whole and bool(self.coverage.question.buckets) and not self.is_left
 
 
 def count(

@@ -84,7 +84,8 @@ def _entries(answer: Counted, *, created: float) -> Iterator[Mapping[str, Any]]:
         for difference in answer.splunk.differences:
             yield {"kind": "difference", **about, **_difference(difference)}
     yield {"kind": "total", **about, **_sums(coverage.total), "unnamed": coverage.unnamed,
-           "quarantined_bodies": answer.bodies, "whole": answer.is_whole}  # fmt: skip
+           "quarantined_bodies": answer.bodies, "whole": answer.is_whole,
+           "undelivered": sum(answer.undelivered.values()) + answer.bodies}  # fmt: skip
 
 
 def _sums(one: Covered) -> Dict[str, Any]:
@@ -137,7 +138,7 @@ def cells(answer: Counted) -> List[List[str]]:
 
 
 def notes(answer: Counted) -> List[str]:
-    """What the numbers mean for whoever reads them, in sentences."""
+    """What the numbers mean for whoever reads them, each in sentences; a newline is where they may break."""
     return [
         *_about_listing(answer), *_about_missing(answer), *_about_bodies(answer), *_about_splunk(answer)
     ]  # fmt: skip
@@ -157,7 +158,8 @@ def _text(answer: Counted) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([title(answer), *(f"  {line}" for line in [*lines, *notes(answer)]), ""])
+    said = [line for note in notes(answer) for line in note.split("\n")]
+    return "\n".join([title(answer), *(f"  {line}" for line in [*lines, *said]), ""])
 
 
 def _place(one: Covered, several: bool) -> str:
@@ -176,8 +178,10 @@ def _about_listing(answer: Counted) -> Iterator[str]:
     if not answer.is_started:
         yield "This input was never started here: there is no ledger, and only what is listed is known."
     if not coverage.question.buckets:
-        yield "Its audits come in messages: there is no listing to compare the ledger with, so only what was"
-        yield "received is counted."
+        yield (
+            "Its audits come in messages: there is no listing to compare the ledger with, so only what was\n"
+            "received is counted."
+        )
     for bucket, why in coverage.unlisted.items():
         yield f"What is missing in s3://{bucket} is unknown, as it was not listed to its end: {_plain(why)}"
 
@@ -185,17 +189,19 @@ def _about_listing(answer: Counted) -> Iterator[str]:
 def _about_bodies(answer: Counted) -> Iterator[str]:
     if answer.bodies:
         name = answer.coverage.question.input_name
-        yield f"In quarantine are also {answer.bodies:,} message bodies, of any age; what they hold or"
-        yield f"announce is not counted above. Look: audit-s3 quarantine list --input {shlex.quote(name)}"
+        bodies = f"{answer.bodies:,} message {'body' if answer.bodies == 1 else 'bodies'}"
+        yield (
+            f"In quarantine {_are(answer.bodies)} also {bodies}, of any age; what they hold or\n"
+            f"announce is not counted above. Look: audit-s3 quarantine list --input {shlex.quote(name)}"
+        )
 
 
 def _about_missing(answer: Counted) -> Iterator[str]:
     coverage, name = answer.coverage, answer.coverage.question.input_name
     if coverage.missing:
         fetch = f"audit-s3 backfill --input {shlex.quote(name)} --missing"
-        yield f"{_count(coverage.missing, 'object')} missing. To fetch: {fetch}"
-    elif not coverage.unlisted:
-        yield "Nothing is missing."
+        yield f"{_count(coverage.missing, 'object')} {_are(coverage.missing)} missing. To fetch: {fetch}"
+    yield from _about_undelivered(answer)
     for one in coverage.named[:MOST_SHOWN]:
         yield f"  {one.kind}: {_plain(one.url)}, written {iso(one.moment)}, {one.size_bytes:,} bytes"
     more = len(coverage.named) - MOST_SHOWN + coverage.unnamed
@@ -203,14 +209,32 @@ def _about_missing(answer: Counted) -> Iterator[str]:
         yield f"  and {more:,} more that were not read (--format json names the first 1,000 of each kind)"
 
 
+def _about_undelivered(answer: Counted) -> Iterator[str]:
+    coverage, late = answer.coverage, answer.coverage.total.counts["late"]
+    is_nothing_missing = not coverage.missing and not coverage.unlisted
+    received = "" if coverage.question.buckets else " of what was received"
+    objects, bodies = sum(answer.undelivered.values()), answer.bodies
+    if objects or bodies:
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in answer.undelivered.items())
+        of_each = ((objects, "object", kinds), (bodies, "message", "in quarantine"))
+        left = " and ".join(f"{_count(number, noun)} ({why})" for number, noun, why in of_each if number)
+        begin = f"Accounted for: nothing{received} is missing; " if is_nothing_missing else ""
+        yield f"{begin}{left} {_was(objects + bodies)} not delivered."
+    elif is_nothing_missing:
+        yield f"Nothing{received} is missing."
+    if late:
+        yield f"{_count(late, 'object')} {_are(late)} late: not delivered yet."
+
+
 def _about_splunk(answer: Counted) -> Iterator[str]:
     found = answer.splunk
     if found is None:
         return
     indexes = "all indexes" if "" in found.indexes or not found.indexes else ", ".join(sorted(found.indexes))
-    scope = f"{found.objects:,} objects with {found.events:,} events, by {found.by} in {indexes}"
+    held = f"{_count(found.objects, 'object')} with {_count(found.events, 'event')}"
+    scope = f"{held}, by {found.by} in {indexes}"
     if found.differing:
-        yield f"Splunk holds something else of {found.differing:,} objects. Compared: {scope}"
+        yield f"Splunk holds something else of {_count(found.differing, 'object')}. Compared: {scope}"
     else:
         yield f"Splunk holds what was delivered. Compared: {scope}"
     for one in found.differences[:MOST_SHOWN]:
@@ -218,19 +242,19 @@ def _about_splunk(answer: Counted) -> Iterator[str]:
     if found.differing > MOST_SHOWN:
         yield f"  and {found.differing - MOST_SHOWN:,} more"
     if found.too_new:
-        yield f"Not compared, as delivered within the last two minutes: {found.too_new:,} objects"
+        yield f"Not compared, as delivered within the last two minutes: {_count(found.too_new, 'object')}"
     if found.leaves_out:
         yield "This input leaves events out (ignore_databases, ignore_users): fewer events are no difference."
 
 
 def _differs(one: Difference) -> str:
-    expected = f"{one.expected:,} events"
+    expected = _count(one.expected, "event")
     if one.kind == "absent":
-        return f"absent, {expected} were delivered"
+        return f"absent, {expected} {_was(one.expected)} delivered"
     if one.kind == "missing_events":
         return f"{one.expected - one.found:,} of {expected} missing" + _repeats(one)
     if one.found > one.expected:
-        return f"{one.found - one.expected:,} events more than {one.expected:,}" + _repeats(one)
+        return f"{_count(one.found - one.expected, 'event')} more than {one.expected:,}" + _repeats(one)
     return f"{expected}" + _repeats(one)
 
 
@@ -239,7 +263,15 @@ def _repeats(one: Difference) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from typing import Iterator, Sequence
+from typing import Iterator, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage_count import Counted
@@ -23,14 +23,16 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; overflow-wrap: anywhere }
 .scroll { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
+table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .3rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top }
+td { white-space: nowrap }
+td:nth-child(2) { white-space: normal; overflow-wrap: anywhere; min-width: 5rem }
 th:nth-child(-n+2), td:nth-child(-n+2), th:last-child, td:last-child { text-align: left }
 tr:last-child td { font-weight: 600 }
 ul { padding-left: 1.2rem } li { overflow-wrap: anywhere }
-.whole { color: var(--good) } .lacking { color: var(--bad) }
+.whole { color: var(--good) } .lacking { color: var(--bad) } .whole, .lacking, .known { font-weight: 600 }
 footer, dl { color: var(--dim) } dt { font-weight: 600 } dd { margin: 0 0 .3rem 1rem }
-@media print { body { max-width: none } }
+@media print { body { max-width: none; font-size: 11px } .scroll { overflow: visible } }
 """
 
 
@@ -55,7 +57,7 @@ def _lines(answers: Sequence[Counted], created: float) -> Iterator[str]:
 
 
 def _section(answer: Counted) -> Iterator[str]:
-    word, verdict = ("whole", "Whole") if answer.is_whole else ("lacking", "Not whole")
+    word, verdict = _verdict(answer)
     yield f"<section>\n<h2>{html.escape(title(answer))}</h2>"
     yield f'<p class="{word}">{verdict}</p>\n<div class="scroll">\n<table>\n<thead><tr>'
     yield "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
@@ -64,5 +66,14 @@ def _section(answer: Counted) -> Iterator[str]:
         yield "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
     yield "</tbody>\n</table>\n</div>\n<ul>"
     for note in notes(answer):
-        yield f"<li>{html.escape(note.strip())}</li>"
+        yield f"<li>{html.escape(' '.join(note.split()))}</li>"
     yield "</ul>\n</section>"
+
+
+def _verdict(answer: Counted) -> Tuple[str, str]:
+    """Its class and words. Good is only what was delivered without a rest, and compared with a listing."""
+    if not answer.is_whole:
+        return "lacking", "Not whole"
+    if answer.is_all_delivered:
+        return "whole", "Whole"
+    return "known", "Accounted for, not all delivered" if answer.is_left else "Accounted for"

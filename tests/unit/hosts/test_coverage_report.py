@@ -13,7 +13,7 @@ from collector.hosts.coverage_count import Counted, pages_of
 from collector.hosts.coverage_report import HEADINGS, MOST_SHOWN, as_json, as_text, audit, cells
 from collector.hosts.coverage_report_html import as_html
 from collector.model import ObjectRef
-from collector.ports import Page
+from collector.ports import Checkpoint, Page
 from collector.retention.coverage import Question, Tally
 from collector.retention.splunk_counts import Comparison, Difference
 from collector.testing.twins import ManualClock, MemoryBucket
@@ -44,6 +44,55 @@ def test_bodies_in_quarantine_are_spoken_of_for_no_row_stands_for_what_they_anno
     text, _ = as_json([found], created=NOW)
     assert json.loads(text)["entries"][-2]["quarantined_bodies"] == 2
     assert "quarantine" not in as_text([counted()]).replace("quarantined", "")
+
+
+def ended(*states: str, bodies: int = 0, buckets: Sequence[str] = ("b",)) -> Counted:
+    """An object for each of the states of rows, and bodies of messages in quarantine."""
+    question = Question("thrive", tuple(buckets), "", NOW - 9e5, NOW, NOW - 9e5, NOW, 1800.0)
+    with Tally(question, rows=lambda oids: {}) as tally:
+        tally.unlisted({})
+        for number, state in enumerate(states):
+            key = f"a/{number}"
+            tally.row(Checkpoint(f"o{number}", f"s3://b/{key}", NOW - 5000, "b", key, "e", state=state))
+        return Counted(tally.coverage(), True, bodies=bodies)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "said"),
+    [
+        (ended("done"), "Whole", "Nothing is missing."),
+        (ended("done", "gone"), "Accounted for, not all delivered",
+         "Accounted for: nothing is missing; 1 object (gone 1) was not delivered."),
+        (ended("quarantined", "gone", "quarantined", bodies=3), "Accounted for, not all delivered",
+         "Accounted for: nothing is missing; 3 objects (quarantined 2, gone 1) and 3 messages "
+         "(in quarantine) were not delivered."),
+        (ended(bodies=1), "Accounted for, not all delivered",
+         "Accounted for: nothing is missing; 1 message (in quarantine) was not delivered."),
+        (ended("done", buckets=()), "Accounted for", "Nothing of what was received is missing."),
+    ],
+)  # fmt: skip
+def test_whole_is_said_only_of_what_was_all_delivered_though_nothing_is_missing(
+    answer: Counted, verdict: str, said: str
+) -> None:
+    assert answer.is_whole
+    page = as_html([answer], created=NOW)
+    assert f">{verdict}</p>" in page and f"<li>{said}</li>" in page
+    assert ('<p class="whole">' in page) is (verdict == "Whole")
+    assert f"  {said}\n" in as_text([answer])
+
+
+def test_the_export_says_how_many_were_not_delivered() -> None:
+    text, _ = as_json([ended("done", "gone", "quarantined", bodies=3)], created=NOW)
+    total = json.loads(text)["entries"][-2]
+    assert (total["whole"], total["undelivered"]) == (True, 5)
+
+
+def test_a_note_of_several_lines_is_one_bullet_of_the_page() -> None:
+    found = ended("done", bodies=2, buckets=())
+    page = as_html([found], created=NOW)
+    assert page.count("<li>") == 3  # no listing; what was not delivered; bodies
+    assert "so only what was received is counted.</li>" in page
+    assert "  received is counted.\n" in as_text([found])
 
 
 def test_with_several_buckets_the_prefix_says_which() -> None:
