@@ -119,6 +119,10 @@ def _checkpoint_region(settings: Settings, environ: Mapping[str, str]) -> Tuple[
     return settings.region, "from region"
 
 
+#: Where the units of systemd keep their checkpoints: STATE_DIRECTORY is this, or this and the instance's name.
+SERVICE_STATE = "/var/lib/audit-s3"
+
+
 def _checkpoint_dir(settings: Settings, environ: Mapping[str, str]) -> Tuple[str, str]:
     if environ.get("STATE_DIRECTORY"):  # systemd's StateDirectory=; several are joined by colons
         return environ["STATE_DIRECTORY"].split(":")[0], "environment STATE_DIRECTORY"

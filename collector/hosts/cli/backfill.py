@@ -43,7 +43,12 @@ def command(
     """Fetch what the ledger does not have, by the time objects were written, or by name."""
     refs = [_ref(url) for url in urls]
     _refuse_nonsense(since=since, until=until, missing=missing, again=again, refs=refs)
+    from collector.hosts.stores import refuse_another_place, say_where_none_is
+
     inputs = _chosen(load_inputs(config_path, input_name, given), refs)
+    if not refs:
+        refuse_another_place(inputs)
+    say_where_none_is(inputs)
     if plan:
         for found in inputs:
             print("\n".join(_planned(found, refs=refs, since=since, until=until, again=again)))

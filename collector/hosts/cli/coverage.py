@@ -55,7 +55,10 @@ def command(
         raise click.UsageError("--until lies after --since")
     if splunk != bool(splunk_url and splunk_token) or bool(splunk_url) != bool(splunk_token):
         raise click.UsageError("--splunk, --splunk-url and --splunk-token belong together")
+    from collector.hosts.stores import say_where_none_is
+
     inputs = load_inputs(config_path, input_name, {})
+    say_where_none_is(inputs)
     sys.exit(_report(inputs, since=since, until=until, form=form, search=_search(splunk_url, splunk_token)))
 
 

@@ -12,7 +12,7 @@ import click
 from collector.config import Input
 from collector.errors import Poison
 from collector.hosts.cli.options import configured, load_inputs, shown
-from collector.hosts.stores import opened
+from collector.hosts.stores import opened, say_where_none_is
 from collector.ports import Quarantined
 
 __all__ = ["command"]
@@ -31,7 +31,7 @@ def list_entries(config_path: str, input_name: str, form: str) -> None:
 
     A line has input, id, kind, reason, since and where.
     """
-    entries = list(_entries(load_inputs(config_path, input_name, {})))
+    entries = list(_entries(_inputs(config_path, input_name)))
     if form == "json":
         for found, entry in entries:
             print(json.dumps(_described(found, entry)))
@@ -56,7 +56,7 @@ def show(config_path: str, input_name: str, entry_id: str) -> None:
 
     What happened is on stderr, the bytes are on stdout (escaped on a terminal).
     """
-    for found, entry in _entries(load_inputs(config_path, input_name, {})):
+    for found, entry in _entries(_inputs(config_path, input_name)):
         if entry.id == entry_id:
             print(json.dumps(_described(found, entry)), file=sys.stderr)
             _write(entry.body)
@@ -67,10 +67,10 @@ def show(config_path: str, input_name: str, entry_id: str) -> None:
 @command.command("drop")
 @configured
 @click.argument("entry_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Confirm the action without prompting.")
 def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...], yes: bool) -> None:
     """Give entries up for good."""
-    inputs, dropped = load_inputs(config_path, input_name, {}), 0
+    inputs, dropped = _inputs(config_path, input_name), 0
     if not any(entry.id in entry_ids for _, entry in _entries(inputs)):
         raise _unknown(", ".join(entry_ids))
     if not yes:
@@ -94,7 +94,7 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
     from collector.hosts.retry import deliver_again
 
     wanted = delivered = 0
-    for found in load_inputs(config_path, input_name, {}):
+    for found in _inputs(config_path, input_name):
         with opened(found) as store:
             entries = [
                 entry for entry in (store.quarantine() if store is not None else ())
@@ -109,6 +109,12 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
         raise _unknown(entry_ids[0])
     print(f"delivered {delivered} of {wanted}", file=sys.stderr)
     sys.exit(0 if delivered == wanted else 1)
+
+
+def _inputs(config_path: str, input_name: str) -> List[Input]:
+    inputs = load_inputs(config_path, input_name, {})
+    say_where_none_is(inputs)
+    return inputs
 
 
 def _entries(inputs: List[Input]) -> Iterator[Tuple[Input, Quarantined]]:
