@@ -2,8 +2,8 @@
 
 As text, stdout gets the first events of each object exactly as the output would get them: HEC's envelopes,
 one a line, where the output is HEC, else `stdout_format`; what is said about them goes to stderr. As JSON or
-HTML stdout gets one report with both. Nothing is written to a ledger and nothing is deleted; the queue is
-touched only with `peek`, and then every message goes back at once.
+HTML stdout gets one report with both. The ledger, if there is one, says when it began and is not written to;
+nothing is deleted; the queue is touched only with `peek`, and then every message goes back at once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collector.errors import CollectorError
 from collector.hosts import dry_run_report
 from collector.hosts.dry_run_report import Tried
 from collector.hosts.masking import Clean, cleaner, mask_line, walk
+from collector.hosts.stores import opened
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
 from collector.notifications.pointers import follow
@@ -75,25 +76,29 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
         return Tried(configured, skipped="it has a queue and no bucket to list")
     try:
         adapters = Adapters(configured, checkpoint_dir=None, stdout=sys.stdout.buffer, read_only=True)
+        start = _start(configured, now=adapters.clock.now())
     except CollectorError as error:
         return Tried(configured, error=error)
     report = look(
-        _view(configured, adapters),
+        _view(configured, adapters, start),
         objects=adapters.objects,
         queue=adapters.queue if peek else None,
         now=adapters.clock.now(),
         sample=sample,
     )
-    start = _start(configured.settings, now=adapters.clock.now())
     peeked = peek and adapters.queue is not None
     return Tried(configured, report=report, is_narrowed=adapters.is_narrowed, start=start, peeked=peeked)
 
 
-def _start(settings: Settings, *, now: float) -> float:
-    return start_time(settings.start_from, now=now, retention_days=settings.retention_days)
+def _start(configured: Input, *, now: float) -> float:
+    """When the ledger began; without one, when it would begin now."""
+    settings = configured.settings
+    proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
+    with opened(configured) as store:
+        return proposed if store is None else store.start_from(proposed)
 
 
-def _view(configured: Input, adapters: Adapters) -> View:
+def _view(configured: Input, adapters: Adapters, start: float) -> View:
     """The input's settings as the engine would follow them; who sent a message is checked as it would."""
     settings, form = configured.settings, configured.format
     queue_name = configured.queue.name if configured.queue else ""
@@ -122,7 +127,7 @@ def _view(configured: Input, adapters: Adapters) -> View:
         index=settings.index,
         host=settings.host or configured.provider.host_of(queue_name),
         ignores=ignoring(databases=settings.ignore_databases, users=settings.ignore_users),
-        start=_start(settings, now=adapters.clock.now()),
+        start=start,
         senders=senders.take,
     )
 

@@ -80,7 +80,8 @@ def _listing(listing: Mapping[str, Any]) -> Iterator[str]:
     yield from _error(f"{listing['url']} cannot be listed", listing["error"])
     if not listing["error"]:
         counts = {
-            "To be read": listing["to_be_read"], "Before start_from": listing["before_start_from"],
+            "To be read": listing["to_be_read"],
+            "Before start_from, read if the queue has their message": listing["before_start_from"],
             "Past retention": listing["past_retention"], "Filtered": sum(listing["filtered"].values()),
         }  # fmt: skip
         more = "" if listing["is_whole"] else ", and more: the listing was not followed to its end"
@@ -109,8 +110,8 @@ def _messages(one: Mapping[str, Any]) -> Iterator[str]:
 
 def _sample(sample: Mapping[str, Any]) -> Iterator[str]:
     yield f'<section class="sample"><h3>{escape(sample["url"])}</h3>'
-    if sample["is_before_start_from"]:
-        yield '<p class="dim">Written before start_from: shown, but not read by a first run.</p>'
+    if sample["note"]:
+        yield f'<p class="dim">{escape(sample["note"])}</p>'
     yield _figures(
         {
             "Container": sample["container"] or "not known",

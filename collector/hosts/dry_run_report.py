@@ -20,6 +20,7 @@ from collector.errors import CollectorError, Poison, Retry
 from collector.hosts.dry_run_html import page
 from collector.hosts.masking import Clean, walk
 from collector.model import Slice
+from collector.onboarding.checks.troubles import TROUBLES
 from collector.onboarding.dry_run import Looked, Peeked, Report
 from collector.onboarding.sampling import Sample
 from collector.sinks.envelope import render_envelopes
@@ -34,6 +35,11 @@ _PROMISED = (
     "session_policy = false), so only this program keeps the promise."
 )
 _PEEK = "add --peek to look into the queue, which costs each message one receive"
+_EARLY = (
+    "not fetched by listing as it was written before start_from, "
+    "read all the same if the queue still has its message"
+)
+_EARLY_ONES = "read if the queue still has their message, else by `audit-s3 backfill --since`"
 #: Hints that are written for a run, which has forwarded something.
 _OF_A_RUN = re.compile(r"deliver|quarantine", re.IGNORECASE)
 
@@ -52,7 +58,12 @@ class Tried:
 
     @property
     def failed(self) -> bool:
-        return self.error is not None or bool(self.report and self.report.failures)
+        failures = self.report.failures if self.report else ()
+        return self.error is not None or not all(map(self.goes_on_after, failures))
+
+    def goes_on_after(self, failure: CollectorError) -> bool:
+        """Whether `run` does without what failed: of what a queue names nothing need be listed."""
+        return failure.code == "list_denied" and self.configured.queue is not None
 
 
 def document(tried: Sequence[Tried], *, at: float, clean: Clean, mask: bool) -> Document:
@@ -94,7 +105,7 @@ def input_of(one: Tried) -> Document:
         "promise": _ENFORCED if one.is_narrowed else _PROMISED,
         "start_from": _iso(one.start),
         "retention_days": settings.retention_days,
-        "listings": [_listing(each, settings.prefix) for each in one.report.listings],
+        "listings": [_listing(each, one) for each in one.report.listings],
         "peeked": one.peeked,
         "peek_error": _error(one.report.peek_failure),
         "messages": [_message(each) for each in one.report.messages],
@@ -105,16 +116,22 @@ def input_of(one: Tried) -> Document:
     }
 
 
-def _listing(found: Looked, prefix: str) -> Document:
+def _listing(found: Looked, one: Tried) -> Document:
+    error = _error(found.failure)
+    goes_on = found.failure is not None and one.goes_on_after(found.failure)
+    if error is not None and goes_on:
+        error["hint"] += "" if one.peeked else f". To see samples {_PEEK}"
+        error["run_would"] = f"go on without listing: {TROUBLES['list_denied'].what}"
     return {
-        "url": f"s3://{found.bucket}/{prefix}",
+        "url": f"s3://{found.bucket}/{one.configured.settings.prefix}",
         "listed": found.listed,
         "to_be_read": found.wanted,
         "before_start_from": found.before_start,
         "past_retention": found.too_old,
         "filtered": dict(found.filtered),
         "is_whole": found.is_whole,
-        "error": _error(found.failure),
+        "error": error,
+        "run_goes_on": goes_on or error is None,
     }
 
 
@@ -126,6 +143,7 @@ def _message(found: Peeked) -> Document:
 def _sample(found: Sample, one: Tried) -> Document:
     origin = found.shown.origin if found.shown else None
     is_object = found.url.startswith("s3://") and found.object_time > 0
+    is_early = is_object and found.object_time < one.start
     return {
         "url": found.url,
         "container": found.container,
@@ -138,7 +156,9 @@ def _sample(found: Sample, one: Tried) -> Document:
         "earliest": _iso(float(found.earliest)) if found.earliest else None,
         "latest": _iso(float(found.latest)) if found.latest else None,
         "object_time": _iso(found.object_time) if found.object_time else None,
-        "is_before_start_from": is_object and found.object_time < one.start,
+        "is_before_start_from": is_early,
+        "is_named_by_message": found.is_named,
+        "note": _EARLY if is_early and not found.is_named else "",
         "sourcetype": origin.sourcetype if origin else "",
         "index": origin.index if origin else "",
         "host": origin.host if origin else "",
@@ -209,12 +229,12 @@ def text(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_listing(listing: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     if listing["error"]:
-        return f"error: {_spelt(listing['error'])}"
+        return f"{'warning' if listing['run_goes_on'] else 'error'}: {_spelt(listing['error'])}"
     counts = [f"{listing['listed']} objects", f"{listing['to_be_read']} to be read"]
     early, old = listing["before_start_from"], listing["past_retention"]
     if early:
         began = f"{early} written before start_from ({told['start_from']})"
-        counts.append(f"{began}, which `audit-s3 backfill --since` would read")
+        counts.append(f"{began}: {_EARLY_ONES}")
     counts += [f"{old} older than {told['retention_days']} days"] if old else []
     counts += [f"{count} filtered ({reason})" for reason, count in sorted(listing["filtered"].items())]
     if not listing["is_whole"]:
@@ -249,8 +269,9 @@ def _understood(message: Mapping[str, Any]) -> str:
 
 
 def _of_sample(found: Mapping[str, Any]) -> Iterator[str]:
-    early = " (written before start_from: shown, but not read by a first run)"
-    yield f"  {found['url']}{early if found['is_before_start_from'] else ''}"
+    yield f"  {found['url']}"
+    if found["note"]:
+        yield f"    {found['note']}"
     if found["container"]:
         events = f"{found['events']:,} events" + ("" if found["is_whole"] else " and more")
         names = ("sourcetype", "index", "host", "source")

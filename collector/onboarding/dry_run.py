@@ -14,10 +14,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Container, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.errors import CollectorError
 from collector.model import Message, ObjectRef, Payload
+from collector.onboarding.checks.bucket import is_of_bucket, missing_key_refusal
 from collector.onboarding.sampling import SHOWN_EVENTS, Sample, View, of_object, of_payload
 from collector.ports import ObjectStore, Queue
 
@@ -33,7 +34,8 @@ _BATCH = 10
 class Looked:
     """A listing: how many objects it held, how many of them old or filtered (and why), how many to read.
 
-    `before_start` were written before `start_from`: they may be sampled, but a first run would leave them.
+    `before_start` were written before `start_from`, and no peeked message names them: they are not fetched by
+    listing. `failure` is `list_denied` only where the bucket exists and may be read.
     """
 
     bucket: str
@@ -93,16 +95,16 @@ def look(
     Every message costs one receive of those that its queue allows. Raises nothing of ours: what went
     wrong is in the report.
     """
-    listings, refs = _newest(view, objects, now=now, sample=sample)
     peeked, followed, payloads, failure = _peek(view, queue, sample=sample)
     senders = {(ref.bucket, ref.key): said for ref, said in followed}
+    listings, refs = _newest(view, objects, senders, now=now, sample=sample)
     known = {(ref.bucket, ref.key) for ref in refs}
     refs += [ref for ref, _ in followed if (ref.bucket, ref.key) not in known][:sample]
-    samples = [
-        replace(of_object(view, objects, ref, now=now), senders=senders.get((ref.bucket, ref.key), ()))
-        for ref in refs
-        if objects is not None
-    ]
+    samples = []
+    for ref in refs if objects is not None else ():
+        assert objects is not None
+        is_named, said = (ref.bucket, ref.key) in senders, senders.get((ref.bucket, ref.key), ())
+        samples.append(replace(of_object(view, objects, ref, now=now), is_named=is_named, senders=said))
     samples += [
         replace(of_payload(view, message, payload, now=now), senders=said)
         for message, payload, said in payloads
@@ -114,14 +116,14 @@ def look(
 
 
 def _newest(
-    view: View, objects: Optional[ObjectStore], *, now: float, sample: int
+    view: View, objects: Optional[ObjectStore], named: Container[Tuple[str, str]], *, now: float, sample: int
 ) -> Tuple[List[Looked], List[ObjectRef]]:
     """What each bucket holds, and the newest objects of all that would be read, newest first."""
     listings: List[Looked] = []
     newest: List[Tuple[float, str, ObjectRef]] = []
     for bucket in view.buckets if objects is not None else ():
         assert objects is not None
-        tally = _Tally(view, bucket, oldest=now - view.retention_seconds)
+        tally = _Tally(view, bucket, named, oldest=now - view.retention_seconds)
         try:
             for ref in tally.wanted(objects):
                 heapq.heappush(newest, (ref.event_time or 0.0, ref.url, ref))
@@ -129,15 +131,27 @@ def _newest(
                     heapq.heappop(newest)
             listings.append(tally.looked())
         except CollectorError as error:
-            listings.append(tally.looked(error))
+            listings.append(tally.looked(_reason(error, objects, bucket, view.prefix)))
     return listings, [ref for _, _, ref in sorted(newest, reverse=True)]
+
+
+def _reason(error: CollectorError, objects: ObjectStore, bucket: str, prefix: str) -> CollectorError:
+    """Why a bucket cannot be listed: S3 denies the listing of what does not exist, too."""
+    refused = missing_key_refusal(objects, bucket, prefix) if error.code == "list_denied" else None
+    if refused is None or not is_of_bucket(refused):
+        return error
+    if refused.code != "bucket_missing":
+        refused.hint = f"You: compare bucket first, for AWS may deny what does not exist. {refused.hint}"
+    return refused
 
 
 class _Tally:
     """Counts one bucket's listing while it goes by."""
 
-    def __init__(self, view: View, bucket: str, *, oldest: float) -> None:
-        self._view, self._bucket, self._oldest = view, bucket, oldest
+    def __init__(
+        self, view: View, bucket: str, named: Container[Tuple[str, str]], *, oldest: float
+    ) -> None:
+        self._view, self._bucket, self._named, self._oldest = view, bucket, named, oldest
         self._listed = self._too_old = self._before_start = self._wanted = 0
         self._filtered: Counter[str] = Counter()
         self._is_whole = True
@@ -152,7 +166,8 @@ class _Tally:
             elif (ref.event_time or 0.0) < self._oldest:
                 self._too_old += 1
             else:
-                is_early = (ref.event_time or 0.0) < self._view.start
+                is_named = (ref.bucket, ref.key) in self._named
+                is_early = (ref.event_time or 0.0) < self._view.start and not is_named
                 self._before_start += is_early
                 self._wanted += not is_early
                 yield ref

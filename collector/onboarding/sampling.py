@@ -50,7 +50,7 @@ SHOWN_EVENTS = 10
 class View:
     """The pure half of one input: how it reads, routes and labels. `retention_seconds` bounds the listing.
 
-    A first run would leave what was written before `start` (epoch seconds). `senders` gives what was found
+    Nothing written before `start` (epoch seconds) is fetched by listing. `senders` gives what was found
     out, since it was asked last, about who signed the SNS envelopes that `parse` opened.
     """
 
@@ -87,8 +87,8 @@ class Sample:
     says that this was everything. `shown` are the first events, ready to be rendered. `object_time` is
     epoch seconds, `earliest` and `latest` are event times as decimal text. `time_field` is the field that
     the times came from, "" where that is not a field. `ignored` of the events would be filtered for what
-    they say, and are not shown. `line` is the first line of a PostgreSQL log. `senders` is what is known of
-    who signed the message that told of it.
+    they say, and are not shown. `line` is the first line of a PostgreSQL log. `is_named` says that a peeked
+    message names it; `senders` is what is known of who signed that message.
     """
 
     url: str
@@ -105,6 +105,7 @@ class Sample:
     line: Optional[Line] = None
     shown: Optional[Slice] = None
     failure: Optional[CollectorError] = None
+    is_named: bool = False
     senders: Sequence[str] = ()
 
 

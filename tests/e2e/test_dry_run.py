@@ -12,6 +12,7 @@ import pytest
 
 from collector.config import load
 from collector.errors import Fatal
+from collector.onboarding.checks.troubles import TROUBLES
 from collector.runtime.adapters import Adapters
 from collector.testing.demo_audits import cloudtrail, pgaudit, thrive
 from collector.testing.local_aws import LocalAws
@@ -133,7 +134,31 @@ def test_what_lies_before_start_from_is_counted_apart_and_shown_all_the_same(
     done = make(provider, start_from="now").run("--dry-run")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
     assert b"0 to be read, 1 written before start_from (" in done.stderr
-    assert b"not read by a first run" in done.stderr
+    assert b"not fetched by listing as it was written before start_from, read all the same" in done.stderr
+
+
+def test_what_a_peeked_message_names_is_to_be_read_whenever_it_was_written(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    _wait_a_second(provider)
+    collector = make(provider, start_from="now")
+    said = collector.run("--dry-run", "--peek").stderr
+    assert b"1 objects, 1 to be read\n" in said, said.decode()
+    assert b"start_from" not in said
+    assert len(collector.run("--once").stdout.splitlines()) == 1, "as was said"
+
+
+def test_a_ledger_says_when_it_began_and_is_left_as_it_is(aws: LocalAws, make: Make) -> None:
+    provider = Provider(aws, "thrive")
+    collector = make(provider, start_from="now")
+    assert collector.run("--once").returncode == 0
+    (ledger,) = (collector.folder / "state").glob("*.sqlite3")
+    before = ledger.read_bytes()
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
+    _wait_a_second(provider)
+    done = collector.run("--dry-run")
+    assert b"1 objects, 1 to be read\n" in done.stderr, done.stderr.decode()
+    assert ledger.read_bytes() == before
 
 
 def test_the_report_has_every_event_as_hec_would_get_it_and_both_times(aws: LocalAws, make: Make) -> None:
@@ -247,11 +272,25 @@ def test_what_cannot_be_read_is_one_line_with_a_hint_and_the_rest_is_shown(aws: 
 
 def test_a_refused_listing_says_what_is_missing(aws: LocalAws, make: Make) -> None:
     provider = Provider(aws, "thrive")
+    provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
     provider.set_rights(provider.least_privilege(without="s3:ListBucket"))
-    done = make(provider).run("--dry-run")
+    collector = make(provider)
+    done, peeked = collector.run("--dry-run"), collector.run("--dry-run", "--peek")
+    for one in (done, peeked):
+        assert (one.returncode, b"Traceback" in one.stderr) == (0, False)
+        assert b"  warning: " in one.stderr and b"attach s3:ListBucket" in one.stderr
+        assert TROUBLES["list_denied"].what.encode() in one.stderr, "check's own words"
+        assert b"`run` would go on without listing" in one.stderr
+    assert (b"To see samples add --peek" in done.stderr, done.stdout) == (True, b"")
+    assert (b"add --peek" in peeked.stderr, len(peeked.stdout.splitlines())) == (False, 1)
+    assert len(collector.run("--once").stdout.splitlines()) == 1, "as was said"
+
+
+def test_a_bucket_that_is_not_there_is_yours_to_compare(aws: LocalAws, make: Make) -> None:
+    done = make(Provider(aws, "thrive"), bucket="thrive-audit-loks").run("--dry-run")
     assert done.returncode == 1
-    assert b"s3:ListBucket" in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert b"[bucket_missing]" in done.stderr and b"s3:ListBucket" not in done.stderr
+    assert b"You: compare the bucket setting" in done.stderr
 
 
 def test_aws_itself_refuses_a_deletion_during_a_dry_run(aws: LocalAws, make: Make) -> None:

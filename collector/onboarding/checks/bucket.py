@@ -24,7 +24,7 @@ from collector.onboarding.checks.troubles import (
 )
 from collector.ports import ObjectStore, OpenObject
 
-__all__ = ["check_bucket"]
+__all__ = ["check_bucket", "is_of_bucket", "missing_key_refusal"]
 
 _NO_KEY = "audit-s3-check/a-key-that-is-not-there"
 #: How many objects are tried where the first is archived, or has gone.
@@ -37,6 +37,22 @@ def check_bucket(
 ) -> None:
     """`named` are objects that a peeked message names; `identity` is who is refused without a role."""
     _Bucket(notes, found, door, name, door.role or identity).check(named)
+
+
+def missing_key_refusal(objects: ObjectStore, bucket: str, prefix: str) -> Optional[CollectorError]:
+    """What stands against reading a key that is not there, but for its absence."""
+    try:
+        objects.open(ObjectRef(bucket, prefix + _NO_KEY)).close()
+    except Poison:
+        return None
+    except CollectorError as error:
+        return error
+    return None
+
+
+def is_of_bucket(error: CollectorError) -> bool:
+    """Whether that says that there is no such bucket, or that s3:GetObject is denied, in AWS's words."""
+    return error.code == "bucket_missing" or _names_right(error)
 
 
 class _Bucket:
@@ -103,7 +119,7 @@ class _Bucket:
     def _is_no_bucket(self) -> bool:
         """Whether there is no such bucket, or nothing at all is granted: then that is the one finding."""
         refused = self._refusal_without_object()
-        if refused is None or not (refused.code == "bucket_missing" or _names_right(refused)):
+        if refused is None or not is_of_bucket(refused):
             return False
         if refused.code == "bucket_missing":
             self._notes.refused(OBJECT, refused, of=self._name)
@@ -178,14 +194,7 @@ class _Bucket:
             self._refused_object(refused)
 
     def _refusal_without_object(self) -> Optional[CollectorError]:
-        """What stands against reading a key that is not there, but for its absence."""
-        try:
-            self._door.objects.open(ObjectRef(self._name, self._prefix + _NO_KEY)).close()
-        except Poison:
-            return None
-        except CollectorError as error:
-            return error
-        return None
+        return missing_key_refusal(self._door.objects, self._name, self._prefix)
 
     def _refused_object(self, error: CollectorError) -> None:
         if error.code == "kms_denied":

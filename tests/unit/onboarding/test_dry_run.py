@@ -192,6 +192,42 @@ def test_a_log_event_is_shown_with_the_source_and_host_the_engine_gives_it(clock
     assert sample.shown.origin.host == "orders"
 
 
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (Fatal("none", code="bucket_missing", hint="You: compare"), "You: compare"),
+        (Fatal("not authorized to perform: s3:GetObject", code="object_denied"), "You: compare bucket first"),
+    ],
+)
+def test_where_nothing_of_a_bucket_may_be_read_that_is_the_failure(
+    clock: ManualClock, refused: Fatal, told: str
+) -> None:
+    class Denied(MemoryBucket):
+        def list(self, bucket: str, *, prefix: str = "", start_after: str = "", token: str = "") -> Any:
+            raise Fatal("no", code="list_denied", scope="object")
+
+        def open(self, ref: Any) -> Any:
+            raise refused
+
+    (found,) = look(_view(clock), objects=Denied(clock), queue=None, now=clock.now(), sample=1).listings
+    assert found.failure is refused
+    assert refused.hint.startswith(told)
+
+
+def test_what_a_message_names_is_to_be_read_though_written_before_the_start(clock: ManualClock) -> None:
+    bucket, queue = MemoryBucket(clock), MemoryQueue(clock)
+    for key in ("named", "forgotten"):
+        bucket.put(key, _lines(1))
+    queue.send(_notification("named"))
+    clock.advance(60)
+    view = _view(clock, start=clock.now())
+    report = look(view, objects=bucket, queue=queue, now=clock.now(), sample=10)
+    assert (report.listings[0].wanted, report.listings[0].before_start) == (1, 1)
+    assert {each.url.rpartition("/")[2]: each.is_named for each in report.samples} == {
+        "named": True, "forgotten": False,
+    }  # fmt: skip
+
+
 def test_a_message_that_cannot_be_given_back_is_named(clock: ManualClock) -> None:
     class Stuck(MemoryQueue):
         def change_visibility(
