@@ -14,7 +14,8 @@ from collector.hosts.web_document import as_text, at
 
 __all__ = ["STATES", "Seen", "as_json", "broken", "lines"]
 
-#: The states of rows, in the order of the table's columns.
+#: The states of rows, in the order of the table's columns; the last column counts what is in quarantine,
+#: messages and events included, and not the rows of what was dropped from it.
 STATES = ("done", "open", "filtered", "gone", "expired", "quarantined")
 _LABEL = 14
 _BARS = "▁▂▃▄▅▆▇█"
@@ -37,7 +38,7 @@ class Seen:
     def is_troubled(self) -> bool:
         if self.running is None and self.is_expected:
             return True
-        ended_badly = any((self.counts or {}).get(state) for state in STATES[3:])
+        ended_badly = any((self.counts or {}).get(state) for state in ("gone", "expired"))
         stands = self.state in ("blocked", "not_started")
         return bool(ended_badly or self.entries or stands or (self.running or {}).get("warnings"))
 
@@ -94,7 +95,9 @@ def _table(seen: Sequence[Seen], width: int) -> Iterator[str]:
 
 
 def _cells(one: Seen) -> List[str]:
-    return ["-" if one.counts is None else f"{one.counts.get(state, 0):,}" for state in STATES]
+    if one.counts is None:
+        return ["-"] * len(STATES)
+    return [f"{count:,}" for count in (*(one.counts.get(state, 0) for state in STATES[:-1]), one.entries)]
 
 
 def _line(name: str, cells: Sequence[str], room: int, widths: Sequence[int]) -> str:

@@ -65,6 +65,7 @@ h3 { font-size: .875rem; font-weight: 500; color: var(--dim) }
   color: var(--wait); background: var(--wait-back) }
 .state[data-state=starting]::before, .state[data-state=stopping]::before,
 .state[data-state=retrying]::before { content: "\\25B2\\00A0" }
+.look { color: var(--wait); font-size: .875rem; margin: .2rem 0 0 }
 .meaning { color: var(--dim); margin: .2rem 0 0; font-size: .9375rem }
 .note { border-left: .3rem solid var(--bad); background: var(--bad-back); border-radius: .3rem;
   padding: .5rem .75rem; font-size: .9375rem; overflow-wrap: anywhere }

@@ -107,6 +107,7 @@ def _input(one: Observation, board: Board, *, now: float) -> Dict[str, Any]:
         "name": one.name,
         "state": one.state,
         "meaning": STATES[one.state],
+        "attention": _attention(one),
         "rate": _rate(board.history.rate(one.name, now=now)),
         "last_hour": _last_hour(board.history.minutes(one.name, now=now)),
         "delivered": _delivered(one.counters),
@@ -159,6 +160,13 @@ def _quarantine(one: Observation) -> Dict[str, Any]:
     used = one.quarantine_bytes
     figure = _figure(spell_bytes(used) if used else "empty", f"{put:,} since the start")
     return {"put": put, "bytes": used, **figure}
+
+
+def _attention(one: Observation) -> Optional[str]:
+    """What needs a look whatever the state is: "quarantine 1.2 kB, 1 warning"."""
+    found = [f"quarantine {spell_bytes(one.quarantine_bytes)}"] if one.quarantine_bytes else []
+    found += [_count(len(one.warnings), "warning")] if one.warnings else []
+    return ", ".join(found) or None
 
 
 def _figure(main: str, more: str) -> Dict[str, str]:

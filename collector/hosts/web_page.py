@@ -80,8 +80,10 @@ def _overview_row(status: Status, number: int) -> str:
     here = ("inputs", number)
     name = _place("a", status, *here, "name", attributes=f' href="#input-{number}"')
     lag = _place("td", status, *here, "lag", "collector", "p95", attributes=' class="number"')
+    steps = (*here, "attention")
+    look = f'<p class="look"{_if(status, steps)}>{_place("span", status, *steps)}</p>'
     return (
-        f'<tr><th scope="row">{name}</th><td>{_state("span", status, here)}</td>'
+        f'<tr><th scope="row">{name}</th><td>{_state("span", status, here)}{look}</td>'
         f"{_place('td', status, *here, 'rate', attributes=_WIDE)}"
         f"{_place('td', status, *here, 'backlog', attributes=_WIDE)}{lag}</tr>"
     )

@@ -100,7 +100,7 @@ def test_on_eighty_columns_nothing_is_cut_and_no_line_is_longer(
     assert [line for line in lines if len(line) > 80 or "…" in line] == []
     assert lines[0].split() == ["input", "state", *STATES]
     assert LONG in lines, "a name that would make the table too wide has a line of its own"
-    assert lines[lines.index(LONG) + 1].split() == ["not", "seen", "2", "0", "0", "0", "0", "0"]
+    assert lines[lines.index(LONG) + 1].split() == ["not", "seen", "2", "0", "0", "0", "0", "1"]
     assert any(line.split()[:3] == ["other", "never", "run"] for line in lines)
     assert terminal.process.returncode == 1, "there is something in quarantine"
 
@@ -175,3 +175,14 @@ def test_an_input_that_is_blocked_needs_a_look_whatever_is_in_its_store(state: s
 
     assert Seen("thrive", {"done": 1}, running={"state": state, "warnings": {}}).is_troubled
     assert not Seen("thrive", {"done": 1}, running={"state": "collecting", "warnings": {}}).is_troubled
+
+
+def test_the_table_and_the_line_below_count_the_same_quarantine_and_what_was_dropped_is_looked_at() -> None:
+    from collector.hosts.status_report import Seen, lines
+
+    seen = [Seen("thrive", {"done": 7, "quarantined": 2}, entries=4)]
+    head, row, *rest = lines(seen, width=None, bars=False)
+    assert (head.split()[-1], row.split()[-1]) == ("quarantined", "4")
+    assert any("4 to be looked at" in line for line in rest)
+    dropped = Seen("thrive", {"done": 7, "quarantined": 2}, entries=0)
+    assert not dropped.is_troubled

@@ -415,6 +415,16 @@ def test_a_warning_is_shown_with_whose_move_it_is_and_is_counted(warned: Input) 
     assert left == {"bucket": 5 * 86_400, "queue": 4 * 86_400}
 
 
+def test_quarantine_and_warnings_stand_beside_the_state_in_the_table_of_inputs(warned: Input) -> None:
+    def beside(number: int) -> str:
+        shown = _Elements(ask(board_of(warned, Input("quiet"))).text)
+        return shown.places[f'["inputs", {number}, "attention"]']
+
+    assert (beside(0), beside(1)) == ("1 warning", "")
+    warned.ledger.quarantine_bytes = 1234
+    assert (beside(0), beside(1)) == ("quarantine 1.2 kB, 1 warning", "")
+
+
 def test_a_warning_is_masked_and_never_becomes_markup(warned: Input) -> None:
     board = board_of(warned, secrets=("0b9c-secret",))
     page = ask(board).text
