@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timezone
 from html import escape
-from typing import Callable, Dict, Iterable, List, Sequence
+from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from collector import __version__
 from collector.config.secret import MASK, mask_userinfo
@@ -44,13 +44,36 @@ def render(findings: Sequence[Finding], form: str, *, at: float) -> str:
 
 
 def _text(findings: Sequence[Finding], at: float) -> str:
-    """One block a finding, nothing cut: it is to be copied into a ticket."""
+    """A block for each thing that is wrong, nothing cut, for a ticket; of the rest the codes."""
     lines: List[str] = []
-    for each in findings:
+    for each in _troubles(findings):
         lines += [f"{each.status:8}{each.code:26}{each.tried}", f"{'':8}{each.answer}"]
-        if each.status in ("failed", "warning"):
-            lines.append(f"{'':8}whose move: {each.owner}. {each.fix}")
+        lines.append(f"{'':8}whose move: {each.owner}. {each.fix}")
+    lines += [f"{status:8}{said}" for status, said in _rest(findings)]
     return "\n".join([*lines, _summary(findings)])
+
+
+def _troubles(findings: Iterable[Finding]) -> List[Finding]:
+    """What is wrong, failures first."""
+    wrong = [each for each in findings if each.status in ("failed", "warning")]
+    return sorted(wrong, key=lambda each: each.status != "failed")
+
+
+def _rest(findings: Sequence[Finding]) -> Iterator[Tuple[str, str]]:
+    """What is ok in one line an input, then what was skipped in one line an input and reason."""
+    for status in ("ok", "skipped"):
+        lines: Dict[Tuple[str, str], List[str]] = {}
+        for each in findings:
+            if each.status == status:
+                why = each.answer if status == "skipped" else ""
+                lines.setdefault((_input_of(each), why), []).append(each.code)
+        for (name, why), codes in lines.items():
+            yield status, f"{name}: {', '.join(dict.fromkeys(codes))}" + (f": {why}" if why else "")
+
+
+def _input_of(each: Finding) -> str:
+    """The name that stands before what was tried."""
+    return each.tried.partition(": ")[0]
 
 
 def _json(findings: Sequence[Finding], at: float) -> str:
@@ -59,10 +82,23 @@ def _json(findings: Sequence[Finding], at: float) -> str:
 
 def _html(findings: Sequence[Finding], at: float) -> str:
     when = datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    rows = "\n".join(_row(each) for each in findings)
+    troubles = _troubles(findings)
     return _PAGE.format(
-        summary=escape(_summary(findings)), when=when, version=escape(__version__), rows=rows
-    )
+        summary=escape(_summary(findings)), when=when, version=escape(__version__),
+        troubles=_table(troubles) if troubles else "<p>Nothing that was tried is wrong.</p>",
+        rest=_folded(findings) if len(troubles) < len(findings) else "",
+    )  # fmt: skip
+
+
+def _folded(findings: Sequence[Finding]) -> str:
+    """What is not wrong: a line an input, and every answer to unfold."""
+    lines = "\n".join(f"<li><b>{status}</b> {_broken(said)}</li>" for status, said in _rest(findings))
+    every = _table(each for each in findings if each.status in ("ok", "skipped"))
+    return f"<ul>\n{lines}\n</ul>\n<details>\n<summary>What each answered</summary>\n{every}\n</details>"
+
+
+def _table(findings: Iterable[Finding]) -> str:
+    return _TABLE.format(rows="\n".join(_row(each) for each in findings))
 
 
 def _row(each: Finding) -> str:
@@ -100,7 +136,9 @@ _PAGE = """<!doctype html>
 body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #222 }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ border: 1px solid #ccc; padding: .4em .6em; text-align: left; vertical-align: top }}
-td:nth-child(-n+2) {{ white-space: nowrap }}
+td, li {{ overflow-wrap: anywhere }}
+td:first-child {{ white-space: nowrap }}
+td:nth-child(2) {{ min-width: 8em }} td:nth-child(n+3) {{ min-width: 6em }}
 code {{ font-size: 12px; overflow-wrap: anywhere }}
 .failed td:first-child {{ background: #c62828; color: #fff }}
 .warning td:first-child {{ background: #f9a825 }}
@@ -112,12 +150,15 @@ code {{ font-size: 12px; overflow-wrap: anywhere }}
 <h1>audit-s3 check</h1>
 <p>{summary}</p>
 <p>{when}, audit-s3 {version}. Nothing was changed by it.</p>
-<table>
+{troubles}
+{rest}
+</body>
+</html>"""
+
+_TABLE = """<table>
 <thead><tr><th>status</th><th>code</th><th>tried</th><th>answer</th><th>whose move</th><th>fix</th></tr>
 </thead>
 <tbody>
 {rows}
 </tbody>
-</table>
-</body>
-</html>"""
+</table>"""

@@ -28,7 +28,8 @@ __all__ = ["command"]
 @configured
 @click.option("--peek", is_flag=True, help="Receive one message too; it goes back at once.")
 @click.option("--offline", is_flag=True, help="Only what needs no network.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+              help="text is brief on what is well; json and html have every answer.")
 @setting_flags
 def command(
     config_path: str, input_name: str, peek: bool, offline: bool, form: str, **given: Any

@@ -26,7 +26,9 @@ Exit code: 0 if nothing failed, 78 if the configuration cannot be used, else 1. 
 every other right that is missing is one warning, which names what is off without it.
 
 `--peek` receives one message as well, which costs it one of its receives; it goes back at once. `--offline`
-does only what needs no network. `--format html` writes one self-contained file, for a change ticket.
+does only what needs no network. What failed is said first, then warnings; what is ok is one line an input,
+and what was skipped one an input and reason. `--format html` writes one self-contained file, for a change
+ticket; every answer is there, and in `--format json`.
 """
 
 

@@ -33,6 +33,40 @@ def test_text_says_whose_move_a_failure_is_and_none_for_what_is_well():
     assert text.splitlines()[-1] == "1 failed, 1 ok; whose move: provider"
 
 
+WELL = [
+    Finding(code, "ok", "you", f"{name}: {code}", "fine", "") for name in "ab" for code in ("clock", "role")
+]
+SKIPPED = [
+    Finding(code, "skipped", "you", f"a: {code}", "not with --offline", "") for code in ("queue", "object")
+]
+WARNING = Finding("list_denied", "warning", "provider", "b: listing", "denied", "Ask for it.")
+
+
+def test_what_is_wrong_comes_first_and_what_is_well_is_one_line_an_input():
+    assert render([*WELL[:2], *SKIPPED, *WELL[2:], WARNING, FAILED], "text", at=0.0).splitlines() == [
+        "failed  queue_open                a: <b>",
+        '        x & {"Effect": "Allow"}',
+        "        whose move: provider. do it",
+        "warning list_denied               b: listing",
+        "        denied",
+        "        whose move: provider. Ask for it.",
+        "ok      a: clock, role",
+        "ok      b: clock, role",
+        "skipped a: queue, object: not with --offline",
+        "1 failed, 1 warning, 2 skipped, 4 ok; whose move: provider",
+    ]
+
+
+def test_the_page_opens_with_what_is_wrong_and_keeps_every_answer():
+    page = render([*WELL, *SKIPPED, WARNING, FAILED], "html", at=0.0)
+    first, _, folded = page.partition("<details>")
+    order = ['<tr class="failed">', '<tr class="warning">', "a: clock, role", "a: queue, object"]
+    assert sorted(order, key=first.index) == order
+    assert '<tr class="ok">' not in first
+    assert (folded.count('<tr class="ok">'), folded.count('<tr class="skipped">')) == (4, 2)
+    assert folded.count('<tr class="failed">') == 0
+
+
 def test_html_escapes_what_comes_from_outside():
     said = render([FAILED], "html", at=0.0)
     assert "a: &lt;b&gt;" in said and "x &amp; <code>" in said
