@@ -119,7 +119,7 @@ def _checkpoint_region(settings: Settings, environ: Mapping[str, str]) -> Tuple[
     return settings.region, "from region"
 
 
-#: Where the units of systemd keep their checkpoints: STATE_DIRECTORY is this, or this and the instance's name.
+#: Where systemd's units keep their checkpoints: STATE_DIRECTORY is this, or this and the instance's name.
 SERVICE_STATE = "/var/lib/audit-s3"
 
 

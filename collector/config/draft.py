@@ -76,7 +76,11 @@ class Draft:
                 if is_reference(text):
                     self.references[row.name] = text
                 if row.secret and is_open_to_all(text):
-                    self.warnings.append(f"{given.where}: all users here may read {text}; chmod 600 it")
+                    name = text.partition(":")[2]
+                    self.warnings.append(
+                        f"{given.where}: all users here may read {text}; chmod 600 it, or for the service "
+                        f"chgrp audit-s3 {name} && chmod 640 {name}"
+                    )
                 text = resolve(text, environ=self._environ, read=read_text)
             return parse(row, text)
         except Invalid as invalid:

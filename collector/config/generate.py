@@ -147,7 +147,7 @@ def scheme_stanza() -> str:
 
 
 def sample() -> str:
-    """packaging/audit-s3.conf.sample: the everyday settings, a first input filled in."""
+    """packaging/audit-s3.conf.sample: the everyday settings and the ledger's place, one input filled in."""
     lines = [
         "# The configuration of audit-s3, for /etc/audit-s3/audit-s3.conf. Written by",
         "# `python -m collector.hosts.documents`; docs/reference/settings.md lists every setting.",
@@ -155,14 +155,17 @@ def sample() -> str:
         "",
         f"[{SCHEME}://thrive]",
     ]
-    for row in _of_kind("everyday"):
+    for row in (*_of_kind("everyday"), SETTINGS["checkpoint_dir"]):
         lines += ["", f"# {row.help} Default: {default_of(row)}.", *_choices(row)]
+        if row.name == "checkpoint_dir":
+            lines.append("# With it status, coverage and backfill in a shell look where the service writes.")
         lines.append(f"{'' if row.name in _FILLED_IN else '# '}{row.name} = {example_of(row)}")
     return _text(lines)
 
 
 #: The settings that the sample sets; the others stand there as comments.
-_FILLED_IN = ("provider", "role_arn", "kms_key_arn", "queue_url", "bucket", "output", "hec_url", "hec_token")
+_FILLED_IN = ("provider", "role_arn", "kms_key_arn", "queue_url", "bucket", "output", "hec_url", "hec_token",
+              "checkpoint_dir")  # fmt: skip
 
 
 def reference() -> str:

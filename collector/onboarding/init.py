@@ -6,7 +6,8 @@
     write(path, draft.text, mode=0o644, force=False)       whole or not at all
 
 Everything that follows from other settings is left out of the file: `load` derives it each time. A secret
-never stands in the configuration: it lies in a file of its own that only its owner may read.
+never stands in the configuration: it lies in a file of its own that only its owner may read, and the
+service's group where root gives it that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from collector.config.addresses import queue_address
+from collector.config.derive import SERVICE_STATE
 from collector.config.inputs import Input
 from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.load import load
@@ -30,10 +32,16 @@ from collector.config.table import Invalid
 from collector.config.values import parse
 from collector.errors import Fatal
 
-__all__ = ["SECRET_FILES", "Draft", "Part", "Question", "input_name", "questions", "write"]
+__all__ = [
+    "SECRET_FILES", "SERVICE_GROUP", "Draft", "Part", "Question", "input_name", "questions", "service_state",
+    "share", "write",
+]  # fmt: skip
 
 #: The file that a secret is put into, beside the configuration or in the directory that is named.
 SECRET_FILES = {"aws_secret_access_key": "aws-secret", "hec_token": "hec-token"}
+
+#: Where the units look for configurations, and the group of the user that they run as.
+SERVICE_ETC, SERVICE_GROUP = Path("/etc/audit-s3"), "audit-s3"
 
 _LEAVE_OUT = "empty: "
 
@@ -160,6 +168,25 @@ class Draft:
                 self.secrets[path] = value
             settings[name] = f"file:{path}"
         return Part(part.name, settings, part.remarks)
+
+
+def service_state(path: Path) -> str:
+    """The checkpoint_dir of the service whose configuration `path` is, as its unit has it; "" if of none."""
+    if path.absolute().parent != SERVICE_ETC or path.suffix != ".conf":
+        return ""
+    return SERVICE_STATE if path.stem == "audit-s3" else f"{SERVICE_STATE}-{path.stem}"
+
+
+def share(path: Path, group: str) -> bool:
+    """Let `group` read a secret, and nobody else (0640); False where there is no such group."""
+    import grp
+
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except KeyError:
+        return False
+    os.chmod(path, 0o640)
+    return True
 
 
 def write(path: Path, text: str, *, mode: int, force: bool) -> None:

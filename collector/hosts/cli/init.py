@@ -18,7 +18,18 @@ from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.secret import read_text
 from collector.config.table import Invalid
 from collector.onboarding.from_splunk import Carried, carry
-from collector.onboarding.init import SECRET_FILES, Draft, Part, Question, input_name, questions, write
+from collector.onboarding.init import (
+    SECRET_FILES,
+    SERVICE_GROUP,
+    Draft,
+    Part,
+    Question,
+    input_name,
+    questions,
+    service_state,
+    share,
+    write,
+)
 
 __all__ = ["command"]
 
@@ -53,13 +64,16 @@ def command(
     """Write a configuration from what the provider handed over.
 
     On a terminal it asks for what no flag gives. Secrets are asked for without showing them, or taken from
-    the environment (AUDIT_S3_HEC_TOKEN), and go into files of their own that only you may read.
+    the environment (AUDIT_S3_HEC_TOKEN), and go into files of their own that only you may read (as root, the
+    group audit-s3 too).
     """
     target = Path(path)
     folder = Path(secrets_dir) if secrets_dir else Path() if path == "-" else target.parent
     if target.exists() and not force:
         raise click.UsageError(f"{path} is there already; --force overwrites it, --output names another")
     known = {setting: text for setting, text in given.items() if text is not None}
+    if path != "-" and service_state(target):  # the operator's shell is to look where the service writes
+        known.setdefault("checkpoint_dir", service_state(target))
     parts = _from_splunk(inputs_conf, pairs, known) if inputs_conf else [_asked(known, name)]
     draft = Draft(parts, folder.absolute())
     inputs = _judged(draft, path)
@@ -172,14 +186,28 @@ def _write_secrets(draft: Draft, *, force: bool) -> None:
     for path, value in draft.secrets.items():
         if value:  # another's secret is not overwritten unasked
             write(path, value + "\n", mode=0o600, force=force)
-            print(f"Wrote {path}, which only you may read.", file=sys.stderr)
+            shared = _is_root() and share(path, SERVICE_GROUP)
+            readers = f"root and the group {SERVICE_GROUP}" if shared else "only you"
+            print(f"Wrote {path}, which {readers} may read.", file=sys.stderr)
+            if _is_root() and not shared:
+                print(f"Once systemd-sysusers made the service's user: {_sharing(path)}", file=sys.stderr)
+
+
+def _is_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
+
+
+def _sharing(secret: Path) -> str:
+    name = shlex.quote(str(secret))
+    return f"chgrp {SERVICE_GROUP} {name} && chmod 640 {name}"
 
 
 def _next(inputs: Sequence[Input], draft: Draft, path: str) -> Iterator[str]:
     """What to do now, in order."""
     for secret, value in draft.secrets.items():
         if not value or path == "-":
-            yield f"First put the secret into {secret}, and chmod 600 it."
+            how = f"then, for the service: {_sharing(secret)}" if _is_root() else "and chmod 600 it."
+            yield f"First put the secret into {secret}, {how}"
     if path == "-":
         return
     peek = " --peek" if any(not found.settings.bucket for found in inputs) else ""

@@ -8,6 +8,7 @@ import pytest
 
 from collector.config import load
 from collector.config.conf import parse
+from collector.config.derive import SERVICE_STATE
 from collector.config.generate import FILES, flags, sample, scheme_arguments, scheme_stanza, spec
 from collector.config.settings import SETTINGS
 
@@ -38,9 +39,10 @@ def test_no_generated_conf_has_trailing_blanks_or_a_default_stanza(name: str) ->
     assert "[default]" not in text
 
 
-def test_the_sample_shows_every_everyday_setting_and_no_other() -> None:
+def test_the_sample_shows_every_everyday_setting_and_the_services_place_and_no_other() -> None:
     shown = {line.lstrip("# ").split(" = ")[0] for line in sample().splitlines() if " = " in line}
-    assert shown == {name for name, row in SETTINGS.items() if row.kind == "everyday"}
+    assert shown == {name for name, row in SETTINGS.items() if row.kind == "everyday"} | {"checkpoint_dir"}
+    assert f"\ncheckpoint_dir = {SERVICE_STATE}\n" in sample()
 
 
 def test_the_sample_is_a_configuration_that_loads_once_its_token_exists(tmp_path: Path) -> None:

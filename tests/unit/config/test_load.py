@@ -347,6 +347,7 @@ def test_a_secret_in_a_file_that_all_may_read_or_write_is_warned_of(
     (found,) = load_text(hec(f"file:{tmp_path}/token"), environ={})
     (warning,) = found.warnings
     assert f"{tmp_path}/token; chmod 600 it" in warning and "c4n4ry" not in warning
+    assert warning.endswith(f"for the service chgrp audit-s3 {tmp_path}/token && chmod 640 {tmp_path}/token")
 
 
 def test_an_access_key_id_may_be_a_reference_too(load_text: LoadText, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Dict, List
@@ -11,7 +12,7 @@ import pytest
 from collector.config import PROVIDERS, ConfigError
 from collector.config.table import Invalid
 from collector.errors import Fatal
-from collector.onboarding.init import Draft, Part, input_name, questions, write
+from collector.onboarding.init import Draft, Part, input_name, questions, service_state, share, write
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111111111111/audit-queue"
 HANDED = {
@@ -133,6 +134,30 @@ def test_a_file_is_not_overwritten_unasked_and_a_secret_is_its_owners_alone(tmp_
     write(path, "two\n", mode=0o600, force=True)
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("two\n", 0o600)
     assert [each.name for each in path.parent.iterdir()] == ["hec-token"]
+
+
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [
+        ("/etc/audit-s3/audit-s3.conf", "/var/lib/audit-s3"),
+        ("/etc/audit-s3/finance.conf", "/var/lib/audit-s3-finance"),
+        ("/home/me/audit-s3.conf", ""),
+        ("audit-s3.conf", ""),
+    ],
+)
+def test_a_services_configuration_is_told_where_its_unit_keeps_checkpoints(path: str, state: str) -> None:
+    assert service_state(Path(path)) == state
+
+
+def test_a_shared_secret_is_read_by_the_services_group_and_by_no_other(tmp_path: Path) -> None:
+    import grp
+
+    path = tmp_path / "hec-token"
+    write(path, "one\n", mode=0o600, force=False)
+    assert not share(path, "no-such-group-here")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert share(path, grp.getgrgid(os.getegid()).gr_name)
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o640, os.getegid())
 
 
 def test_a_folder_that_cannot_be_written_to_is_the_operators_to_mend(tmp_path: Path) -> None:
