@@ -68,7 +68,10 @@ class Receives(NamedTuple):
 
 @dataclass(frozen=True)
 class Watched:
-    """A picture for status and metrics. `warnings` by their names; `deadlines` by "bucket" and "queue"."""
+    """A picture for status and metrics. `warnings` by their names; `deadlines` by "bucket" and "queue".
+
+    `looked_at`: when the deadlines were read (epoch seconds), 0 before the first look.
+    """
 
     deadlines: Mapping[str, Reading] = field(default_factory=dict)
     silence_state: str = "off"
@@ -78,6 +81,7 @@ class Watched:
     depth: Optional[QueueDepth] = None
     lags: Mapping[str, Lag] = field(default_factory=dict)
     warnings: Mapping[str, Notice] = field(default_factory=dict)
+    looked_at: float = 0.0
 
 
 class Watch:
@@ -110,6 +114,7 @@ class Watch:
         self.backlog = Backlog()
         self.stall = Stall(fifo=queue is not None and queue.fifo)
         self.depth: Optional[QueueDepth] = None
+        self._looked_at = 0.0
         self._receives = Receives()
         self._has_told_depth = False
         self._set_aside: Optional[Oldest] = None
@@ -227,7 +232,7 @@ class Watch:
         self._say(self.stall.look(self.depth, empty=not came.messages), ledger)
 
     def _read_clock(self, ledger: Ledger) -> None:
-        now = ledger.clock.now()
+        now = self._looked_at = ledger.clock.now()
         window = ledger.limits.retention_seconds
         self._say(self.bucket.look(self._oldest_object(ledger), window_seconds=window, now=now), ledger)
         kept = self.depth.retention_seconds if self.depth is not None else 0.0
@@ -267,7 +272,7 @@ class Watch:
             deadlines[QUEUE] = self.queue.reading
         return Watched(
             deadlines, silence.state, silence.seconds, silence.interval_seconds, silence.notice, self.depth,
-            ledger.lags.shown(), warnings,
+            ledger.lags.shown(), warnings, self._looked_at,
         )  # fmt: skip
 
 

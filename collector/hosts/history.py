@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 if TYPE_CHECKING:
     from collector.hosts.observation import Observation, Problem
@@ -24,6 +24,8 @@ MINUTES = 60
 #: A rate is that of the last looks within so long.
 RATE_SECONDS = 60.0
 _LOOKS = 40
+#: In these states an error is not over yet.
+_STANDING = frozenset({"blocked", "retrying", "not_started"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class _Past:
     looks: Deque[Tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=_LOOKS))
     error: Optional[Problem] = None
     error_at: float = 0.0
+    #: Whether the input stood still with this error, and when it was seen to collect again.
+    has_stood: bool = False
+    again_at: Optional[float] = None
 
 
 class History:
@@ -61,6 +66,10 @@ class History:
                 _count(past, number, one.counters.get("events", 0), one.counters.get("bytes", 0), now=now)
                 if one.last_error is not None and one.last_error != past.error:
                     past.error, past.error_at = one.last_error, now
+                    past.has_stood, past.again_at = False, None
+            for name in {one.name for _, one in seen}:
+                states = {one.state for _, one in seen if one.name == name}
+                _note_states(self._pasts[name], states, now=now)
             for past in self._pasts.values():
                 past.looks.append((now, *past.total))
 
@@ -86,6 +95,20 @@ class History:
         with self._lock:
             past = self._pasts.get(name, _Past())
             return past.error_at if error is not None and past.error == error else None
+
+    def again_at(self, name: str, error: Optional[Problem]) -> Optional[float]:
+        """Since when it collects again after this error stopped it (epoch seconds); None if it does not."""
+        with self._lock:
+            past = self._pasts.get(name, _Past())
+            return past.again_at if error is not None and past.error == error else None
+
+
+def _note_states(past: _Past, states: Set[str], *, now: float) -> None:
+    """Of all processes: the input stands while one of them does."""
+    if past.error is not None and states & _STANDING:
+        past.has_stood, past.again_at = True, None
+    elif past.has_stood and states == {"collecting"} and past.again_at is None:
+        past.again_at = now
 
 
 def _count(past: _Past, number: int, events: int, size: int, *, now: float) -> None:

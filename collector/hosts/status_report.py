@@ -152,7 +152,9 @@ def _warnings(told: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
     error = told.get("last_error")
     problems += [("last error", error)] if error else []
     for label, problem in problems:
-        seen_at = f" ({problem['at']})" if problem.get("at") else ""
+        again = problem.get("collecting_again_since")
+        times = [problem.get("at"), f"collecting again since {again}" if again else None]
+        seen_at = f" ({', '.join(filter(None, times))})" if any(times) else ""
         yield label, f"{problem.get('text')}{seen_at}"
         if problem.get("hint"):
             yield "what to do", str(problem["hint"])

@@ -103,6 +103,7 @@ def _reasons(one: Observation) -> Iterator[Dict[str, str]]:
 
 def _input(one: Observation, board: Board, *, now: float) -> Dict[str, Any]:
     error_at = board.history.error_at(one.name, one.last_error)
+    again_at = board.history.again_at(one.name, one.last_error) if one.is_ready else None
     return {
         "name": one.name,
         "state": one.state,
@@ -123,9 +124,9 @@ def _input(one: Observation, board: Board, *, now: float) -> Dict[str, Any]:
         },
         "quarantine_bytes": one.quarantine_bytes,
         "warnings": {name: _error(problem) for name, problem in one.warnings.items()},
-        **_watched(one),
+        **_watched(one, now=now),
         "breakers_open": {name: _error(problem) for name, problem in one.open_breakers.items()},
-        "last_error": _error(one.last_error, at=error_at),
+        "last_error": _error(one.last_error, at=error_at, again=again_at),
     }
 
 
@@ -174,11 +175,12 @@ def _figure(main: str, more: str) -> Dict[str, str]:
     return {"main": main, "more": more, "text": f"{main}, {more}"}
 
 
-def _watched(one: Observation) -> Dict[str, Any]:
+def _watched(one: Observation, *, now: float) -> Dict[str, Any]:
     """What the watch saw at its last look. `text` is for people; what is not known is null."""
     watched, depth = one.watched, one.watched.depth
+    age = "" if one.is_ready or not watched.looked_at else f" (seen {spell(now - watched.looked_at)} ago)"
     return {
-        "retention": {of: _clock(reading) for of, reading in watched.deadlines.items()},
+        "retention": {of: _clock(reading, age) for of, reading in watched.deadlines.items()},
         "silence": {
             "state": watched.silence_state,
             "seconds": round(watched.silence_seconds),
@@ -191,15 +193,15 @@ def _watched(one: Observation) -> Dict[str, Any]:
     }
 
 
-def _clock(reading: Reading) -> Dict[str, Any]:
+def _clock(reading: Reading, age: str) -> Dict[str, Any]:
     left, oldest = reading.left_seconds, reading.oldest
     return {
         "left_seconds": None if left is None else round(left),
         "window_seconds": reading.window_seconds,
         "used_ratio": None if reading.share is None else round(reading.share, 4),
         "oldest": oldest.what if oldest is not None else None,
-        "brief": str(reading).partition(": ")[0],
-        "text": str(reading),
+        "brief": str(reading).partition(": ")[0] + age,
+        "text": str(reading) + age,
     }
 
 
@@ -214,10 +216,14 @@ def _lag(lag: Lag) -> Dict[str, Any]:
     }  # fmt: skip
 
 
-def _error(problem: Optional[Problem], *, at: Optional[float] = None) -> Optional[Dict[str, Any]]:
+def _error(
+    problem: Optional[Problem], *, at: Optional[float] = None, again: Optional[float] = None
+) -> Optional[Dict[str, Any]]:
+    """`at`: when it was seen first; `again`: since when the input collects again after it."""
     if problem is None:
         return None
-    seen = {} if at is None else {"at": _iso(at)}
+    times = {"at": at, "collecting_again_since": again}
+    seen = {name: _iso(moment) for name, moment in times.items() if moment is not None}
     return {**vars(problem), "text": str(problem), **seen}
 
 

@@ -122,9 +122,10 @@ def _state(tag: str, status: Status, here: Tuple[Any, ...]) -> str:
 def _notes(status: Status, here: Tuple[Any, ...]) -> str:
     """The last error and the warnings, each with what to do; those that there are not are hidden."""
     error = (*here, "last_error")
-    notes = _note(
-        status, error, "Last error", kind="", more=f" {_place('span', status, *error, 'at')}"
-    )
+    again = (*error, "collecting_again_since")
+    more = f" {_place('span', status, *error, 'at')}"
+    more += f"<span{_if(status, again)}>, collecting again since {_place('span', status, *again)}</span>"
+    notes = _note(status, error, "Last error", kind="", more=more)
     for name in WARNINGS:
         steps = (*here, "warnings", name)
         notes += _note(status, steps, f"Warning: {name.replace('_', ' ')}", kind=" warning")

@@ -121,3 +121,22 @@ def test_what_is_old_strange_or_of_another_service_is_not_believed(folder: Path,
     path.write_text(json.dumps({**told, **change}))  # type: ignore[dict-item]
     (folder / FOLDER / "2.json").write_text("{")
     assert Others(folder)() == {}
+
+
+def test_an_error_that_stopped_an_input_is_over_when_all_of_its_processes_collect_again() -> None:
+    history, error = History(), Problem("refused", "role_denied")
+
+    def note(*states: str, now: float) -> None:
+        history.note([(n, Observation("thrive", s, last_error=error)) for n, s in enumerate(states)], now=now)
+
+    note("collecting", "collecting", now=START)
+    assert history.again_at("thrive", error) is None, "it may be one object's own, and still be tried again"
+    note("blocked", "collecting", now=START + 2)
+    note("starting", "collecting", now=START + 4)
+    assert history.again_at("thrive", error) is None
+    note("collecting", "collecting", now=START + 6)
+    note("collecting", "collecting", now=START + 8)
+    assert history.again_at("thrive", error) == START + 6
+    assert history.again_at("thrive", Problem("other", "other")) is None
+    note("retrying", "collecting", now=START + 10)
+    assert history.again_at("thrive", error) is None

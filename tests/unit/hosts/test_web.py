@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts import metrics, web, web_assets, web_document, web_page
 from collector.hosts.observation import ITEM_STATES, STATES, Board
+from collector.hosts.status_report import Seen, lines
 from collector.model import Notification, ObjectRef
 from collector.retention.lag import OWNERS
 from collector.retention.silence import STATES as SILENCE_STATES
@@ -423,6 +425,37 @@ def test_quarantine_and_warnings_stand_beside_the_state_in_the_table_of_inputs(w
     assert (beside(0), beside(1)) == ("1 warning", "")
     warned.ledger.quarantine_bytes = 1234
     assert (beside(0), beside(1)) == ("quarantine 1.2 kB, 1 warning", "")
+
+
+def test_after_an_error_that_stopped_it_page_and_status_say_since_when_it_collects_again() -> None:
+    thrive = Input()
+    board = board_of(thrive)
+    place = '["inputs", 0, "last_error", "collecting_again_since"]'
+    thrive.ledger.counters["receives"] = 1
+    thrive.ledger.last_error = error = Fatal("refused", code="role_denied", hint="Provider: trust our role")
+    thrive.ledger.source.open(error, now=thrive.clock.monotonic())
+    board.tick()
+    assert _Elements(ask(board).text).places[place] == ""
+    thrive.ledger.source.close()
+    board.tick()
+    since = _Elements(ask(board).text).places[place]
+    assert since.endswith("Z")
+    (told,) = ask(board, "/status.json").json["inputs"]
+    (said,) = [one for one in lines([Seen("thrive", {}, running=told)], width=None, bars=False)
+               if "last error" in one]  # fmt: skip
+    assert f"collecting again since {since}" in said
+
+
+def test_what_a_blocked_input_shows_of_its_deadlines_says_how_old_it_is(warned: Input) -> None:
+    def clock() -> str:
+        (told,) = ask(board_of(warned), "/status.json").json["inputs"]
+        return str(told["retention"]["bucket"]["text"])
+
+    warned.ledger.counters["receives"] = 1
+    warned.engine.watch._looked_at = time.time() - 240
+    assert "ago" not in clock()
+    warned.ledger.source.open(AWAY, now=warned.clock.monotonic())
+    assert clock().endswith("(seen 4 min ago)")
 
 
 def test_a_warning_is_masked_and_never_becomes_markup(warned: Input) -> None:
