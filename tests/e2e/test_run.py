@@ -144,7 +144,7 @@ def test_a_signal_ends_it_cleanly_while_it_waits_for_messages(ministack, collect
     wait_for(lambda: provider.queue_depth() == 0)
     assert ours.stop(process, number=number) < 10
     assert process.returncode == 0, "what went to quarantine before is no fault of the stop"
-    assert "1 messages are in quarantine" in ours.log
+    assert "1 message is in quarantine" in ours.log
     assert "Traceback" not in ours.log
 
 
