@@ -43,11 +43,11 @@ REFRESH_SHARE = 0.6
 PATIENCE_SECONDS = 90.0
 #: Counters of what needs a look, and of what is left to others or to a later run, in words.
 KEPT = {
-    "quarantined_bodies": "{} messages are in quarantine (audit-s3 quarantine list)",
-    "quarantined_objects": "{} objects are in quarantine (audit-s3 quarantine list)",
-    "quarantined_events": "{} events are in quarantine (audit-s3 quarantine list)",
-    "gone": "{} objects were gone before they could be read",
-    "expired": "{} objects had outlived their retention, unread",
+    "quarantined_bodies": "{} message{s} {are} in quarantine (audit-s3 quarantine list)",
+    "quarantined_objects": "{} object{s} {are} in quarantine (audit-s3 quarantine list)",
+    "quarantined_events": "{} event{s} {are} in quarantine (audit-s3 quarantine list)",
+    "gone": "{} object{s} {were} gone before {they} could be read",
+    "expired": "{} object{s} had outlived the retention, unread",
 }
 LEFT = {
     "returned": "{} messages went back to the queue: it shows them to the next run, or to another collector",
@@ -281,7 +281,7 @@ class Runner:
     def shortcomings(self, *, asked: bool) -> List[str]:
         """Why this was no clean run, in sentences; what went back counts unless we were `asked` to stop."""
         ledger, counters = self.engine.ledger, self.engine.ledger.counters
-        found = [what.format(counters[name]) for name, what in KEPT.items() if counters[name]]
+        found = [_counted(what, counters[name]) for name, what in KEPT.items() if counters[name]]
         if not asked:
             found += [what.format(counters[name]) for name, what in LEFT.items() if counters[name]]
         stopped = [breaker.error for breaker in (ledger.source, *ledger.troubled()) if breaker.is_open]
@@ -333,3 +333,10 @@ class Runner:
         self._threads.end()
         self._adapters.close()
         self.report("Stopped.")
+
+
+def _counted(what: str, number: int) -> str:
+    """A sentence of KEPT with its number: one is not many."""
+    if number == 1:
+        return what.format(number, s="", are="is", were="was", they="it")
+    return what.format(number, s="s", are="are", were="were", they="they")

@@ -203,7 +203,7 @@ def test_what_a_running_collector_holds_is_nobody_elses(make_stage: Any, collect
     stage.settings["checkpoint_dir"] = ours.folder / "state"
     report = stage.check()
     ours.stop(running)
-    assert report.of("queue_readers")["answer"].startswith("1 messages are in flight, and a collector")
+    assert report.of("queue_readers")["answer"].startswith("1 message is in flight, and a collector")
 
 
 # -- acknowledgement

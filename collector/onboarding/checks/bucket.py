@@ -222,7 +222,7 @@ class _Bucket:
         elif not self._found.settings.reconcile_interval_seconds:
             self._notes.ok(LISTING, "allowed, and not used: reconcile_interval_seconds = 0", of=self._name)
         else:
-            answer = f"{count or 'no'} objects to read on the first page"
+            answer = f"{count or 'no'} {'object' if count == 1 else 'objects'} to read on the first page"
             if self._found.settings.checkpoint_store == "sqlite":
                 answer += "; where several hosts read this bucket, let one of them list (docs/scaling.md)"
             self._notes.ok(LISTING, answer, of=self._name)

@@ -136,10 +136,11 @@ def _check_policy(notes: Notes, found: Input, attributes: Mapping[str, str]) -> 
 
 def _check_readers(notes: Notes, attributes: Mapping[str, str], is_running: Callable[[], bool]) -> None:
     held = _whole(attributes.get("ApproximateNumberOfMessagesNotVisible"))
+    in_flight = "1 message is in flight" if held == 1 else f"{held} messages are in flight"
     if held and is_running():
-        notes.ok(QUEUE_READERS, f"{held} messages are in flight, and a collector of this input is running")
+        notes.ok(QUEUE_READERS, f"{in_flight}, and a collector of this input is running")
     elif held:
-        notes.found(QUEUE_READERS, OTHER_READER, f"{held} messages are in flight")
+        notes.found(QUEUE_READERS, OTHER_READER, in_flight)
     else:
         notes.ok(QUEUE_READERS, "nobody holds a message")
 
