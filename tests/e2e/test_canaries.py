@@ -94,7 +94,7 @@ def test_a_service_at_work_and_in_trouble_says_none(stage: Stage, address: str, 
         stage.provider.upload("k/two", ndjson("two", 3))
         wait_for(lambda: '"last_error": {' in ask(address, "/status.json")[1].decode())
         pages = [ask(address, path)[1] for path in ("/", "/status.json", "/metrics", "/readyz")]
-        told = ours.verb("status", "--format", "json")
+        told = ours.verb("status", "--format", "json", code=1)
     finally:
         ours.stop(process)
         ours.end()
