@@ -59,7 +59,8 @@ def test_the_installed_program_runs_by_itself(prefix, tmp_path):
     for name in ("hec-token", "aws-secret"):
         (tmp_path / name).write_text("not-a-secret")
     config = tmp_path / "audit-s3.conf"
-    config.write_text(sample.read_text().replace("/etc/audit-s3/", f"{tmp_path}/").replace("/var/lib/", f"{tmp_path}/"))
+    text = sample.read_text().replace("/etc/audit-s3/", f"{tmp_path}/")
+    config.write_text(text.replace("/var/lib/", f"{tmp_path}/"))
     shown = _run(prefix, "config", "--config", str(config), cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "thrive-audit-logs" in shown.stdout
