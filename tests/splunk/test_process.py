@@ -104,7 +104,7 @@ def test_a_fatal_error_is_one_line_for_splunkd_and_exit_code_78(environment) -> 
     process = _start(FAILING, environment)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 78
-    assert err == b"FATAL no such queue [queue_missing]. check queue_url\n"
+    assert err == b"FATAL no such queue [queue_missing]. check queue_url move=you\n"
 
 
 def test_a_bug_is_one_line_with_its_traceback_and_exit_code_1(environment) -> None:
