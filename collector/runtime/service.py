@@ -45,7 +45,7 @@ def run(
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
     With `once`, 0: all that was met is delivered; 1: something failed, was returned or is in quarantine.
-    Without it the program is told to stop, 0: it stopped in order; 1: something in hand could be neither saved
+    Without it, once told to stop, 0: it stopped in order; 1: something in hand could be neither saved
     nor handed back. What was met before is told in the log and by `audit-s3 status`. An input that cannot be
     started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
     configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
