@@ -142,9 +142,11 @@ class Supervisor:
 
     def stop(self) -> Sequence[Runner]:
         """End everything in order; what was at work."""
+        deadline = time.monotonic() + STOP_SECONDS
         self._timetable.stop()
         runners = self._starts.stop()
         _stop_all(runners)
+        self._starts.outlast(deadline)
         for kit in self._kits.values():
             kit.close()
         return runners

@@ -129,6 +129,17 @@ class Starts(Generic[R]):
             self._fresh = []
         return self.running
 
+    def outlast(self, deadline: float) -> None:
+        """After `stop`: wait for the attempts under way, and for the end of what they brought to life.
+
+        At most until `deadline` (monotonic): what they have received by then would stay hidden for long.
+        """
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not any(start.busy for start in (*self._starts, *self._leaving)):
+                    return
+            time.sleep(0.02)
+
     def _set_out(self, start: _Start[R]) -> None:
         name = f"{start.name}/start"
         threading.Thread(target=self._attempt, args=(start,), name=name, daemon=True).start()
@@ -144,14 +155,15 @@ class Starts(Generic[R]):
             log.exception("You have found a bug in how an input starts. input=%s", start.name)
             error = Retry(f"unexpected {type(failure).__name__}: {failure}", code="bug", where=start.name)
         with self._lock:
-            start.busy = False
             self.changes += 1
             if not self._stopped and not start.withdrawn:
+                start.busy = False
                 self._enter(start, running, error)
                 return
         if running is not None:
             self._late(running)
         with self._lock:
+            start.busy = False
             self._leaving = [one for one in self._leaving if one is not start]
 
     def _enter(self, start: _Start[R], running: Optional[R], error: Optional[CollectorError]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, Callable, Dict, List
 
 import pytest
@@ -142,6 +143,23 @@ def test_what_comes_to_life_after_the_stop_is_ended() -> None:
             thread.join(10)
     assert inputs.late == ["thrive"]
     assert starts.running == []
+
+
+def test_a_stop_waits_for_the_end_of_what_came_late_but_not_for_ever() -> None:
+    released, ended = threading.Event(), threading.Event()
+
+    def end(running: str) -> None:
+        released.wait(10)
+        ended.set()
+
+    starts = Starts({"thrive": lambda: "thrive"}, again=True, late=end)
+    starts.stop()
+    starts.go_on()
+    starts.outlast(time.monotonic() + 0.1)
+    assert not ended.is_set(), "it is given up at the deadline"
+    released.set()
+    starts.outlast(time.monotonic() + 10.0)
+    assert ended.is_set()
 
 
 def test_a_bug_in_a_start_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
