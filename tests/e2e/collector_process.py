@@ -59,6 +59,9 @@ class Collector:
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
         """`run` in the background; stdout and stderr go to files in the folder."""
         out, log = (self.folder / "out").open("ab"), (self.folder / "log").open("ab")
+        if out.tell() and not (self.folder / "out").read_bytes().endswith(b"\n"):
+            out.write(b"\n")  # who was killed in a write left half a line; each run has a stdout of its own
+            out.flush()
         process = subprocess.Popen(self._command(*flags), env=environment(), stdout=out, stderr=log)
         self._running.append(process)
         return process

@@ -380,10 +380,11 @@ def test_reloads_one_after_the_other_under_load_repeat_nothing_that_hec_has_ackn
             if number % 10 == 9:
                 service.write({"thrive": {**given, "source": f"reloaded-{number}"}})
                 process.send_signal(signal.SIGHUP)
+                wait_for(lambda done=number // 10: service.log.count("configuration was read again") > done)
         wait_for(lambda: len(hec.events) >= 60 * 200 and provider.queue_depth() == 0, seconds=90)
         service.stop(process)
         found = Counter(event["event"]["eventId"] for event in hec.events)
     assert process.returncode == 0, service.log
-    assert service.log.count("The configuration was read again.") >= 4
+    assert service.log.count("The configuration was read again.") == 6
     assert len(found) == 60 * 200
     assert _each_once(found)
