@@ -13,7 +13,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Denial", "hint_of", "read_denial", "who_moves"]
+__all__ = ["WEB_IDENTITY", "Denial", "hint_of", "read_denial", "who_moves"]
+
+#: How a pod gets credentials for its token, with no keys: no other call of ours is made by nobody.
+WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+
+#: Kinds of policy that may mean the role's own; "" where AWS does not say, as it does not across accounts.
+_TRUST = ("", "trust", "resource")
 
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:[\w*]+)")
 _IMPLICIT = re.compile(r"because no ([a-z -]+?)(?: policy)? allows", re.IGNORECASE)
@@ -60,21 +66,31 @@ def who_moves(message: str, *, action: str, resource: str, identity: str) -> str
             f"Provider: the object is not there: S3 says so by 403 to {identity}, who may not list the "
             f"bucket; attach s3:ListBucket on {resource.rpartition('/')[0]}"
         )
-    if denial.kind == "trust":
+    if action == WEB_IDENTITY and denial.kind in _TRUST:
         return (
-            f"Provider: the trust policy of {resource} must name the collector's user and its external id; "
-            "You: compare external_id"
+            f"You: compare AWS_ROLE_ARN; the trust policy of {resource} must allow {action} to the issuer, "
+            "the subject (system:serviceaccount:NAMESPACE:NAME) and the audience of the token"
         )
-    if action == "sts:AssumeRole" and not denial.kind:
-        return (
-            f"You: allow the collector's user sts:AssumeRole on {resource}, and compare external_id. "
-            "Provider: the role's trust policy must name that user and that external id"
-        )
-    is_ours = action == "sts:AssumeRole" and denial.kind != "resource"
+    if action == "sts:AssumeRole" and denial.kind in _TRUST:
+        return _trust(denial, resource)
+    is_ours = action in ("sts:AssumeRole", WEB_IDENTITY)
     hint = hint_of(denial, action=action, resource=resource, identity=identity, is_ours=is_ours)
     if action == "s3:GetObject" and not denial.kind:
         hint += " (without s3:ListBucket a missing object looks like this too)"
     return hint
+
+
+def _trust(denial: Denial, role: str) -> str:
+    """A wrong external id and a trust policy that names somebody else are refused in the same words.
+
+    Comparing costs nothing and needs nobody, so it comes first.
+    """
+    if denial.explicit:
+        return f"Provider: an explicit deny stands in the trust policy of {role}; remove it"
+    ours = "compare external_id and role_arn with what was handed over"
+    if not denial.kind:  # across accounts AWS does not say which of the two sides it is
+        ours += f", and allow the collector's user sts:AssumeRole on {role}"
+    return f"You: {ours}. Provider: the role's trust policy must name that user and that external id"
 
 
 def hint_of(denial: Denial, *, action: str, resource: str, identity: str, is_ours: bool) -> str:

@@ -11,6 +11,7 @@ action, the resource, the identity that was refused, and who has to move.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Mapping
@@ -45,10 +46,20 @@ def translate(error: Exception, call: Call) -> CollectorError:
     response = getattr(error, "response", None)
     if not isinstance(response, Mapping):
         return _translate_local(error, call)
-    if getattr(error, "operation_name", "") == "AssumeRole":
-        # Credentials are renewed inside whatever call needs them first.
-        call = Call("sts:AssumeRole", where=call.role, resource=call.role, scope="role")
-    return _by_table(_read_answer(response), call)
+    answer = _read_answer(response)
+    operation = getattr(error, "operation_name", "")
+    if operation in ("AssumeRole", "AssumeRoleWithWebIdentity"):
+        role = _role_asked_for(answer, operation) or call.role
+        call = Call(f"sts:{operation}", where=role, resource=role, scope="role")
+    return _by_table(answer, call)
+
+
+def _role_asked_for(answer: Answer, operation: str) -> str:
+    """Credentials are renewed inside whatever call needs them, and a profile may name a role of its own."""
+    named = re.search(r"on resource: (arn:\S+:role/\S+)", answer.message)
+    if named:
+        return named.group(1)
+    return os.environ.get("AWS_ROLE_ARN", "") if operation == "AssumeRoleWithWebIdentity" else ""
 
 
 def translate_code(code: str, message: str, call: Call) -> CollectorError:
@@ -146,6 +157,7 @@ _TABLE: Dict[str, _Fate] = {
         "InvalidSecurity MissingAuthenticationToken IncompleteSignature NotSignedUp OptInRequired "
         "RegionDisabledException",
     ),
+    **_codes(fates.token_refused, "InvalidIdentityToken IDPRejectedClaim"),
     **_codes(fates.bad_signature, "SignatureDoesNotMatch InvalidSignatureException"),
     **_codes(fates.clock_skew, "RequestTimeTooSkewed RequestExpired RequestInTheFuture"),
     **_codes(fates.proxy_denied, "ProxyAuthenticationRequired"),

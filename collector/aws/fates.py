@@ -212,6 +212,14 @@ def invalid_keys(answer: Answer, call: Call) -> CollectorError:
     return Fatal(_said(answer, call), code="credentials_invalid", where=call.where, hint=hint, scope="role")
 
 
+def token_refused(answer: Answer, call: Call) -> CollectorError:
+    hint = (
+        "You: the token in AWS_WEB_IDENTITY_TOKEN_FILE must be of an issuer that is an IAM identity provider "
+        "in the role's account, and for an audience that it lists"
+    )
+    return Fatal(_said(answer, call), code="credentials_invalid", where=call.where, hint=hint, scope="role")
+
+
 def bad_signature(answer: Answer, call: Call) -> CollectorError:
     message = answer.message.lower()
     if "expired" in message or "not yet current" in message:

@@ -90,5 +90,4 @@ def _refused_role(
         user=user, role=account.role, session_name=settings.role_session_name,
         has_external_id=bool(settings.external_id),
     )  # fmt: skip
-    owner = "provider" if settings.external_id else "you"
-    notes.refused(ROLE, error, fix=fix, of=of, owner=owner)
+    notes.refused(ROLE, error, fix=fix, of=of)

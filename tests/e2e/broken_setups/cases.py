@@ -114,7 +114,7 @@ def user_may_not_assume(stage: Any) -> None:
     stage.customer_iam().delete_user_policy(UserName=user, PolicyName="collect")
 
 
-@broken("role_denied", "provider", "trust policy", "user/p", "sts:ExternalId")
+@broken("role_denied", "you", "trust policy", "user/p", "sts:ExternalId")
 def trust_names_somebody_else(stage: Any) -> None:
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "333333333333"}}
     stage.provider.client("iam").update_assume_role_policy(
@@ -128,13 +128,13 @@ def no_external_id(stage: Any) -> None:
     stage.settings["external_id"] = None
 
 
-@broken("role_denied", "provider", "You first, then the provider", "Compare external_id")
+@broken("role_denied", "you", "You first, then the provider", "Compare external_id")
 def wrong_external_id(stage: Any) -> None:
-    # AWS answers as for a trust policy that names somebody else: the fix names both, ours first.
+    # AWS answers as for a trust policy that names somebody else: the fix names both, and comparing is first.
     stage.settings["external_id"] = "another-id"
 
 
-@broken("role_denied", "provider", "trust policy", '"AWS": "arn:aws:iam::222222222222:user/p-collector"')
+@broken("role_denied", "you", "trust policy", '"AWS": "arn:aws:iam::222222222222:user/p-collector"')
 def trust_policy_denies_in_aws_words(stage: Any) -> None:
     message = "User: x is not authorized to perform: sts:AssumeRole because no role trust policy allows it"
     stage.alter().refuse("sts", "AssumeRole", "AccessDenied", message)

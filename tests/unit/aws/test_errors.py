@@ -137,13 +137,23 @@ def test_what_denied_a_key_decides_whose_move_it_is(message: str, start: str) ->
     "message",
     [
         "because no role trust policy allows the sts:AssumeRole action",
-        "with an explicit deny in the role trust policy",
+        "because no resource-based policy allows the sts:AssumeRole action",
+        "",
     ],
 )
-def test_a_trust_policy_is_the_providers_and_the_external_id_ours(message: str) -> None:
+def test_comparing_the_external_id_comes_before_asking_for_another_trust_policy(message: str) -> None:
     call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
     hint = translate(_answer("AccessDenied", f"... sts:AssumeRole {message}", 403), call).hint
-    assert hint.startswith(f"Provider: the trust policy of {ROLE}") and "compare external_id" in hint
+    assert hint.startswith("You: compare external_id and role_arn")
+    assert "Provider: the role's trust policy must name that user" in hint
+    assert (f"allow the collector's user sts:AssumeRole on {ROLE}" in hint) == (message == "")
+
+
+def test_an_explicit_deny_in_a_trust_policy_is_the_providers_alone() -> None:
+    call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
+    message = "... sts:AssumeRole with an explicit deny in the role trust policy"
+    hint = translate(_answer("AccessDenied", message, 403), call).hint
+    assert hint.startswith("Provider: an explicit deny") and ROLE in hint and "external_id" not in hint
 
 
 def test_a_user_who_may_not_assume_the_role_is_the_customers() -> None:
@@ -175,6 +185,31 @@ def test_a_refused_assume_role_is_the_roles_whatever_call_needed_it() -> None:
     error = translate(_answer("AccessDenied", "not authorized", 403, operation="AssumeRole"), GET)
     assert _fate(error) == ("Fatal", "role_denied", "role")
     assert error.where == ROLE
+
+
+def test_a_role_that_a_profile_names_is_the_one_that_is_told_of() -> None:
+    own = "arn:aws:iam::222222222222:role/own"
+    message = f"User: x is not authorized to perform: sts:AssumeRole on resource: {own}"
+    error = translate(_answer("AccessDenied", message, 403, operation="AssumeRole"), GET)
+    assert (error.where, own in error.hint, ROLE in error.hint) == (own, True, False)
+
+
+@pytest.mark.parametrize("call", [GET, RECEIVE, DECRYPT])
+def test_a_refused_web_identity_is_the_roles_and_ours_to_mend(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "arn:aws:iam::222222222222:role/pod"
+    monkeypatch.setenv("AWS_ROLE_ARN", own)
+    operation = "AssumeRoleWithWebIdentity"
+    denied = translate(
+        _answer("AccessDenied", f"Not authorized to perform sts:{operation}", 403, operation=operation), call
+    )
+    assert (*_fate(denied), denied.where) == ("Fatal", "role_denied", "role", own)
+    assert denied.hint.startswith("You: compare AWS_ROLE_ARN") and own in denied.hint
+    message = "No OpenIDConnect provider found in your account for https://oidc.example.com"
+    unknown = translate(_answer("InvalidIdentityToken", message, 400, operation=operation), call)
+    assert (*_fate(unknown), unknown.where) == ("Fatal", "credentials_invalid", "role", own)
+    assert unknown.hint.startswith("You: the token in AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 def test_a_session_longer_than_the_role_allows_names_the_setting() -> None:
