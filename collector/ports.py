@@ -8,7 +8,7 @@ nothing else on purpose. Unless it says otherwise, a method may be called from s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union, runtime_checkable
+from typing import Callable, Collection, Iterator, Mapping, Optional, Protocol, Sequence, Union, runtime_checkable
 
 from collector.errors import CollectorError
 from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
@@ -121,6 +121,12 @@ class ObjectStore(Protocol):
 
         Poison "gone" (404, believed after three sightings), "superseded" (412: the key holds another
         object by now); Fatal scope "object" (403), "kms", "role"; Poison "archived" (Glacier).
+        """
+
+    def foresee(self, refs: Sequence[ObjectRef]) -> None:
+        """This thread opens these next, in this order: what can be asked for already may be. Never raises.
+
+        A hint, for objects that are read within moments: `open` says what it would say without it.
         """
 
     def current(self, ref: ObjectRef) -> ObjectRef:
@@ -353,6 +359,9 @@ class CheckpointStore(Protocol):
 
         Read a page at a time. What is written meanwhile may or may not be seen.
         """
+
+    def names(self, buckets: Collection[str]) -> bool:
+        """Whether any row is of an object of these buckets; to say no it may read the whole ledger."""
 
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """By key, the sha256 of every content that was finished under it; keys without one are left out."""

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple
 
-__all__ = ["Answer", "Body", "Connections"]
+__all__ = ["Answer", "Asked", "Body", "Connections"]
 
 _CONNECT_SECONDS = 10.0
 #: Rule 5: what brings no byte for this long is stalled. Long polls are of 20 s.
@@ -47,21 +47,15 @@ class Connections:
         self._idle: Dict[Endpoint, List[Tuple[float, _Connection]]] = {}
         self._lock = threading.Lock()
 
-    def ask(self, endpoint: Endpoint, request: bytes) -> Answer:
-        """Send one request; ValueError for an answer that is not plain, OSError for none."""
+    def send(self, endpoint: Endpoint, request: bytes) -> Asked:
+        """Send one request on a connection of its own; OSError if that cannot be done."""
         connection = self._take(endpoint) or self._connect(endpoint)
         try:
             connection.sock.sendall(request)
-            status, headers = _read_head(connection.file)
-            length = headers.get("content-length", "")
-            if not length.isdigit() or "transfer-encoding" in headers:
-                raise ValueError("an answer of unknown length")
-            keep = headers.get("connection", "").lower() != "close"
-            done = (lambda: self._put(endpoint, connection)) if keep else connection.close
-            return Answer(status, headers, Body(connection, int(length), done))
         except BaseException:
             connection.close()
             raise
+        return Asked(connection, lambda: self._put(endpoint, connection))
 
     def close(self) -> None:
         """Close the connections that nobody holds."""
@@ -122,6 +116,32 @@ class _Connection:
                 end.close()
             except OSError:
                 continue
+
+
+class Asked:
+    """A request that was sent, whose answer is to be read, or closed. Used by one thread at a time."""
+
+    def __init__(self, connection: _Connection, put_back: Callable[[], None]) -> None:
+        self._connection = connection
+        self._put_back = put_back
+
+    def answer(self) -> Answer:
+        """Wait for it; ValueError for an answer that is not plain, OSError for none."""
+        try:
+            status, headers = _read_head(self._connection.file)
+            length = headers.get("content-length", "")
+            if not length.isdigit() or "transfer-encoding" in headers:
+                raise ValueError("an answer of unknown length")
+            keep = headers.get("connection", "").lower() != "close"
+            done = self._put_back if keep else self._connection.close
+            return Answer(status, headers, Body(self._connection, int(length), done))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection: its answer is of no use any more."""
+        self._connection.close()
 
 
 class Body:

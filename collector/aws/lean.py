@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Hashable, Mapping, Optional
 from urllib.parse import SplitResult, urlsplit
 
-from collector.aws.connections import Answer, Connections, Endpoint
+from collector.aws.connections import Answer, Asked, Connections, Endpoint
 from collector.aws.sigv4 import Signer, Unsigned
 
 __all__ = ["Lean", "Pattern"]
@@ -95,19 +95,36 @@ class Lean:
         headers: Mapping[str, str] = {}, body: bytes = b"",
     ) -> Optional[Answer]:  # fmt: skip
         """One call: an answer of 200, whose body is to be read, or None: ask boto3."""
+        asked = self.begin(kind, method, path=path, query=query, headers=headers, body=body)
+        return None if asked is None else self.finish(kind, asked)
+
+    def begin(
+        self, kind: Hashable, method: str, *, path: str = "", query: str = "",
+        headers: Mapping[str, str] = {}, body: bytes = b"",
+    ) -> Optional[Asked]:  # fmt: skip
+        """Send a call whose answer `finish` waits for; None: ask boto3."""
         pattern = self._patterns.get(kind)
         if pattern is None:
             return None
         from botocore.exceptions import BotoCoreError, ClientError  # loaded since the first pattern
 
-        answer: Optional[Answer] = None
         try:
             request = self._request(
                 pattern, Unsigned(method, pattern.path + path, query, {**pattern.headers, **headers}, body)
             )
-            answer = self._connections.ask(pattern.endpoint, request)
+            return self._connections.send(pattern.endpoint, request)
         except (OSError, ValueError, BotoCoreError, ClientError) as error:
-            # No answer, no plain one, or no credentials: boto3 meets it again and has the words for it.
+            # No connection, or no credentials: boto3 meets it again and has the words for it.
+            log.debug("%s is left to boto3: %s", kind, error)
+        self.forget(kind)
+        return None
+
+    def finish(self, kind: Hashable, asked: Asked) -> Optional[Answer]:
+        """The answer to what was begun, as `ask` gives it."""
+        answer: Optional[Answer] = None
+        try:
+            answer = asked.answer()
+        except (OSError, ValueError) as error:  # none, or no plain one
             log.debug("%s is left to boto3: %s", kind, error)
         if answer is not None and answer.status == 200:
             return answer

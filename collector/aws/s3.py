@@ -73,6 +73,11 @@ class S3Store:
                 raise
             return self._open(replace(ref, key=ref.raw_key, raw_key=None))
 
+    def foresee(self, refs: Sequence[ObjectRef]) -> None:
+        if self._signed_get is not None:
+            ours = (ref for ref in refs if ref.bucket in self._buckets)
+            self._signed_get.foresee((ref.bucket, ref.key, ref.etag, self._version_of(ref)) for ref in ours)
+
     def current(self, ref: ObjectRef) -> ObjectRef:
         self._admit(ref.bucket, ref.url)
         answer = self._ask("head_object", self._object_call(ref), Bucket=ref.bucket, Key=ref.key)
@@ -126,12 +131,16 @@ class S3Store:
     def _get(self, ref: ObjectRef) -> Dict[str, Any]:
         if self._signed_get is None:
             return self._get_by_boto3(ref)
-        version_id = "" if ref.bucket in self._without_versions else ref.version_id or ""
+        version_id = self._version_of(ref)
         answer = self._signed_get.get(ref.bucket, ref.key, etag=ref.etag, version_id=version_id)
         if answer is None:
             answer = self._get_by_boto3(ref)
             self._signed_get.learn(ref.bucket, ref.key)
         return answer
+
+    def _version_of(self, ref: ObjectRef) -> str:
+        """The version to ask for, "" where there is none or none may be named."""
+        return "" if ref.bucket in self._without_versions else ref.version_id or ""
 
     def _get_by_boto3(self, ref: ObjectRef) -> Dict[str, Any]:
         """GetObject by version and etag; by etag alone where GetObjectVersion is not granted."""

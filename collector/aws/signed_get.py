@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
 from urllib.parse import quote
 
 from collector import accel
-from collector.aws.connections import Body
+from collector.aws.connections import Asked, Body
 from collector.aws.lean import Lean
 
 __all__ = ["SignedGet"]
+
+#: Bucket, key, etag and version id, as `get` takes them.
+Call = Tuple[str, str, Optional[str], str]
 
 _META = "x-amz-meta-"
 _ALSO = {
@@ -30,6 +34,7 @@ class SignedGet:
 
     def __init__(self, lean: Lean) -> None:
         self._lean = lean
+        self._mine = threading.local()
 
     def watch(self, client: Any) -> None:
         """Learn from this boto3 client."""
@@ -43,9 +48,9 @@ class SignedGet:
         self, bucket: str, key: str, *, etag: Optional[str], version_id: str = ""
     ) -> Optional[Dict[str, Any]]:
         """What get_object would return, as far as S3Store asks; None: ask boto3."""
-        query = f"versionId={quote(version_id, safe='~')}" if version_id else ""
-        headers = {"if-match": f'"{etag}"'} if etag is not None else {}
-        answer = self._lean.ask(("s3", bucket), "GET", path=_quoted(key), query=query, headers=headers)
+        asked = self._ahead().pop((bucket, key, etag, version_id), None)
+        asked = asked or self._begin(bucket, key, etag, version_id)
+        answer = None if asked is None else self._lean.finish(("s3", bucket), asked)
         if answer is None:
             return None
         if "etag" not in answer.headers or "last-modified" not in answer.headers:
@@ -53,6 +58,28 @@ class SignedGet:
             self._lean.forget(("s3", bucket))
             return None
         return _answer(answer.headers, answer.body)
+
+
+    def foresee(self, calls: Iterable[Call]) -> None:
+        """Send these already; `get` of the same thread takes up the answers. What nobody asked for goes."""
+        ahead = self._ahead()
+        while ahead:
+            ahead.popitem()[1].close()
+        for call in calls:
+            asked = self._begin(*call)
+            if asked is None:
+                return  # boto3 is to be asked first, for all of them
+            ahead[call] = asked
+
+    def _begin(self, bucket: str, key: str, etag: Optional[str], version_id: str) -> Optional[Asked]:
+        query = f"versionId={quote(version_id, safe='~')}" if version_id else ""
+        headers = {"if-match": f'"{etag}"'} if etag is not None else {}
+        return self._lean.begin(("s3", bucket), "GET", path=_quoted(key), query=query, headers=headers)
+
+    def _ahead(self) -> Dict[Call, Asked]:
+        """What this thread has sent and not taken up."""
+        ahead: Dict[Call, Asked] = self._mine.__dict__.setdefault("ahead", {})
+        return ahead
 
 
 def _quoted(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Iterable, Iterator, Optional, Protocol
+from typing import Callable, Iterable, Iterator, Optional, Protocol, Sequence
 
 from collector.config.routes import Route
 from collector.engine.content import Content
@@ -51,6 +51,12 @@ class Opener:
         self._decode = decode
         self._labels = labels
         self._digests = digests
+
+    def foresee(self, items: Sequence[Item]) -> None:
+        """This thread opens these next, in this order."""
+        refs = [item.ref for item in items if item.ref is not None]
+        if self._objects is not None and len(refs) > 1:
+            self._objects.foresee(refs)
 
     def open(self, item: Item) -> Reading:
         if item.payload is not None:

@@ -1,4 +1,4 @@
-"""The Reader: one read of an open object at a time, decoded and cut into Slices for every output.
+"""The Reader: one read of an open object at a time, or of a few small ones, decoded and cut into Slices.
 
 A thread that reads never waits for an output: when the window of unsent bytes is full it takes nothing,
 and the object stays open where it is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, Deque, List, Optional, Tuple, Union
+from typing import Any, Deque, List, Optional, Sequence, Tuple, Union
 
 from collector.engine import admission
 from collector.engine.failures import failed
@@ -16,7 +16,7 @@ from collector.engine.items import Item, Outgoing, Reading
 from collector.engine.keys import UNTOLD
 from collector.engine.ledger import Ledger
 from collector.engine.opener import Opener
-from collector.engine.station import Wait
+from collector.engine.station import Wait, safely
 from collector.errors import CollectorError, Poison
 from collector.model import DIGEST, SLICE_MAX_BYTES, Ignores, ObjectRef, Slice
 
@@ -26,6 +26,12 @@ log = logging.getLogger("collector.engine")
 
 #: What is counted under which result of a digest.
 _DIGESTS = {name: f"digests_{name}" for name in ("valid", "invalid", "gap", "unsigned")}
+
+
+#: As many small objects, and stored bytes of them, are read in one go: one turn of a thread costs as much as
+#: reading a small object does, and their requests are under way together.
+TOGETHER_MOST = 10
+TOGETHER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Reader:
 
     # -- take -----------------------------------------------------------------------------------
 
-    def take(self, ledger: Ledger) -> Union[Read, Wait]:
+    def take(self, ledger: Ledger) -> Union[List[Read], Wait]:
+        """One that is open is read on; else the next is opened, and with a small one the small ones behind it."""
         due = ledger.promote()
         if ledger.stopping or ledger.held_bytes >= ledger.limits.held_bytes:
             return Wait(due)
@@ -79,9 +86,13 @@ class Reader:
                 return Wait(ledger.objects.probe_at())
         if item is None:
             return Wait(ledger.promote())  # what was passed over waits for its key
-        item.state, item.busy_since = "reading", now
-        ledger.reading += 1
-        return Read(item, item.reading, item.is_identified)
+        items = [item]
+        if item.reading is None and not ledger.objects.is_open:
+            items += _small_ones(ledger.readable, beside=item)
+        for one in items:
+            one.state, one.busy_since = "reading", now
+        ledger.reading += len(items)
+        return [Read(one, one.reading, one.is_identified) for one in items]
 
     def _next_to_open(self, ledger: Ledger, now: float) -> Optional[Item]:
         """The next object whose KMS key is not known to be out of reach, or is to be tried again."""
@@ -96,21 +107,27 @@ class Reader:
 
     # -- perform --------------------------------------------------------------------------------
 
-    def perform(self, work: Read) -> Piece:
-        if work.reading is not None:
-            return self._read_on(work, work.reading)
-        reading = self._opener.open(work.item)
-        if work.identified:
-            piece = self._read_on(work, reading)
-        else:
-            assert reading.opened is not None
-            piece = Piece(reading, ref=reading.opened.ref)
+    def perform(self, work: Sequence[Read]) -> Sequence[Union[Piece, CollectorError]]:
+        """What came of each: what one raises is its own."""
+        if len(work) > 1:
+            self._opener.foresee([read.item for read in work])
+        return [safely(self.name, self._read, read) for read in work]
+
+    def _read(self, read: Read) -> Piece:
+        if read.reading is not None:
+            return self._read_on(read.item, read.reading)
+        reading = self._opener.open(read.item)
         opened = reading.opened
+        if read.identified:
+            piece = self._read_on(read.item, reading)
+        else:
+            assert opened is not None
+            piece = Piece(reading, ref=opened.ref)
         if opened is None:
             return piece
         return replace(piece, kms_key_arn=opened.kms_key_arn, last_modified=opened.last_modified)
 
-    def _read_on(self, work: Read, reading: Reading) -> Piece:
+    def _read_on(self, item: Item, reading: Reading) -> Piece:
         slices: List[Slice] = []
         size = 0
         try:
@@ -119,8 +136,7 @@ class Reader:
                 if piece is None:
                     reading.close()
                     # Said here and not under the lock: a line is written out before it is over.
-                    url = work.item.url
-                    log.info("Read an object to its end. events=%d url=%s", reading.events, url)
+                    log.info("Read an object to its end. events=%d url=%s", reading.events, item.url)
                     sha256 = reading.content.sha256 if reading.content else ""
                     return Piece(None, tuple(slices), ended=True, sha256=sha256)
                 reading.events = piece.end
@@ -129,18 +145,24 @@ class Reader:
                 slices.append(piece.without(self._ignores) if self._ignores else piece)
                 size += piece.size_bytes
         except CollectorError as error:
-            error.where = error.where or work.item.url
+            error.where = error.where or item.url
             reading.close()
             return Piece(None, tuple(slices), failure=error)
         return Piece(reading, tuple(slices))
 
     # -- record ---------------------------------------------------------------------------------
 
-    def record(self, ledger: Ledger, work: Read, result: Any) -> None:
-        item = work.item
+    def record(self, ledger: Ledger, work: Sequence[Read], result: Any) -> None:
+        results = [result] * len(work) if isinstance(result, CollectorError) else result
+        for read, one in zip(work, results):
+            piece = Piece(None, failure=one) if isinstance(one, CollectorError) else one
+            self._record(ledger, read.item, piece)
+        if ledger.upstream_is_idle():
+            ledger.tell(*ledger.senders())
+
+    def _record(self, ledger: Ledger, item: Item, piece: Piece) -> None:
         ledger.reading -= 1
         item.busy_since = None
-        piece = Piece(None, failure=result) if isinstance(result, CollectorError) else result
         if piece.reading is None or piece.ref is not None:
             ledger.tell_of_room()
         if ledger.handing_back:
@@ -166,8 +188,6 @@ class Reader:
             self._record_end(ledger, item, piece.sha256)
         else:
             ledger.read_on(item, gathers=gathers)
-        if ledger.upstream_is_idle():
-            ledger.tell(*ledger.senders())
 
     def _record_opened(self, ledger: Ledger, item: Item, kms_key_arn: str) -> None:
         """S3 has decrypted it: its KMS key is not out of reach, nor is the one that refused it before."""
@@ -231,6 +251,26 @@ def _next(waiting: Deque[Item]) -> Optional[Item]:
         if item.state == "ready":
             return item
     return None
+
+
+def _small_ones(readable: Deque[Item], *, beside: Item) -> List[Item]:
+    """The small objects that are next in line, to be read in one go with `beside` if that is small too."""
+    size = _small(beside)
+    items: List[Item] = []
+    while size is not None and readable and len(items) < TOGETHER_MOST - 1:
+        more = _small(readable[0])
+        if more is None or size + more > TOGETHER_BYTES:
+            break
+        items.append(readable.popleft())
+        size += more
+    return items
+
+
+def _small(item: Item) -> Optional[int]:
+    """Its stored bytes; None if it is to be read by itself: not known to be small, or not to be usual."""
+    if item.state != "ready" or item.lock is not None or not item.is_identified:
+        return None
+    return len(item.payload.body) if item.payload is not None else item.ref.size if item.ref else None
 
 
 def _is_in_doubt(item: Item, failure: Optional[CollectorError]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any, Dict, Generic, Optional, Protocol, Tuple, TypeVar, Union
+from typing import Any, Callable, Dict, Generic, Optional, Protocol, Tuple, TypeVar, Union
 
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Retry
@@ -20,6 +20,7 @@ __all__ = ["Driver", "Station", "Wait"]
 log = logging.getLogger("collector.engine")
 
 W = TypeVar("W")
+T = TypeVar("T")
 
 #: A thread looks again after this long even if nobody woke it: a missed wake-up costs seconds, not work.
 LONGEST_SLEEP_SECONDS = 5.0
@@ -51,14 +52,19 @@ class Station(Protocol[W]):
 
 
 def perform_safely(station: Station[W], work: W) -> Any:
-    """The result of `perform`, with what it raised as a value. What is not ours is a bug: Retry."""
+    """The result of `perform`, with what it raised as a value."""
+    return safely(station.name, station.perform, work)
+
+
+def safely(name: str, perform: Callable[[W], T], work: W) -> Union[T, CollectorError]:
+    """What `perform` makes of `work`, or what it raised. What is not ours is a bug: Retry."""
     try:
-        return station.perform(work)
+        return perform(work)
     except CollectorError as error:
         return error
     except Exception as error:
-        log.exception("You have found a bug in the %s; the work is kept and tried again.", station.name)
-        return Retry(f"unexpected {type(error).__name__}: {error}", code="bug", where=station.name)
+        log.exception("You have found a bug in the %s; the work is kept and tried again.", name)
+        return Retry(f"unexpected {type(error).__name__}: {error}", code="bug", where=name)
 
 
 class Driver(Generic[W]):

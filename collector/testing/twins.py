@@ -273,6 +273,9 @@ class MemoryBucket:
         self.opened.append(ref.url)
         return _OpenMemory(_described(ref, stored), stored, read_bytes=self._read_bytes)
 
+    def foresee(self, refs: Sequence[ObjectRef]) -> None:
+        """Memory has nothing to prepare."""
+
     def current(self, ref: ObjectRef) -> ObjectRef:
         self._admit(ref.bucket, ref.url)
         stored = self._find(replace(ref, version_id=None))

@@ -247,6 +247,9 @@ class _Decrypting:
         self._bucket = bucket
         self._client_side = client_side
 
+    def foresee(self, refs):
+        self._bucket.foresee(refs)
+
     def open(self, ref):
         stored = self._bucket.open(ref)
         assert is_marked(stored.metadata)

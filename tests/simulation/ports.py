@@ -141,6 +141,9 @@ class SimBucket:
             raise Poison("changed", code="superseded")
         return SimObject(self.world, replace(ref, etag=etag, size=len(data)), data, modified)
 
+    def foresee(self, refs):
+        """What may be asked for ahead changes no answer."""
+
     def list(self, bucket, *, prefix="", start_after="", token=""):
         self.world.maybe_fail("list")
         keys = sorted(key for key in self.world.objects if key > (token or start_after))[:LISTED_MAX]

@@ -138,7 +138,7 @@ def test_a_read_without_bytes_for_a_minute_is_no_progress_and_its_message_comes_
     stalled = bench.stations["reader"].take(bench.ledger)
     bench.run(400, without=("reader",))
     assert bench.queue.in_flight == 0 or bench.queue.receives == [1, 1]
-    assert stalled.item.busy_since is not None
+    assert stalled[0].item.busy_since is not None
     assert bench.ledger.counters["leases_lapsed"] + bench.ledger.counters["received_again"] >= 1
 
 
