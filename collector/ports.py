@@ -8,7 +8,17 @@ nothing else on purpose. Unless it says otherwise, a method may be called from s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Collection, Iterator, Mapping, Optional, Protocol, Sequence, Union, runtime_checkable
+from typing import (
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Union,
+    runtime_checkable,
+)
 
 from collector.errors import CollectorError
 from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt

@@ -9,28 +9,15 @@ others is poison, for good.
 
 from __future__ import annotations
 
-import logging
-from itertools import islice
 from typing import FrozenSet, Iterable, List, Union
 
 from collector.engine.breaker import PROBE_SECONDS, Breaker
 from collector.errors import Fatal, Poison, Retry
 from collector.model import Message, Notification
-from collector.ports import CheckpointStore
 
-__all__ = ["Mismatch", "doubt", "is_known"]
-
-log = logging.getLogger("collector.engine")
+__all__ = ["Mismatch", "doubt"]
 
 LONGEST_LOOK_SECONDS = 3600.0
-#: Rows that are looked at for one of ours: in a ledger that belongs to this input the first is.
-MOST_ROWS = 1000
-
-
-def is_known(store: CheckpointStore, buckets: FrozenSet[str]) -> bool:
-    """Whether the ledger has an object of these buckets, as far as its first rows tell."""
-    rows = store.window(0.0, float("inf"))
-    return any(row.bucket in buckets for row in islice(rows, MOST_ROWS))
 
 
 def doubt(message: Message) -> Retry:
@@ -46,6 +33,7 @@ class Mismatch:
         self.buckets = buckets
         self.breaker = Breaker("bucket")
         self._is_settled = not buckets
+        self._is_asked = False
         self._look_after = PROBE_SECONDS
 
     def is_foreign(self, bucket: str) -> bool:
@@ -53,8 +41,14 @@ class Mismatch:
 
     @property
     def in_doubt(self) -> FrozenSet[str]:
-        """Our buckets, as long as nothing of them was ever seen."""
-        return frozenset() if self._is_settled else self.buckets
+        """Our buckets, as long as nothing of them was ever seen and the ledger is to be asked for them.
+
+        That may read all of it, so after a no it is asked again with the next look only.
+        """
+        return frozenset() if self._is_settled or self._is_asked else self.buckets
+
+    def ledger_has_none(self) -> None:
+        self._is_asked = True
 
     def suspects(self, meaning: Union[Notification, Poison, Retry]) -> bool:
         """Whether this names other buckets and nothing of ours, and none of ours was ever seen."""
@@ -87,6 +81,7 @@ class Mismatch:
     def looks(self, *, now: float) -> None:
         """One receive is being made for what it may bring; the next is twice as far away."""
         self._look_after = min(self._look_after * 2, LONGEST_LOOK_SECONDS)
+        self._is_asked = False
         if self.breaker.error is not None:
             self.breaker.open(self.breaker.error, now=now, probe_after=self._look_after)
 

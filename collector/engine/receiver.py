@@ -178,7 +178,7 @@ class Receiver:
 
     def _look_again(self, work: LookAgain) -> Tuple[bool, Sequence[Meaning]]:
         """Whether the ledger knows our buckets, and what each body means by now."""
-        is_known = bool(work.in_doubt) and mismatch.is_known(self._store, work.in_doubt)
+        is_known = bool(work.in_doubt) and self._store.names(work.in_doubt)
         held = [(one.message, one.origin) for one in work.deliveries if one.message is not None]
         return is_known, [self._understand(message, self._parsers[origin]) for message, origin in held]
 
@@ -289,6 +289,8 @@ class Receiver:
         is_known, meanings = result
         if is_known:
             ledger.saw_ours()
+        elif work.in_doubt:
+            ledger.mismatch.ledger_has_none()
         for delivery, understood in zip(work.deliveries, meanings):
             error = self._not_yet(ledger, understood)
             if error is not None:

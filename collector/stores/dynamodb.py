@@ -8,9 +8,23 @@ Who holds a row is judged by the owners' own words and our clock, never by Dynam
 
 from __future__ import annotations
 
+import math
 import threading
 from itertools import islice
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Sequence, Set, Tuple, Type
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    FrozenSet,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+)
 
 from collector.model import Message
 from collector.ports import FINAL, Change, Checkpoint, Claim, Clock, Quarantined
@@ -151,6 +165,9 @@ class DynamoStore:
                     yield row
             if len(some) < _ROWS_AT_ONCE:
                 return
+
+    def names(self, buckets: Collection[str]) -> bool:
+        return any(row.bucket in buckets for row in self.window(0.0, math.inf))
 
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         wanted = list(dict.fromkeys(keys))

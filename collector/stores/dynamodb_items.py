@@ -62,6 +62,8 @@ INDEX = "ledger"
 #: Partitions of an input on the index. Each takes 1,000 writes a second, an object makes three.
 SHELVES = "0123456789abcdef"
 DAY_SECONDS = 86_400
+#: As wide as a place on a shelf is.
+_LAST_TIME = 9_999_999_999.0
 
 _TEXTS = ("url", "bucket", "key", "etag", "version_id", "state", "reason", "owner", "sha256")
 _TIMES = ("object_time", "first_failed", "not_before", "updated")
@@ -161,7 +163,8 @@ def open_place(not_before: float) -> str:
 
 
 def final_place(object_time: float) -> str:
-    return f"final#{max(0.0, object_time):017.6f}"
+    """In the order of times, up to that of a window without an end."""
+    return f"final#{min(max(0.0, object_time), _LAST_TIME):017.6f}"
 
 
 def row_attributes(row: Checkpoint) -> Item:

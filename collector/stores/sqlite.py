@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import (
     Any,
     Callable,
+    Collection,
     Dict,
     FrozenSet,
     Iterator,
@@ -162,6 +163,10 @@ class SqliteStore:
             if len(found) < _WINDOW_PAGE:
                 return
             last = found[-1][0]
+
+    def names(self, buckets: Collection[str]) -> bool:
+        statement = f"SELECT 1 FROM checkpoints WHERE bucket IN ({marks(len(buckets))}) LIMIT 1"
+        return bool(self._read(statement, list(buckets)))
 
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: Dict[str, List[str]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.model import Message, Receipt
 from collector.ports import (
@@ -100,6 +100,10 @@ class MemoryCheckpointStore:
         with self.table.lock:
             found = [row for row in self.table.rows.values() if since <= row.object_time < until]
         yield from found
+
+    def names(self, buckets: Collection[str]) -> bool:
+        with self.table.lock:
+            return any(row.bucket in buckets for row in self.table.rows.values())
 
     def hashes(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         wanted = set(keys)

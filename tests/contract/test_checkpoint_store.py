@@ -486,6 +486,7 @@ def test_a_window_holds_each_row_of_its_time_once_in_whatever_state(world: World
         ("done", "done", 2), ("first", "done", 2), ("open", "open", 0),
     ]  # fmt: skip
     assert list(store.window(NOW + 40, NOW + 50)) == []
+    assert sorted(row.oid for row in store.window(0.0, float("inf"))) == sorted(times)
 
 
 def test_a_window_goes_through_more_than_a_page(world: World) -> None:
@@ -494,6 +495,16 @@ def test_a_window_goes_through_more_than_a_page(world: World) -> None:
     store.claim([wanted(oid, object_time=NOW + number % 3) for number, oid in enumerate(oids)])
     found = [row.oid for row in store.window(NOW, NOW + 2)]
     assert sorted(found) == sorted(oid for number, oid in enumerate(oids) if number % 3 < 2)
+
+
+def test_a_bucket_is_named_by_a_row_of_its_objects_behind_any_number_of_others(world: World) -> None:
+    store = world.store()
+    assert not store.names({"example-audits"})
+    store.claim([wanted(f"p{number}", bucket="", key="", url=f"queue:p{number}") for number in range(1201)])
+    assert not store.names({"example-audits", "another-bucket"})
+    finished(store, "zz", "1" * 64, bucket="another-bucket")
+    assert world.store("b").names({"example-audits", "another-bucket"})
+    assert not store.names({"example-audits"})
 
 
 # -- content hashes

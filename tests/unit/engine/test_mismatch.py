@@ -121,6 +121,30 @@ def test_after_a_restart_the_ledger_tells_that_the_bucket_is_right(bench: Any) -
     assert again.queue.depth == 0
 
 
+def test_a_ledger_full_of_audits_from_messages_tells_it_too(bench: Any) -> None:
+    bench.publish("a", "one")
+    bench.queue.send(json.dumps({"refs": [], "audits": [[str(one), "an audit"] for one in range(1500)]}))
+    bench.run(30)
+    rows = bench.table.rows
+    ours = [oid for oid in rows if rows[oid].bucket]
+    rows.update({oid: rows.pop(oid) for oid in ours})  # the last of all
+    again = bench.restarted()
+    _tell_of(again, "k")
+    again.run(5)
+    assert [entry.reason for entry in again.quarantined()] == ["foreign_bucket"]
+
+
+def test_a_ledger_that_has_none_of_ours_is_asked_once_a_look(make_bench: Callable[..., Any]) -> None:
+    bench, asked = make_bench(), []
+    names = bench.store.names
+    bench.store.names = lambda buckets: asked.append(bench.clock.monotonic()) or names(buckets)
+    _mistaken(bench, 15)
+    bench.run(50)
+    assert len(asked) == 1
+    bench.run(86400)
+    assert len(asked) <= 30
+
+
 def test_payloads_are_delivered_though_another_part_names_a_stranger(bench: Any) -> None:
     bench.queue.send(json.dumps({"bucket": OTHER, "refs": [["k", "e"]], "audits": [["1", "an audit"]]}))
     bench.run(5)
