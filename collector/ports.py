@@ -13,6 +13,7 @@ from typing import (
     Collection,
     Iterator,
     Mapping,
+    NamedTuple,
     Optional,
     Protocol,
     Sequence,
@@ -25,8 +26,8 @@ from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
-    "FINAL", "Finish", "Fleeting", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined", "Queue",
-    "QueueDepth", "Release", "SaveReceipt", "Sink", "Spool", "Unspool",
+    "FINAL", "FileStore", "Finish", "Fleeting", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined",
+    "Queue", "QueueDepth", "Release", "Salvage", "SaveReceipt", "Sink", "Spool", "Unspool",
 ]  # fmt: skip
 
 #: The states in which an object's work is over for good.
@@ -412,6 +413,30 @@ class CheckpointStore(Protocol):
 
     def close(self) -> None:
         """Let go of the file or the connection. Never raises."""
+
+
+class Salvage(NamedTuple):
+    """Rows taken over by table, whether all could be read, and when the damaged ledger was last in use."""
+
+    quarantined: int
+    spooled: int
+    is_whole: bool
+    last_used: float
+
+
+@runtime_checkable
+class FileStore(Protocol):
+    """A CheckpointStore that is a file of this host, which can be damaged, removed or replaced.
+
+    The store goes on with a fresh one and says so here; saying it to the operator is its caller's.
+    """
+
+    #: Where the file lies that was found damaged when this was opened; "" if it was sound.
+    moved_aside: str
+    #: What was taken over from a damaged file; None if there was none.
+    salvage: Optional[Salvage]
+    #: How often the file was found removed or replaced while this was open.
+    replaced: int
 
 
 def payload_row(oid: str, payload: Payload, url: str, object_time: float) -> Checkpoint:

@@ -17,7 +17,7 @@ from collector.engine.figures import figures
 from collector.errors import CollectorError
 from collector.model import Notification, ObjectRef, object_identity
 from collector.notifications.pointers import follow
-from collector.ports import CheckpointStore, Forget
+from collector.ports import CheckpointStore, FileStore, Forget
 from collector.runtime.adapters import Adapters
 from collector.runtime.plan import plan_of
 from collector.runtime.threads import Threads
@@ -125,9 +125,9 @@ class Runner:
         )  # fmt: skip
 
     def _say_what_was_damaged(self, store: CheckpointStore) -> None:
-        moved, saved = getattr(store, "moved_aside", ""), getattr(store, "salvage", None)
-        if not moved and saved is None:
+        if not isinstance(store, FileStore) or not (store.moved_aside or store.salvage):
             return
+        saved = store.salvage
         settings = self._input.settings
         last_used = saved.last_used if saved else self._adapters.clock.now()
         # What the listing before that could not have seen yet.
@@ -138,7 +138,7 @@ class Runner:
             "it%s: %d entries of quarantine, %d spooled messages. file=%s",
             self.name, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)),
             "" if saved and saved.is_whole else ", as far as it could be read",
-            saved.quarantined if saved else 0, saved.spooled if saved else 0, moved,
+            saved.quarantined if saved else 0, saved.spooled if saved else 0, store.moved_aside,
         )  # fmt: skip
 
     def _proposed_start(self, now: float) -> float:
@@ -225,7 +225,7 @@ class Runner:
     def _look(self) -> Tuple[Optional[CollectorError], int]:
         """How full the disk is, as an error or None, and the bytes in quarantine."""
         store = self._adapters.store
-        replaced = getattr(store, "replaced", 0)
+        replaced = store.replaced if isinstance(store, FileStore) else 0
         if replaced != self._replaced:
             self._replaced = replaced
             log.error(

@@ -74,8 +74,6 @@ class DynamoStore:
     runs.
     """
 
-    moved_aside = ""
-
     def __init__(
         self,
         client: Any,

@@ -30,7 +30,7 @@ from typing import (
 
 from collector.errors import Fatal, Retry
 from collector.model import Message
-from collector.ports import Change, Checkpoint, Claim, Clock, Quarantined
+from collector.ports import Change, Checkpoint, Claim, Clock, Quarantined, Salvage
 from collector.stores.group_commit import GroupCommit, Work
 from collector.stores.owners import living, process_lives
 from collector.stores.sqlite_changes import (
@@ -52,7 +52,6 @@ from collector.stores.sqlite_rows import (
     plain_text,
     text_value,
 )  # fmt: skip
-from collector.stores.sqlite_salvage import Salvage
 
 __all__ = ["SqliteStore"]
 
@@ -86,9 +85,7 @@ class SqliteStore:
         self.path = Path(path)
         self.owner = owner
         self.moved_aside = ""
-        #: What was taken over from a damaged file; None if there was none.
         self.salvage: Optional[Salvage] = None
-        #: How often the file was found removed or replaced while this store was open; for the caller to log.
         self.replaced = 0
         self._input_name = input_name
         self._clock = clock

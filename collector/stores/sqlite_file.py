@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Iterator, Optional, Tuple, Type, Union
 
 from collector.errors import CollectorError, Fatal, Retry
-from collector.stores.sqlite_salvage import Salvage, salvage
+from collector.ports import Salvage
+from collector.stores.sqlite_salvage import salvage
 from collector.stores.sqlite_schema import migrate, refuse_unreadable
 
 if sys.platform != "win32":

@@ -11,22 +11,15 @@ import os
 import re
 import sqlite3
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
-__all__ = ["Salvage", "salvage"]
+from collector.ports import Salvage
+
+__all__ = ["salvage"]
 
 #: Tables whose rows are the only copy of something.
 _TABLES = ("quarantine", "spool")
 _DAMAGED = re.compile(r"\.damaged-\d{8}T\d{6}Z(\.\d+)?")
-
-
-class Salvage(NamedTuple):
-    """Rows taken over by table, whether all could be read, and when the damaged ledger was last in use."""
-
-    quarantined: int
-    spooled: int
-    is_whole: bool
-    last_used: float
 
 
 def salvage(connection: sqlite3.Connection, path: Path) -> Optional[Salvage]:

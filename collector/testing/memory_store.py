@@ -68,7 +68,6 @@ class MemoryCheckpointStore:
     def __init__(self, table: Optional[MemoryTable] = None, *, owner: str = "owner", clock: Clock) -> None:
         self.table = MemoryTable() if table is None else table
         self.owner = owner
-        self.moved_aside = ""
         self._clock = clock
 
     def start_from(self, proposed: float) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from collector.errors import Fatal, Retry
 from collector.model import Message
-from collector.ports import Advance, Checkpoint, Finish, Quarantined, Spool
+from collector.ports import Advance, Checkpoint, FileStore, Finish, Quarantined, Spool
 from collector.stores import sqlite_file, sqlite_schema
 from collector.stores.sqlite import SqliteStore
 
@@ -101,6 +101,12 @@ def damage_page(path: Path) -> None:
 
 def damage_length(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: 3 * 4096 + 100])
+
+
+def test_it_is_known_as_a_file_so_that_what_befell_it_is_said(opener: Any) -> None:
+    store = opener()
+    assert isinstance(store, FileStore)
+    assert (store.moved_aside, store.salvage, store.replaced) == ("", None, 0)
 
 
 @pytest.mark.parametrize("damage", [damage_header, damage_page, damage_length])
