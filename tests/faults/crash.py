@@ -22,6 +22,7 @@ from collections import Counter
 from typing import Any, Callable, Dict, List
 
 from collector.engine import breaker, failures, keeper
+from collector.ports import FileStore
 from collector.runtime import plan, service, starts
 from collector.runtime.adapters import Adapters
 from collector.stores import owners
@@ -90,6 +91,14 @@ class Watched:
         return [point, *{f"{point}:{type(change).__name__}" for change in args[0]}]
 
 
+class WatchedFile(Watched):
+    """A ports.FileStore, which is known by attributes that stand in its class or in itself."""
+
+    moved_aside = property(lambda self: self._port.moved_aside)
+    salvage = property(lambda self: self._port.salvage)
+    replaced = property(lambda self: self._port.replaced)
+
+
 class ShortLived:
     """A store whose owner rows live for `seconds`, whatever the engine asks for."""
 
@@ -112,9 +121,10 @@ class WatchedAdapters(Adapters):
         self.queue = Watched("queue", self.queue, self._fuse) if self.queue else None
         self.objects = Watched("objects", self.objects, self._fuse) if self.objects else None
         store: Any = super().store
+        watched = WatchedFile if isinstance(store, FileStore) else Watched
         if "alive_for" in SPEC:
             store = ShortLived(store, SPEC["alive_for"])
-        self.__dict__["store"] = Watched("store", store, self._fuse)
+        self.__dict__["store"] = watched("store", store, self._fuse)
         self.__dict__["sinks"] = [Watched("sink", sink, self._fuse) for sink in super().sinks]
 
 
