@@ -166,14 +166,14 @@ class Theatre:
 
 def spend(
     command: Sequence[str], *, environment: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
-    log: Optional[Path] = None, output: Optional[Path] = None, stop_after_seconds: float = 0.0,
+    log: Optional[Path] = None, stop_after_seconds: float = 0.0,
 ) -> Spent:  # fmt: skip
     """Run a program to its end, or until it is told to stop; what it and its children took."""
     began = time.monotonic()
-    with (log or Path(os.devnull)).open("wb") as err, (output or Path(os.devnull)).open("wb") as out:
+    with (log or Path(os.devnull)).open("wb") as err:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=dict(environment or os.environ), stdin=subprocess.PIPE, stdout=out,
-            stderr=err,
+            command, cwd=ROOT, env=dict(environment or os.environ), stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=err,
         )  # fmt: skip
     end = (process.terminate, stop_after_seconds) if stop_after_seconds else (process.kill, _LONGEST_SECONDS)
     timer = threading.Timer(end[1], end[0])

@@ -4,7 +4,7 @@ One `<stream>` per process, one `<event>` per event with its own time. splunkd d
 the first byte that is not well-formed, so an event's bytes are made fit: what is not UTF-8 and what XML
 1.0 cannot carry becomes U+FFFD, a carriage return becomes `&#13;` (a parser would make it a newline), and
 `]]>` is split over two CDATA sections. Written by hand because splunklib's EventWriter does none of this,
-and is some forty times slower.
+and takes some forty times as long.
 
 When splunkd's queues are full it stops reading and the write blocks: that is how it says "slower". It
 never says "taken". What it has read of the pipe is known to the system, though: a batch counts as taken
@@ -189,9 +189,11 @@ def _is_clean(block: Block) -> bool:
     if joined.isascii():
         return True
     try:
-        return _NOT_XML.search(joined.decode()) is None
+        text = joined.decode()
     except UnicodeDecodeError:
         return False
+    # What is left of _NOT_XML: looked for by name, which is ten times quicker than by the expression.
+    return "\ufffe" not in text and "\uffff" not in text
 
 
 def _character_data(body: bytes) -> bytes:

@@ -39,6 +39,8 @@ def _read(*batches: Batch) -> List[StreamEvent]:
 @example([b"]]", b">"])
 @example([b"a]]>b\r\n\r]]\r>"])
 @example([b"\xef\xbf\xbe\xef\xbf\xbf\x00\x1b\x0b"])
+@example([b"\xef\xbf\xbe"])
+@example([b"\xef\xbf\xbf"])
 @example([b"<event>&amp;</data>"])
 def test_any_bytes_are_read_back_as_their_text(bodies: List[bytes]) -> None:
     wanted = [_NOT_XML.sub("\ufffd", body.decode("utf-8", "replace")) for body in bodies]
