@@ -36,7 +36,7 @@ class Seen:
 
     @property
     def is_troubled(self) -> bool:
-        if self.running is None and self.is_expected:
+        if self.running is None and (self.is_expected or self.counts is None):
             return True
         ended_badly = any((self.counts or {}).get(state) for state in ("gone", "expired"))
         stands = self.state in ("blocked", "not_started")

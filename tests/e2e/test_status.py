@@ -169,6 +169,14 @@ def test_a_service_that_should_answer_and_does_not_needs_a_look(local_aws: Local
     assert "not seen" in said and "nobody answers at http_listen" in said
 
 
+def test_an_input_that_has_never_run_needs_a_look_and_the_place_of_its_store_is_said(tmp_path: Path) -> None:
+    url = "https://sqs.eu-west-1.amazonaws.com/111111111111/audit-queue"
+    ours = Collector(tmp_path, {"queue_url": url, "output": "stdout"})
+    done = ours.verb("status", code=1)
+    assert done.stdout.decode().splitlines()[1].split()[1:3] == ["never", "run"]
+    assert f"there is no ledger at {tmp_path}" in done.stderr.decode()
+
+
 @pytest.mark.parametrize("state", ["blocked", "not_started"])
 def test_an_input_that_is_blocked_needs_a_look_whatever_is_in_its_store(state: str) -> None:
     from collector.hosts.status_report import Seen
