@@ -34,9 +34,11 @@ CUSTOMER = "222222222222"
 REGION = "eu-west-1"
 
 #: Runs a module as `python -m` would, and ends it when the pipe on stdin closes: a parent that was
-#: killed cannot clean up, but its end of the pipe is closed all the same.
+#: killed cannot clean up, but its end of the pipe is closed all the same. ministack's S3 tells the queue
+#: from a thread of its own, at any time after PutObject has answered; here it answers after that thread,
+#: so that whoever has uploaded finds in the queue what the object announced, as with moto.
 _RUNNER = """
-import os, runpy, signal, sys, threading
+import os, runpy, signal, sys, threading, types
 def end_with_parent():
     while os.read(0, 1):
         pass
@@ -45,6 +47,13 @@ def end_with_parent():
 if sys.argv[1] == "watch":
     threading.Thread(target=end_with_parent, daemon=True).start()
 sys.argv = sys.argv[2:]
+class Awaited(threading.Thread):
+    def start(self):
+        super().start()
+        self.join(10)
+if sys.argv[0] == "ministack":
+    from ministack.services import s3
+    s3.threading = types.SimpleNamespace(**{**vars(threading), "Thread": Awaited})
 runpy.run_module(sys.argv[0], run_name="__main__")
 """
 

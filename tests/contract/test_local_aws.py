@@ -1,4 +1,4 @@
-"""The local AWS leaves nothing behind, however the process that started it ends."""
+"""The local AWS says at once what S3 announces, and leaves nothing behind however its parent ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from collector.testing.local_aws import LocalAws
+from collector.testing.provider import Provider
 
 STARTER = """
 import os, sys, time
@@ -57,3 +58,20 @@ def test_stop_ends_the_process_and_removes_its_log() -> None:
         os.kill(pid, 0)
     assert not log_path.exists()
     aws.stop()
+
+
+def test_what_an_object_announces_is_in_the_queue_once_it_is_uploaded(ministack: LocalAws) -> None:
+    ministack.reset()
+    provider = Provider(ministack, "thrive")
+    sns, sqs = provider.client("sns"), provider.client("sqs")
+    (topic,) = [each["TopicArn"] for each in sns.list_topics()["Topics"]]
+    allowed = sqs.get_queue_attributes(QueueUrl=provider.queue_url, AttributeNames=["Policy"])["Attributes"]
+    for number in range(40):  # the last of so many is not told by chance before the answer is here
+        arn = f"{provider.queue_arn}-{number}"
+        policy = allowed["Policy"].replace(provider.queue_arn, arn)
+        last = sqs.create_queue(QueueName=arn.rpartition(":")[2], Attributes={"Policy": policy})["QueueUrl"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    for number in range(1, 6):
+        provider.upload(f"k/{number}", b"{}")
+        answer = sqs.get_queue_attributes(QueueUrl=last, AttributeNames=["ApproximateNumberOfMessages"])
+        assert int(answer["Attributes"]["ApproximateNumberOfMessages"]) == number
