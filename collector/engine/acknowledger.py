@@ -74,7 +74,7 @@ class Acknowledger:
         return Ask(output, asked)
 
     def has_more(self, ledger: Ledger) -> bool:
-        return True
+        return any(output.receipts for output in ledger.outputs.values())
 
     def perform(self, work: Ask) -> Any:
         sink = self._sinks[work.output.name]

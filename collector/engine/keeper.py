@@ -99,7 +99,7 @@ class Keeper:
         return not stalled
 
     def has_more(self, ledger: Ledger) -> bool:
-        return False
+        return True
 
     def perform(self, work: Union[Extend, Alive]) -> Any:
         if isinstance(work, Alive):

@@ -70,7 +70,7 @@ class Reader:
     # -- take -----------------------------------------------------------------------------------
 
     def take(self, ledger: Ledger) -> Union[List[Read], Wait]:
-        """One that is open is read on; else the next is opened, and with a small one the small ones behind it."""
+        """One that is open is read on; else the next is opened, with the small ones behind a small one."""
         due = ledger.promote()
         if ledger.stopping or ledger.held_bytes >= ledger.limits.held_bytes:
             return Wait(due)
@@ -103,7 +103,9 @@ class Reader:
             ledger.wait(item, ledger.keys.probe_at(item.lock))
 
     def has_more(self, ledger: Ledger) -> bool:
-        return bool(ledger.continuing or ledger.readable or ledger.has_waiting)
+        if ledger.held_bytes < ledger.limits.held_bytes and (ledger.continuing or ledger.readable):
+            return True
+        return ledger.has_waiting
 
     # -- perform --------------------------------------------------------------------------------
 

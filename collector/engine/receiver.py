@@ -163,7 +163,8 @@ class Receiver:
         return ClaimItems(items) if items else None
 
     def has_more(self, ledger: Ledger) -> bool:
-        return True
+        polls = self._queue is not None and self._polls < self._most_polls
+        return polls or bool(ledger.unclaimed) or ledger.has_waiting or len(self.unproven) > 0
 
     def perform(self, work: Union[Receive, ClaimItems, LookAgain]) -> Any:
         if isinstance(work, ClaimItems):

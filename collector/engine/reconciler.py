@@ -226,7 +226,7 @@ class Reconciler:
             )  # fmt: skip
 
     def has_more(self, ledger: Ledger) -> bool:
-        return False
+        return True
 
     # -- perform --------------------------------------------------------------------------------
 

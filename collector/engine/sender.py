@@ -115,7 +115,9 @@ class Sender:
         return output.unconfirmed >= ledger.limits.acks_per_channel * len(output.lanes)
 
     def has_more(self, ledger: Ledger) -> bool:
-        return True
+        output = ledger.outputs[self._sink.name]
+        waits = output.queue or output.again or any(lane.unsaved is not None for lane in output.lanes)
+        return bool(waits) and not all(lane.busy for lane in output.lanes)
 
     # -- perform --------------------------------------------------------------------------------
 

@@ -203,7 +203,10 @@ class Settler:
             ledger.detach(item)
 
     def has_more(self, ledger: Ledger) -> bool:
-        return True
+        """Of what is to be committed only if nobody commits: who does looks again."""
+        if ledger.to_settle or ledger.handing_back or ledger.chores:
+            return True
+        return not ledger.committing and bool(ledger.changes or ledger.dirty)
 
     # -- perform --------------------------------------------------------------------------------
 

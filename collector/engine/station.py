@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, Optional, Protocol, Tuple, TypeVar, Union
+from typing import Any, Callable, Generic, Mapping, Optional, Protocol, Tuple, TypeVar, Union
 
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Retry
 
-__all__ = ["Driver", "Station", "Wait"]
+__all__ = ["Driver", "Place", "Station", "Wait"]
 
 log = logging.getLogger("collector.engine")
 
@@ -48,7 +48,10 @@ class Station(Protocol[W]):
         """Enter the result, which is a CollectorError where `perform` raised one."""
 
     def has_more(self, ledger: Ledger) -> bool:
-        """Whether another thread may find work now. A yes in vain costs a little; a no must be certain."""
+        """Whether a thread that is woken may find work, or has to wait for another time than it does.
+
+        A yes in vain costs a little; a no must be certain.
+        """
 
 
 def perform_safely(station: Station[W], work: W) -> Any:
@@ -67,43 +70,49 @@ def safely(name: str, perform: Callable[[W], T], work: W) -> Union[T, CollectorE
         return Retry(f"unexpected {type(error).__name__}: {error}", code="bug", where=name)
 
 
-class Driver(Generic[W]):
-    """Runs one station on any number of threads until told to stop."""
+@dataclass(frozen=True)
+class Place:
+    """Where the threads of one station wait, under the ledger's lock."""
 
-    def __init__(
-        self, station: Station[W], ledger: Ledger, conditions: Dict[str, threading.Condition]
-    ) -> None:
+    station: Station[Any]
+    condition: threading.Condition
+
+    def wake(self, ledger: Ledger) -> None:
+        """Wake one of them, if it is worth it: with its turn it wakes the next one itself."""
+        if self.station.has_more(ledger):
+            self.condition.notify()
+
+
+class Driver(Generic[W]):
+    """Runs one station on any number of threads until told to stop. `places` are those of all stations."""
+
+    def __init__(self, station: Station[W], ledger: Ledger, places: Mapping[str, Place]) -> None:
         self.station = station
         self._ledger = ledger
-        self._conditions = conditions
+        self._places = places
         #: When it was last between two calls (monotonic): who watches the threads reads it without the lock.
         self.turned_at = ledger.clock.monotonic()
 
     def run(self, stopped: threading.Event) -> None:
         """The life of one thread: what it did is recorded, and the next is taken, in one hold of the lock."""
-        own = self._conditions[self.station.name]
+        own = self._places[self.station.name]
         done: Optional[Tuple[W, Any]] = None
         while done is not None or not stopped.is_set():
-            with own:
+            with own.condition:
                 self.turned_at = self._ledger.clock.monotonic()
                 if done is not None:
                     self.station.record(self._ledger, *done)
                     done = None
                 work = Wait(0.0) if stopped.is_set() else self.station.take(self._ledger)
-                self._wake()
+                for name in self._ledger.take_news():
+                    self._places[name].wake(self._ledger)
                 if isinstance(work, Wait):
-                    own.wait(self._sleep_seconds(work))
+                    own.condition.wait(self._sleep_seconds(work))
                     continue
-                if self.station.has_more(self._ledger):
-                    own.notify()
+                own.wake(self._ledger)
             done = work, perform_safely(self.station, work)
 
     def _sleep_seconds(self, wait: Wait) -> float:
         if wait.until is None:
             return LONGEST_SLEEP_SECONDS
         return max(0.001, min(LONGEST_SLEEP_SECONDS, wait.until - self._ledger.clock.monotonic()))
-
-    def _wake(self) -> None:
-        """Wake one thread of each station that the ledger has news for; it wakes one more itself."""
-        for name in self._ledger.take_news():
-            self._conditions[name].notify()

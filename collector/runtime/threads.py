@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, List, Tuple
 
 from collector.engine.engine import Engine
-from collector.engine.station import Driver, Station
+from collector.engine.station import Driver, Place, Station
 
 __all__ = ["Threads"]
 
@@ -31,13 +31,13 @@ class Threads:
         self._engine = engine
         self._workers = workers
         self._stopped, self._settled = threading.Event(), threading.Event()
-        self._conditions: Dict[str, threading.Condition] = {}
+        self._places: Dict[str, Place] = {}
         self._threads: List[Tuple[threading.Thread, Driver[Any]]] = []
 
     def start(self) -> None:
         """Let the stations run."""
         for station in self._engine.stations():
-            self._conditions[station.name] = threading.Condition(self.lock)
+            self._places[station.name] = Place(station, threading.Condition(self.lock))
         for station in self._engine.stations():
             for number in range(self._count_of(station)):
                 self._spawn(station, number)
@@ -50,7 +50,7 @@ class Threads:
         return {"receiver": 5, "settler": 3}.get(station.name, 1)
 
     def _spawn(self, station: Station[Any], number: int) -> None:
-        driver: Driver[Any] = Driver(station, self._engine.ledger, self._conditions)
+        driver: Driver[Any] = Driver(station, self._engine.ledger, self._places)
         name = f"{self._name}/{station.name}-{number}"
         until = self._settled if station is self._engine.settler else self._stopped
         thread = threading.Thread(target=driver.run, args=(until,), name=name, daemon=True)
@@ -60,7 +60,7 @@ class Threads:
     def wake(self) -> None:
         """Under the lock: wake the stations that the ledger has news for."""
         for name in self._engine.ledger.take_news():
-            self._conditions[name].notify()
+            self._places[name].wake(self._engine.ledger)
 
     def standstill(self) -> str:
         """What of this input no longer moves, "" if all does. Takes up to LOCK_SECONDS to say so."""
@@ -116,5 +116,5 @@ class Threads:
             self._wake_all()
 
     def _wake_all(self) -> None:
-        for condition in self._conditions.values():
-            condition.notify_all()
+        for place in self._places.values():
+            place.condition.notify_all()

@@ -116,9 +116,7 @@ class Collector:
     def _take_from(self, name):
         station, ledger = self.stations[name], self.engine.ledger
         work = station.take(ledger)
-        news = ledger.take_news()
-        if news:
-            self.awake |= news
+        news = self._hear()
         if work.__class__ is Wait:
             self.awake.discard(name)
             if work.until is not None:
@@ -133,6 +131,13 @@ class Collector:
         self.free[name] -= 1
         self.taken.append((station, work, self.world.seconds + self._stall_seconds()))
         return True
+
+    def _hear(self):
+        """Wake the stations that the engine has news for, if they have work for one more thread."""
+        ledger = self.engine.ledger
+        news = {name for name in ledger.take_news() if self.stations[name].has_more(ledger)}
+        self.awake |= news
+        return news
 
     def _check_taken(self, station, work):
         ledger = self.engine.ledger
@@ -165,7 +170,7 @@ class Collector:
         station.record(self.engine.ledger, work, result)
         self.free[station.name] += 1
         self.awake.add(station.name)
-        self.awake.update(self.engine.ledger.take_news())
+        self._hear()
         return True
 
     def _ready(self, waiting):
@@ -217,7 +222,7 @@ class Collector:
         for job, at in self.due.items():
             if at <= now:
                 self._begin(job)
-        self.awake.update(self.engine.ledger.take_news())
+        self._hear()
 
     def _begin(self, job):
         if job == "reconcile":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from collector.engine.receiver import FILL_SECONDS, Receive
-from collector.engine.station import Driver, Wait
+from collector.engine.station import Driver, Place, Wait
 from collector.errors import Retry
 from collector.testing.twins import ManualClock, MemorySink
 
@@ -31,8 +31,6 @@ def acknowledging(make_bench):
 
 def test_a_thread_that_found_nothing_to_do_still_passes_on_what_it_learnt(bench):
     lock, stopped = threading.RLock(), threading.Event()
-    conditions = {name: Listened(lock) for name in ("settler", "receiver")}
-
     class Learner:
         name = "settler"
 
@@ -41,9 +39,12 @@ def test_a_thread_that_found_nothing_to_do_still_passes_on_what_it_learnt(bench)
             stopped.set()
             return Wait(ledger.clock.monotonic())
 
+    learner = Learner()
+    stations = {"settler": learner, "receiver": bench.stations["receiver"]}
+    places = {name: Place(station, Listened(lock)) for name, station in stations.items()}
     bench.ledger.take_news()
-    Driver(Learner(), bench.ledger, conditions).run(stopped)
-    assert conditions["receiver"].woken == 1
+    Driver(learner, bench.ledger, places).run(stopped)
+    assert places["receiver"].condition.woken == 1
 
 
 def test_a_read_that_ends_makes_room_for_a_receive(make_bench):
