@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import threading
+import time
 import zlib
 from contextlib import suppress
 from typing import Any, Iterator, List, Optional
@@ -40,10 +41,13 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            with connection, connection.makefile("rb") as file, suppress(ConnectionError):
-                self._serve(connection, file)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket, file: Any) -> None:
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as file, suppress(ConnectionError):
+            self._answer(connection, file)
+
+    def _answer(self, connection: socket.socket, file: Any) -> None:
         while True:
             request = b""
             while not request.endswith(b"\r\n\r\n"):
@@ -58,6 +62,13 @@ class Server:
             connection.sendall(answer)
             if self.closes:
                 return
+
+    def wait_for(self, requests: int) -> None:
+        """Until it has been asked so often."""
+        deadline = time.monotonic() + 10.0
+        while len(self.requests) < requests:
+            assert time.monotonic() < deadline, f"{len(self.requests)} requests"
+            time.sleep(0.001)
 
     def close(self) -> None:
         self._listener.close()
@@ -102,6 +113,39 @@ def test_one_connection_serves_one_object_after_the_other(server: Server, getter
     server.answers = [_ok(), _ok(b""), _ok()]
     assert [_read(getter.get("b", "k", etag="e")) for _ in range(3)] == [BODY, b"", BODY]
     assert server.connections == 1
+
+
+def test_what_is_foreseen_is_under_way_together_and_answered_as_without(
+    server: Server, getter: SignedGet
+) -> None:
+    server.answers = [_ok(b"one"), _ok(b"one"), _ok(b"one")]
+    calls = [("b", key, "e", "") for key in ("x", "y", "z")]
+    getter.foresee(calls)
+    server.wait_for(3)  # before anybody has read an answer
+    assert [_read(getter.get("b", key, etag="e")) for _, key, _, _ in calls] == [b"one"] * 3
+    assert len(server.requests) == 3 and server.connections == 3
+
+
+def test_what_was_foreseen_and_not_opened_is_not_taken_for_anything_else(
+    server: Server, getter: SignedGet
+) -> None:
+    server.answers = [_ok(b"old"), _ok(b"new")]
+    getter.foresee([("b", "k", "old", "")])
+    getter.foresee([])
+    answer = getter.get("b", "k", etag="old")
+    assert answer is not None and _read(answer) == b"new"
+    assert len(server.requests) == 2
+
+
+def test_what_is_foreseen_is_for_the_thread_that_foresaw_it(server: Server, getter: SignedGet) -> None:
+    server.answers = [_ok(b"one"), _ok(b"two")]
+    getter.foresee([("b", "k", "e", "")])
+    server.wait_for(1)
+    answers: List[bytes] = []
+    other = threading.Thread(target=lambda: answers.append(_read(getter.get("b", "k", etag="e"))))
+    other.start()
+    other.join(10)
+    assert answers == [b"two"] and _read(getter.get("b", "k", etag="e")) == b"one"
 
 
 def test_what_boto3_sent_is_sent_again_and_its_date_is_not(server: Server, getter: SignedGet) -> None:

@@ -301,8 +301,11 @@ def parse(body):
     if "refs" not in content:
         return Notification("noop", noop="nothing to do")
     bucket = content.get("bucket", BUCKET)
-    named = ((key, etag if said else None) for key, etag, said in content["refs"])
-    return Notification("s3", refs=tuple(ObjectRef(bucket, key, etag=etag) for key, etag in named))
+    refs = (
+        ObjectRef(bucket, key, etag=etag if said else None, size=size)
+        for key, etag, said, size in content["refs"]
+    )
+    return Notification("s3", refs=tuple(refs))
 
 
 def decode(chunks, route):

@@ -114,7 +114,7 @@ class World:
         self._remember(object_identity(INPUT, ObjectRef(BUCKET, key, etag=etag)), (key, etag), texts)
         if self.rng.random() < chance.denied:
             self.denied[key] = self.seconds + self.rng.choice(chance.denied_seconds)
-        self.unsent.append([key, etag, self.rng.random() >= chance.without_etag])
+        self.unsent.append([key, etag, self.rng.random() >= chance.without_etag, len(data)])
         if self.rng.random() >= chance.several_refs:
             self.notify()
         if self.rng.random() < chance.remove:
@@ -127,13 +127,13 @@ class World:
             self._send(json.dumps({"refs": refs}))
             self.has_told = True
         else:
-            self.unheard.update((key, etag) for key, etag, _ in refs)
+            self.unheard.update((key, etag) for key, etag, *_ in refs)
 
     def write_noise(self):
         """What nobody understands, what needs no work, and once ours was named what names another bucket."""
         kinds = ["not understood", '{"noop": 1}']
         if self.has_told:
-            kinds.append(json.dumps({"bucket": "a-strangers", "refs": [["k", "etag", True]]}))
+            kinds.append(json.dumps({"bucket": "a-strangers", "refs": [["k", "etag", True, 9]]}))
         self._send(self.rng.choice(kinds))
 
     def _texts(self, number, count):
@@ -198,7 +198,7 @@ class World:
                 self.violate(f"{envelope.message_id} deleted, and its body is not in quarantine")
             return
         texts = list(content.get("audit", ()))
-        for key, etag, _ in content.get("refs", ()):
+        for key, etag, *_ in content.get("refs", ()):
             if (key, etag) not in self.taken_away:
                 texts += self.texts_of[object_identity(INPUT, ObjectRef(BUCKET, key, etag=etag))]
         unsafe = [text for text in texts if not self.is_safe(text)]

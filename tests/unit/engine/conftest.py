@@ -30,7 +30,7 @@ INPUT = "thrive"
 
 
 def parse(body: str) -> Notification:
-    """The bodies of these tests: {"refs": [[key, etag or null]]}, {"audits": [[id, text]]} or {}.
+    """The bodies of these tests: {"refs": [[key, etag or null, ...]]}, {"audits": [[id, text]]} or {}.
 
     An audit may name its origin, third.
     """
@@ -194,7 +194,7 @@ class Bench:
 
     def notify(self, *refs: ObjectRef, etags: bool = True) -> str:
         """One message that names these objects."""
-        named = [[ref.key, ref.etag if etags else None] for ref in refs]
+        named = [[ref.key, ref.etag if etags else None, None, ref.size] for ref in refs]
         return self.queue.send(json.dumps({"refs": named}))
 
     def publish(self, key: str, *lines: str) -> ObjectRef:
