@@ -42,10 +42,12 @@ for name in names:
 import boto3, botocore.session, splunklib.client, splunklib.modularinput
 for service in ("cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts"):
     boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+import threading
 from collector.schedule import Timetable
-timetable = Timetable()
-timetable.every(60, print, first_after_seconds=60)
+timetable, ran = Timetable(), threading.Event()
+timetable.every(60, ran.set, first_after_seconds=0)
 timetable.start()
+assert ran.wait(30)
 timetable.stop()
 own = (lib + os.sep, os.path.dirname(os.__file__) + os.sep)
 files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
@@ -213,13 +215,62 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
+#: What is compiled, by its name but for interpreter and processor; the rest of these packages is Python.
+COMPILED = {"_cffi_backend", "_rust", "_isal", "igzip_lib", "isal_zlib", "_core"}
+#: The processor in the header of an ELF file.
+PROCESSORS = {"linux_x86_64": 62, "linux_aarch64": 183}
+
+
+def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_pythons(tmp_path: Path) -> None:
+    """pip chooses and downloads nothing."""
+    vendored = builder("vendored")
+    command = [
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run", "--report=-",
+        "--ignore-installed", "--no-deps", "--only-binary=:all:", f"--target={tmp_path}", "--require-hashes",
+        "-r", str(BUILDER / "platform.lock"),
+    ]  # fmt: skip
+    asked = {
+        (platform, version): subprocess.Popen(
+            [*command, *vendored.for_interpreter(platform, version)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for platform in vendored.PLATFORMS
+        for version in vendored.INTERPRETERS
+    }  # fmt: skip
+    for (platform, version), pip in asked.items():
+        said, complaint = pip.communicate(timeout=120)
+        if b"No matching distribution" not in complaint and pip.returncode:
+            pytest.skip("the package index cannot be asked")
+        assert pip.returncode == 0, (platform, version, complaint.decode())
+        chosen = [each["download_info"]["url"].rsplit("/", 1)[1] for each in json.loads(said)["install"]]
+        assert sorted(name.split("-")[0] for name in chosen) == list(vendored.PLATFORM)
+        for name in chosen:
+            assert re.search(rf"manylinux(2014|_2_17|_2_28)_{platform[6:]}", name), name
+            assert {vendored.INTERPRETERS[version], "abi3"} & set(name.split("-")), name
+
+
 @pytest.mark.exhaustive
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compiled packages are for Linux")
-def test_a_platforms_package_brings_compiled_packages_for_both_pythons(tmp_path: Path) -> None:
-    platform = f"linux_{os.uname().machine}"
+@pytest.mark.parametrize("platform", PROCESSORS)
+def test_a_platforms_package_brings_what_is_compiled_for_its_processor_and_both_pythons(
+    platform: str, tmp_path: Path
+) -> None:
     package = build(tmp_path, platform=platform)
     assert package.name == f"{APP_ID}-{collector.__version__}-{platform}.tgz"
+    again = build(tmp_path / "again", platform=platform, interpreter=find("3.11") or sys.executable)
+    assert again.read_bytes() == package.read_bytes()
     app = unpack(package, tmp_path)
+    libraries = sorted(app.rglob("*.so"))
+    for library in libraries:
+        head = library.read_bytes()[:20]
+        assert (head[:4], struct.unpack("<H", head[18:20])[0]) == (b"\x7fELF", PROCESSORS[platform]), library
+    for tag in ("39", "313"):
+        found = {path.name.split(".")[0] for path in libraries if re.search(rf"-{tag}-|\.abi3\.", path.name)}
+        assert found == COMPILED
+    if platform == f"linux_{os.uname().machine}":
+        _assert_runs(app)
+
+
+def _assert_runs(app: Path) -> None:
     for version in SPLUNKS_PYTHONS:
         assert _run(version, IMPORT_ALL, app)["accelerators"] == ["isal", "msgspec"]
         subprocess.run([*bare(version), "-c", DECRYPT, str(app / "lib")], check=True, timeout=60)
