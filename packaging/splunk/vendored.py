@@ -19,7 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-__all__ = ["PLATFORMS", "vendored"]
+__all__ = ["INTERPRETERS", "PLATFORMS", "for_interpreter", "vendored"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -31,7 +31,7 @@ NOARCH = (
 #: cffi only for its _cffi_backend, which cryptography links.
 PLATFORM = ("cffi", "cryptography", "isal", "msgspec")
 
-#: pip's names for what runs on every Linux of this processor that Splunk supports.
+#: pip's names for what runs on every Linux of this processor that Splunk supports; it prefers the first.
 PLATFORMS = {
     name: [f"{policy}_{processor}" for policy in ("manylinux_2_17", "manylinux2014", "manylinux_2_28")]
     for name, processor in (("linux_x86_64", "x86_64"), ("linux_aarch64", "aarch64"))
@@ -104,10 +104,15 @@ def _members(wheel: Path) -> Iterator[tuple[str, bytes]]:
 def _wheels(platform: str) -> List[Path]:
     wheels = _downloaded("noarch", "noarch", "--ignore-requires-python")
     for version, tag in INTERPRETERS.items() if platform else ():
-        names = [f"--platform={name}" for name in PLATFORMS[platform]]
-        interpreter = ["--implementation=cp", f"--python-version={version}", f"--abi={tag}", "--abi=abi3"]
-        wheels += _downloaded("platform", f"{platform}-{tag}", *names, *interpreter)
+        wheels += _downloaded("platform", f"{platform}-{tag}", *for_interpreter(platform, version))
     return wheels
+
+
+def for_interpreter(platform: str, version: str) -> List[str]:
+    """What makes pip choose the wheels of one of PLATFORMS and one of INTERPRETERS, whatever it runs on."""
+    abis = [f"--abi={name}" for name in (INTERPRETERS[version], "abi3")]
+    platforms = [f"--platform={name}" for name in PLATFORMS[platform]]
+    return [*platforms, "--implementation=cp", f"--python-version={version}", *abis]
 
 
 def _downloaded(lock: str, kind: str, *options: str) -> List[Path]:
