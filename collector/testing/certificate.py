@@ -14,12 +14,12 @@ from typing import Any, Sequence
 __all__ = ["Authority", "self_signed"]
 
 
-def self_signed(address: str) -> bytes:
-    """A private key and a certificate for an IP address and `localhost`, in one PEM, good for a day."""
+def self_signed(name: str) -> bytes:
+    """A private key and a certificate for this name or IP address and `localhost`, in one PEM, for a day."""
     key = _new_key()
-    name = _named(address)
-    certificate = _draft(name, name, key.public_key(), authority=True)
-    signed = certificate.add_extension(_names([address, "localhost"]), critical=False)
+    subject = _named(name)
+    certificate = _draft(subject, subject, key.public_key(), authority=True)
+    signed = certificate.add_extension(_names([name, "localhost"]), critical=False)
     return _private(key) + _signed(signed, key)
 
 

@@ -15,16 +15,16 @@ import json
 import mimetypes
 import secrets
 import ssl
-import threading
 from http.client import HTTPSConnection
 from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from collector.testing.fake_splunkd import FakeSplunkd
+from collector.testing.loopback import Loopback
 
 __all__ = ["FakeSplunkWeb"]
 
@@ -47,7 +47,7 @@ setTimeout(() => {{
 _GROUNDS = {"light": "#f2f4f5", "dark": "#101317"}
 
 
-class FakeSplunkWeb:
+class FakeSplunkWeb(Loopback):
     """Runs from `start` to `close`, or as a context manager; listens on 127.0.0.1, on a free port.
 
     `app_root` holds `default/data/ui/views` and `appserver/static`. `theme` is "light" or "dark".
@@ -56,6 +56,7 @@ class FakeSplunkWeb:
     """
 
     def __init__(self, splunkd: FakeSplunkd, app_root: Path) -> None:
+        super().__init__(_Pages)
         self.splunkd = splunkd
         self.app_root = app_root
         self.theme = "light"
@@ -63,33 +64,10 @@ class FakeSplunkWeb:
         self.requests: List[Tuple[str, str, str]] = []
         self.session = secrets.token_hex(8)
         self.form_key = str(secrets.randbits(62))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
-        self._server.daemon_threads = True
-        self._server.web = self  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
 
     def page(self, view: str) -> str:
         """The address of a view of the app."""
         return f"http://127.0.0.1:{self.port}{_LOCALE}/app/{self.splunkd.app}/{view}"
-
-    def start(self) -> FakeSplunkWeb:
-        self._thread.start()
-        return self
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __enter__(self) -> FakeSplunkWeb:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -119,7 +97,7 @@ class _Pages(BaseHTTPRequestHandler):
 
     @property
     def _web(self) -> FakeSplunkWeb:
-        return self.server.web  # type: ignore[attr-defined, no-any-return]
+        return self.server.fake  # type: ignore[attr-defined, no-any-return]
 
     def _view(self, name: str) -> None:
         web = self._web

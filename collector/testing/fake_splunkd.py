@@ -25,16 +25,18 @@ import ssl
 import tempfile
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from collector.testing.certificate import self_signed
+from collector.testing.loopback import Loopback
 from collector.testing.splunkd_inputs import Inputs
 from collector.testing.splunkd_search import Event, Unsearchable, tstats
 
-__all__ = ["FakeSplunkd", "self_signed_certificate"]
+__all__ = ["FakeSplunkd"]
 
 _PASSWORDS = "storage/passwords"
 _JOBS = "/services/search/v2/jobs"
@@ -68,7 +70,7 @@ _MESSAGE = (
 )
 
 
-class FakeSplunkd:
+class FakeSplunkd(Loopback):
     """Runs from `start` to `close`, or as a context manager. Thread safe.
 
     `fail_with`, when set, is the status of every answer; `complaint`, the message that comes with the rows of
@@ -78,6 +80,7 @@ class FakeSplunkd:
     """
 
     def __init__(self, *, session_key: str = "fake-session-key", app: str = "audit_s3_collector") -> None:
+        super().__init__(_Rest, tls=_tls())
         self.session_key = session_key
         self.app = app
         self.token = "fake.splunk.token"
@@ -91,15 +94,10 @@ class FakeSplunkd:
         self.server_roles: List[str] = ["indexer", "search_head"]
         self.is_configured = False
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Rest)
-        self._server.daemon_threads = True
-        self._server.splunkd = self  # type: ignore[attr-defined]
-        self._server.socket = _tls().wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def server_uri(self) -> str:
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+        return f"https://127.0.0.1:{self.port}"
 
     @property
     def credentials(self) -> Tuple[str, str]:
@@ -119,21 +117,6 @@ class FakeSplunkd:
         """What the set-up page, or an administrator with curl, would have stored."""
         with self.lock:
             self.passwords[(realm, username)] = password
-
-    def start(self) -> FakeSplunkd:
-        self._thread.start()
-        return self
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __enter__(self) -> FakeSplunkd:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _Rest(BaseHTTPRequestHandler):
@@ -193,7 +176,7 @@ class _Rest(BaseHTTPRequestHandler):
 
     @property
     def _splunkd(self) -> FakeSplunkd:
-        return self.server.splunkd  # type: ignore[attr-defined, no-any-return]
+        return self.server.fake  # type: ignore[attr-defined, no-any-return]
 
     @property
     def _path(self) -> str:
@@ -367,36 +350,6 @@ def _tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         pem = Path(folder) / "splunkd.pem"
-        pem.write_bytes(self_signed_certificate("SplunkServerDefaultCert"))
+        pem.write_bytes(self_signed("SplunkServerDefaultCert"))
         context.load_cert_chain(str(pem))
     return context
-
-
-def self_signed_certificate(common_name: str) -> bytes:
-    """A private key and a certificate nobody vouches for, in one PEM, good for a day."""
-    from datetime import datetime, timedelta, timezone
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    start = datetime.now(timezone.utc) - timedelta(hours=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private + certificate.public_bytes(serialization.Encoding.PEM)

@@ -225,9 +225,9 @@ def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_python
     """pip chooses and downloads nothing."""
     vendored = builder("vendored")
     command = [
-        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run", "--report=-",
-        "--ignore-installed", "--no-deps", "--only-binary=:all:", f"--target={tmp_path}", "--require-hashes",
-        "-r", str(BUILDER / "platform.lock"),
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run",
+        "--report=-", "--ignore-installed", "--no-deps", "--only-binary=:all:", f"--target={tmp_path}",
+        "--require-hashes", "-r", str(BUILDER / "platform.lock"),
     ]  # fmt: skip
     asked = {
         (platform, version): subprocess.Popen(

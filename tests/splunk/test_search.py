@@ -9,7 +9,8 @@ import pytest
 
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts.splunk_search import SearchHead
-from collector.testing.fake_splunkd import FakeSplunkd, self_signed_certificate
+from collector.testing.certificate import self_signed
+from collector.testing.fake_splunkd import FakeSplunkd
 
 SEARCH = "| tstats count where index=* by source"
 
@@ -93,7 +94,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_where_it_is_checked(
     splunkd: FakeSplunkd, tmp_path: Path
 ) -> None:
     another = tmp_path / "another.pem"
-    another.write_bytes(self_signed_certificate("another"))
+    another.write_bytes(self_signed("another"))
     with pytest.raises(Fatal) as caught:
         head(splunkd, ca_file=str(another)).rows(SEARCH)
     assert caught.value.code == "splunkd_certificate"
