@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
-__all__ = ["CUSTOMER", "PROVIDER", "REGION", "LocalAws"]
+__all__ = ["CUSTOMER", "PROVIDER", "REGION", "LocalAws", "free_port"]
 
 PROVIDER = "111111111111"
 CUSTOMER = "222222222222"
@@ -101,7 +102,7 @@ class LocalAws:
     def _start(cls, kind: str, *, enforces_iam: bool, settings: Mapping[str, str], keep: bool) -> LocalAws:
         failures: List[str] = []
         for _ in range(3):  # between finding a port free and binding it, someone else may take it
-            port = _free_port()
+            port = free_port()
             process, log_path = _spawn(kind, port=port, settings=settings, keep=keep)
             local = cls(kind, enforces_iam=enforces_iam, process=process, port=port, log_path=log_path)
             if local._wait_until_healthy(seconds=60):
@@ -227,7 +228,16 @@ def _python() -> str:
     return os.environ.get("AUDIT_S3_TEST_PYTHON") or sys.executable
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A free TCP port on loopback for a server that starts later.
+
+    It is none of those that the kernel gives to connections (from 32768 on), so none takes it meanwhile.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no port from 20000 to 32000 is free")

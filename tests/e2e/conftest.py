@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any, Callable, Iterator, List
 
 import pytest
 
+from collector.testing.local_aws import free_port
 from tests.e2e.collector_process import Collector
 
 
@@ -29,6 +29,4 @@ def collector(tmp_path: Any) -> Iterator[Callable[..., Collector]]:
 @pytest.fixture
 def address() -> str:
     """An address on loopback that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring, parse
 from collector.model import Format
+from collector.testing.local_aws import free_port
 from collector.testing.provider import Provider
 from tests.splunk.cim import problems
 from tests.splunk.knowledge import Knowledge, Seen
@@ -81,9 +81,7 @@ class Server:
     def __init__(self, programs, folder):
         self._programs, self._folder, self._log = programs, folder, folder / "log"
         self._user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         folder.mkdir()
         if self._user:
             shutil.chown(folder, self._user)

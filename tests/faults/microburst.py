@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ import urllib.error
 import urllib.request
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Type
+
+from collector.testing.local_aws import free_port
 
 __all__ = ["Microburst"]
 
@@ -30,9 +31,7 @@ class Microburst:
     """A proxy in a process of its own, on loopback."""
 
     def __init__(self, upstream: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")}
         self._process = subprocess.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Dict, List
 
 from collector.testing.demo_stage import Scene, Stage
 from collector.testing.fake_hec import FakeHec
-from collector.testing.local_aws import LocalAws
+from collector.testing.local_aws import LocalAws, free_port
 from tests.e2e.collector_process import environment
 
 __all__ = ["World"]
@@ -26,7 +25,7 @@ class World:
         self.hec = FakeHec(acks=True).start()
         self.stage = Stage(folder)
         self.stage.scenes = self.stage.scenes[:scenes]
-        self.address = f"127.0.0.1:{_free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}/"
         for scene in self.scenes:
             scene.build(aws)
@@ -57,9 +56,3 @@ class World:
             self.process.kill()
             self.process.wait()
         self.hec.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
