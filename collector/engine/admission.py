@@ -229,7 +229,8 @@ def _begin(ledger: Ledger, item: Item, claim: Claim) -> None:
     if item.route.drop:
         ledger.decide(item, "filtered", item.route.reason)
         return
-    if item.ref is not None and item.ref.size == 0:
+    # Without an etag its size is what a notification said, perhaps of an object that the key held before.
+    if item.ref is not None and item.ref.size == 0 and item.ref.etag is not None:
         item.total = 0
         ledger.decide(item, "done", "empty")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict
 
 import pytest
@@ -136,3 +137,12 @@ def test_what_everybody_suffers_from_leaves_no_stand_ins(bench: Any) -> None:
     bench.run(3 * 3600)
     assert {bench.state(ref) for ref in refs} == {"done"}
     assert "open" not in _states(bench)
+
+
+def test_an_object_that_was_empty_when_it_was_named_without_etag_is_read_as_it_is_now(bench: Any) -> None:
+    """Two records of one key, the first of them older than what the key holds."""
+    ref = bench.put("a", "one event")
+    bench.notify(replace(ref, size=0), ref, etags=False)
+    bench.run(5)
+    assert bench.delivered() == ["one event"]
+    assert bench.state(ref) == "done"
