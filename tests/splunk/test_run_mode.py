@@ -33,8 +33,11 @@ def provider(ministack: LocalAws) -> Provider:
 class Run:
     """One process of the input, read by a strict splunkd, `pause_seconds` after each piece."""
 
-    def __init__(self, document: bytes, environment: Dict[str, str], pause_seconds: float = 0.0) -> None:
+    def __init__(
+        self, document: bytes, environment: Dict[str, str], ledger: Path, pause_seconds: float = 0.0
+    ) -> None:
         self.pause_seconds = pause_seconds
+        self._ledger = ledger
         self.reader = StreamReader()
         self.failure: List[AssertionError] = []
         self.process = subprocess.Popen(
@@ -63,6 +66,15 @@ class Run:
         assert len(self.reader.events) >= count
         return self.reader.events
 
+    def wait_until_it_began(self) -> None:
+        """Until its ledger is made: it has said what it has to say of its settings, and hears signals."""
+        _wait(self._ledger.exists, seconds=30)
+        assert self._ledger.exists()
+
+    def forget(self) -> None:
+        for file in self._ledger.parent.glob(self._ledger.name + "*"):
+            file.unlink()
+
     def stop(self) -> float:
         """SIGTERM; returns the seconds that it took to end, with exit code 0 and its stream closed."""
         started = time.monotonic()
@@ -84,17 +96,18 @@ class Run:
 
 @pytest.fixture
 def start(
-    provider: Provider, run_document, environment: Dict[str, str], splunkd
+    provider: Provider, run_document, environment: Dict[str, str], splunkd, tmp_path: Path
 ) -> Iterator[Callable[..., Run]]:
     """Starts the input as splunkd would; its secret key is in storage/passwords only."""
     settings = {**provider.handover(), "provider": "thrive", "wait_time_seconds": "1"}
     splunkd.store(REALM, "thrive:aws_secret_access_key", settings.pop("aws_secret_access_key"))
+    ledger = tmp_path / "modinputs" / "audit_s3" / "thrive.sqlite3"
     started: List[Run] = []
 
     def run(pause_seconds: float = 0.0, **more: str) -> Run:
         stanza = {**settings, **more}
         splunkd.inputs.stanzas["thrive"] = dict(stanza)
-        started.append(Run(run_document("thrive", stanza), environment, pause_seconds))
+        started.append(Run(run_document("thrive", stanza), environment, ledger, pause_seconds))
         return started[-1]
 
     yield run
@@ -153,7 +166,8 @@ def test_events_reach_splunkd_once_and_a_second_run_repeats_none(provider, start
 
 def test_an_idle_input_stops_at_once_with_a_closed_stream(start) -> None:
     run = start(wait_time_seconds="20")
-    time.sleep(3)
+    run.wait_until_it_began()
+    time.sleep(1)  # and has asked the queue
     assert run.stop() < 10
     assert run.reader.bytes_read == len(b"<stream>\n</stream>\n")
 
@@ -263,11 +277,12 @@ def test_trouble_with_a_secret_is_told_without_it(provider, start, environment, 
 def test_a_member_of_a_search_head_cluster_does_not_list_unless_it_is_told_to(start, splunkd) -> None:
     splunkd.server_roles = ["search_head", "shc_member"]
     run = start(log_level="warning")
-    time.sleep(3)
+    run.wait_until_it_began()
     assert run.stop() < 10
     said = run.process.stderr.read()
     assert said.startswith(b"WARN The bucket is not listed for what the queue forgot")
+    run.forget()
     told = start(log_level="warning", reconcile_interval_seconds="21600")
-    time.sleep(3)
+    told.wait_until_it_began()
     assert told.stop() < 10
     assert told.process.stderr.read() == b""
