@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Hashable, Mapping, Optional
 from urllib.parse import SplitResult, urlsplit
 
+from collector.aws.calls import Calls
 from collector.aws.connections import Answer, Asked, Connections, Endpoint
 from collector.aws.sigv4 import Signer, Unsigned
 
@@ -36,6 +37,7 @@ _MADE = frozenset(
 class Pattern:
     """How boto3 makes one kind of call. `headers` are in lower case, Host among them."""
 
+    operation: str
     endpoint: Endpoint
     path: str
     headers: Mapping[str, str]
@@ -56,10 +58,12 @@ class Lean:
         ca_file: Callable[[], str],
         is_proxied: Callable[[str], bool],
         user_agent: str,
+        calls: Optional[Calls] = None,
     ) -> None:
         self._credentials = credentials
         self._is_proxied = is_proxied
         self._user_agent = user_agent
+        self._calls = calls or Calls()
         self._connections = Connections(ca_file)
         self._patterns: Dict[Hashable, Pattern] = {}
         self._seen = threading.local()
@@ -68,7 +72,7 @@ class Lean:
         """Have a boto3 client show what it sends for this operation ("s3.GetObject")."""
 
         def keep(request: Any, **_: Any) -> None:
-            self._seen.request = (request.url, dict(request.headers))
+            self._seen.request = (operation, request.url, dict(request.headers))
 
         ours = f"lean-{id(self)}-{operation}"
         client.meta.events.register(f"before-send.{operation}", keep, unique_id=ours)
@@ -78,11 +82,11 @@ class Lean:
 
         `without` is the end of its path that is different each time.
         """
-        url, headers = getattr(self._seen, "request", None) or ("", {})
+        operation, url, headers = getattr(self._seen, "request", None) or ("", "", {})
         self._seen.request = None
         if not url or kind in self._patterns or self._is_proxied(url):
             return
-        pattern = _pattern(urlsplit(url), headers, without=without)
+        pattern = _pattern(operation, urlsplit(url), headers, without=without)
         if pattern is not None:
             self._patterns[kind] = pattern
 
@@ -112,7 +116,9 @@ class Lean:
             request = self._request(
                 pattern, Unsigned(method, pattern.path + path, query, {**pattern.headers, **headers}, body)
             )
-            return self._connections.send(pattern.endpoint, request)
+            asked = self._connections.send(pattern.endpoint, request)
+            self._calls.add(pattern.operation)
+            return asked
         except (OSError, ValueError, BotoCoreError, ClientError) as error:
             # No connection, or no credentials: boto3 meets it again and has the words for it.
             log.debug("%s is left to boto3: %s", kind, error)
@@ -152,7 +158,9 @@ class Lean:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
 
 
-def _pattern(url: SplitResult, headers: Mapping[Any, Any], *, without: str) -> Optional[Pattern]:
+def _pattern(
+    operation: str, url: SplitResult, headers: Mapping[Any, Any], *, without: str
+) -> Optional[Pattern]:
     said = {_text(name).lower(): _text(value) for name, value in headers.items()}
     credential = _CREDENTIAL.match(said.get("authorization", ""))
     if credential is None or not url.path.endswith(without) or url.scheme not in ("http", "https"):
@@ -160,6 +168,7 @@ def _pattern(url: SplitResult, headers: Mapping[Any, Any], *, without: str) -> O
     kept = {name: value for name, value in said.items() if name not in _MADE}
     port = url.port or (443 if url.scheme == "https" else 80)
     return Pattern(
+        operation,
         (url.scheme, str(url.hostname), port),
         url.path[: len(url.path) - len(without)],
         {**kept, "host": url.netloc},

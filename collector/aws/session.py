@@ -18,6 +18,7 @@ from functools import cache, cached_property
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
+from collector.aws.calls import Calls
 from collector.aws.errors import Call, error_code, translated
 from collector.aws.lean import Lean
 from collector.aws.policy import takes
@@ -93,6 +94,8 @@ class AwsSession:
         self._clients: Dict[Tuple[str, str, bool], Any] = {}
         self._credentials: Dict[bool, Any] = {}
         self._policies = list(access.session_policies)
+        #: What this session has asked of AWS.
+        self.calls = Calls()
 
     @property
     def role(self) -> str:
@@ -145,7 +148,7 @@ class AwsSession:
         credentials = self._credentials_for(assumed=bool(self.access.role))
         return Lean(
             credentials.get_frozen_credentials, ca_file=self._ca_file, is_proxied=self._is_proxied,
-            user_agent=self.access.user_agent,
+            user_agent=self.access.user_agent, calls=self.calls,
         )  # fmt: skip
 
     def _ca_file(self) -> str:
@@ -181,6 +184,7 @@ class AwsSession:
             return 0 if attempts == 1 else None
 
         client.meta.events.register("needs-retry", renew_what_was_refused)
+        self.calls.watch(client)
         return client
 
     def _config(self, *, endpoint_url: str) -> Any:
@@ -239,7 +243,9 @@ class AwsSession:
         def create_our_way(service: str, *args: Any, **options: Any) -> Any:
             endpoint_url = self.access.endpoint_url(service)
             core.set_default_client_config(Config(**self._way_out(endpoint_url)))
-            return create_client(service, *args, **{"endpoint_url": endpoint_url or None, **options})
+            client = create_client(service, *args, **{"endpoint_url": endpoint_url or None, **options})
+            self.calls.watch(client)
+            return client
 
         core.create_client = create_our_way
         return core

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 __all__ = [
-    "COMMON", "COUNTED", "COUNTERS", "GAUGES", "QUANTILES", "QUEUE_STATES", "SUMMARIES", "Family",
-    "exposition", "registry",
+    "COMMON", "COUNTED", "COUNTERS", "GAUGES", "OPERATIONS", "QUANTILES", "QUEUE_STATES", "SUMMARIES",
+    "Family", "exposition", "registry",
 ]  # fmt: skip
 
 #: Where SQS counts messages.
@@ -72,6 +72,8 @@ COUNTERS: Sequence[Family] = (
     Family("audit_s3_leases_lost_total", (), "Messages whose lease could not be extended any more."),
     Family("audit_s3_reconciles_total", (), "Reconciles finished: the bucket compared with the ledger."),
     Family("audit_s3_list_calls_total", (), "Pages of a bucket listed."),
+    Family("audit_s3_aws_calls_total", ("operation",),
+           "Requests sent to AWS, those that boto3 made again included."),
 )  # fmt: skip
 
 #: Each counter of the engine: its metric, and the value of that metric's label.
@@ -120,6 +122,12 @@ COUNTED: Mapping[str, Tuple[str, str]] = {
     "reconciles": ("audit_s3_reconciles_total", ""),
     "lists": ("audit_s3_list_calls_total", ""),
 }
+
+#: What every input asks of AWS sooner or later; others are counted from their first request on.
+OPERATIONS = (
+    "sqs:ReceiveMessage", "sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch",
+    "sqs:GetQueueAttributes", "s3:GetObject", "s3:ListObjectsV2", "sts:AssumeRole",
+)  # fmt: skip
 
 GAUGES: Sequence[Family] = (
     Family("audit_s3_input_state", ("state",), "1 for the state that the input is in, 0 for the others."),
@@ -215,6 +223,8 @@ def _counted(seen: Observation) -> Dict[str, List[Sample]]:
     found: Dict[str, List[Sample]] = {family.name: [] for family in COUNTERS}
     for counter, (name, label) in COUNTED.items():
         found[name].append(((label,) if label else (), seen.counters.get(counter, 0)))
+    calls = {**dict.fromkeys(OPERATIONS, 0), **seen.aws_calls}
+    found["audit_s3_aws_calls_total"] = [((operation,), count) for operation, count in calls.items()]
     return found
 
 

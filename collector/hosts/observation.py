@@ -80,7 +80,8 @@ class Observation:
     `deliveries` are messages, listings and commands in hand; `objects` the objects and payloads in hand,
     by state; `held_bytes` what is read and not yet sent; `receipts`, by output, the batches sent and not
     yet confirmed for good. `breakers` has whatever can stop receiving: None is a closed one. `watched` is
-    what was seen of time at the last look, `warnings` what is warned of, by its name.
+    what was seen of time at the last look, `warnings` what is warned of, by its name. `aws_calls` are the
+    requests sent to AWS, by operation.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Observation:
     watched: Watched = field(default_factory=Watched)
     warnings: Mapping[str, Problem] = field(default_factory=dict)
     silence: Optional[Problem] = None
+    aws_calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -174,7 +176,9 @@ class Board:
             if failure is None:
                 return Observation(name, "starting")
             return Observation(name, "not_started", last_error=self._problem(failure))
-        return runners[name].observe(lambda engine: observe(name, engine, problem=self._problem))
+        runner = runners[name]
+        seen = runner.observe(lambda engine: observe(name, engine, problem=self._problem))
+        return replace(seen, aws_calls=runner.aws_calls())
 
     def _problem(self, error: Union[CollectorError, Notice]) -> Problem:
         what, code, where, hint = map(self._shown, (error.what, error.code, error.where, error.hint))
@@ -241,6 +245,7 @@ def together(seen: Sequence[Observation]) -> Observation:
         watched=_watched(seen),
         warnings={name: problem for one in reversed(seen) for name, problem in one.warnings.items()},
         silence=seen[0].silence,
+        aws_calls=_sum(one.aws_calls for one in seen),
     )
 
 

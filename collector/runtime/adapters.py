@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import time
+from collections import Counter
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence, Tuple
@@ -138,6 +139,10 @@ class Adapters:
     def is_narrowed(self) -> bool:
         """Whether AWS itself holds every session of this input to its session policy."""
         return all(session.access.session_policies for session in self._sessions)
+
+    def aws_calls(self) -> Mapping[str, int]:
+        """Requests sent to AWS so far, by operation ("s3:GetObject")."""
+        return sum((Counter(session.calls.counts()) for session in self._sessions), Counter())
 
     def refresh(self) -> None:
         """Renew the assumed session ahead of its expiry."""

@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from collector.config.inputs import Input
 from collector.config.values import start_time
@@ -256,6 +256,10 @@ class Runner:
         """What `at` makes of the engine, under its lock: it is to be quick and to change nothing."""
         with self._lock:
             return at(self.engine)
+
+    def aws_calls(self) -> Mapping[str, int]:
+        """Requests sent to AWS so far, by operation."""
+        return self._adapters.aws_calls()
 
     def standstill(self) -> str:
         """What of this input no longer moves, "" if all does. It may take seconds to tell."""

@@ -93,6 +93,7 @@ def getter(server: Server) -> Iterator[SignedGet]:
     lean = Lean(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
     getter = SignedGet(lean)
     lean._seen.request = (
+        "s3.GetObject",
         f"http://127.0.0.1:{server.port}/b/first",
         {
             "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest",
@@ -234,6 +235,7 @@ def test_an_object_left_half_read_does_not_leave_its_rest_to_the_next(
 def test_behind_a_proxy_boto3_does_it() -> None:
     lean = Lean(lambda: None, ca_file=str, is_proxied=lambda url: True, user_agent="test")
     lean._seen.request = (
+        "s3.GetObject",
         "https://b.s3.eu-west-1.amazonaws.com/k",
         {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest"},
     )
@@ -245,7 +247,7 @@ def test_behind_a_proxy_boto3_does_it() -> None:
 def test_nothing_is_learnt_from_a_request_for_something_else(url: str) -> None:
     lean = Lean(lambda: None, ca_file=str, is_proxied=lambda url: False, user_agent="test")
     authorization = "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/s3/aws4_request, rest"
-    lean._seen.request = (url, {"Authorization": authorization})
+    lean._seen.request = ("s3.GetObject", url, {"Authorization": authorization})
     SignedGet(lean).learn("b", "the/key")
     assert not lean.knows(("s3", "b"))
 
@@ -281,6 +283,7 @@ def test_a_call_of_sqs_without_a_sound_answer_is_made_by_boto3(
     credentials = ReadOnlyCredentials("AKIDEXAMPLE", "secret", None)
     lean = Lean(lambda: credentials, ca_file=str, is_proxied=lambda url: False, user_agent="test")
     lean._seen.request = (
+        "sqs.ReceiveMessage",
         f"http://127.0.0.1:{server.port}/",
         {
             "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260504/eu-west-1/sqs/aws4_request, rest",

@@ -10,6 +10,7 @@ from collector.hosts.metrics import (
     COUNTED,
     COUNTERS,
     GAUGES,
+    OPERATIONS,
     QUANTILES,
     QUEUE_STATES,
     SUMMARIES,
@@ -100,6 +101,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "audit_s3_breaker_open": _BREAKERS,
     "audit_s3_objects_in_hand": {state: _ITEM_STATES.get(state, "") for state in ITEM_STATES},
     "audit_s3_objects_finished_total": _ENDS,
+    "audit_s3_aws_calls_total": dict.fromkeys(OPERATIONS, ""),
     "audit_s3_receipts_open": {"hec": "", "stdout": "", "splunkd": ""},
     "audit_s3_warning_active": dict.fromkeys(WARNINGS, ""),
     "audit_s3_retention_left_seconds": _SOURCES,
@@ -109,6 +111,9 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "audit_s3_lag_seconds": {owner: _LAG[owner] for owner in OWNERS},
 }
 _MORE: Mapping[str, str] = {
+    "audit_s3_aws_calls_total": "Others (`kms:Decrypt` for client-side encryption, DynamoDB's) are there "
+    "from their first request on. AWS bills by the request; a day's are "
+    "`increase(audit_s3_aws_calls_total[1d])`.",
     "audit_s3_input_state": "An input is ready when it is `collecting`.",
     "audit_s3_breaker_open": "While any is 1, nothing is received; for `keys` only if nothing under another "
     "key could be read for an hour.",

@@ -61,6 +61,7 @@ class Input:
     def __init__(self, name: str = "thrive", *, queue: bool = True) -> None:
         self.name = name
         self.stuck = ""
+        self.calls: Dict[str, int] = {}
         self.clock = ManualClock()
         self.queue = Refusing(MemoryQueue(self.clock))
         plan = Plan(name, parse=lambda body: Notification("test", noop=body), decode=lambda chunks: iter(()))
@@ -73,6 +74,9 @@ class Input:
 
     def observe(self, at: Callable[[Engine], Any]) -> Any:
         return at(self.engine)
+
+    def aws_calls(self) -> Dict[str, int]:
+        return self.calls
 
     def standstill(self) -> str:
         return self.stuck
@@ -544,11 +548,21 @@ def test_each_counter_goes_to_one_series_of_its_own(thrive: Input) -> None:
     thrive.ledger.counters.update(numbers)
     series = {}
     for family in _families(board_of(thrive)).values():
-        if family.type == "counter":
+        if family.type == "counter" and family.name != "audit_s3_aws_calls":
             series.update({(one.name, *one.labels.values()): one.value for one in family.samples})
     assert sorted(series.values()) == sorted(numbers.values())
     assert series["audit_s3_quarantined_total", "thrive", "body", "0"] == numbers["quarantined_bodies"]
     assert series["audit_s3_events_delivered_total", "thrive", "0"] == numbers["events"]
+
+
+def test_calls_of_aws_are_there_by_operation_also_those_that_only_some_inputs_make(thrive: Input) -> None:
+    thrive.calls = {"s3:GetObject": 12, "kms:Decrypt": 3}
+    family = _families(board_of(thrive))["audit_s3_aws_calls"]
+    found = {one.labels["operation"]: one.value for one in family.samples}
+    assert found == {**dict.fromkeys(metrics.OPERATIONS, 0), "s3:GetObject": 12, "kms:Decrypt": 3}
+    board = board_of(thrive)
+    each = [(0, board.own()[0]), (1, board.own()[0])]
+    assert board.observe(each)[0].aws_calls == {"s3:GetObject": 24, "kms:Decrypt": 6}
 
 
 def test_a_counter_is_there_before_it_has_counted() -> None:
