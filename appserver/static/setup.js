@@ -191,7 +191,7 @@
     const provider = table.providers.find((one) => one.name === settings.provider);
     const facts = [
       ["Provider", provider ? provider.title : settings.provider || "custom"],
-      ["Queue", settings.queue_url || "none: the bucket is listed"],
+      ["Queue", settings.queue_url || (missing.includes("queue_url") ? "not set" : "none: the bucket is listed")],
       ["Output", settings.output || "splunkd"],
       ["Index", settings.index || "the default index"],
     ];
@@ -364,6 +364,10 @@
     const made = [];
     busy(form, true);
     try {
+      // Before anything is stored: the secrets of the input that has this name are its own.
+      if (!input && (await readInputs()).some((one) => one.name === name)) {
+        throw new Refused("There is an input of this name. Edit it, or choose another name.");
+      }
       for (const [setting, value] of Object.entries(secrets)) {
         if (await store(`${name}:${setting}`, value)) made.push(`${name}:${setting}`);
       }

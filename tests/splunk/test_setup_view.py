@@ -74,9 +74,11 @@ class Page:
         """A picture of the whole page, where SHOTS names a folder to look into."""
         folder = os.environ.get("SHOTS")
         if folder:
+            width = self.browser.get_window_size()["width"]
             height = self.browser.execute_script("return document.documentElement.scrollHeight")
-            self.browser.set_window_size(self.browser.get_window_size()["width"], max(900, height + 200))
+            self.browser.set_window_size(width, max(900, height + 200))
             self.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+            self.browser.set_window_size(width, 900)
 
 
 @pytest.fixture
@@ -157,6 +159,17 @@ def test_a_new_secret_replaces_the_old_one_and_a_reference_is_no_secret(page: Pa
     assert (REALM, "thrive:aws_secret_access_key") not in page.splunkd.passwords
 
 
+def test_a_name_that_is_taken_is_refused_before_the_secrets_of_its_input_are_replaced(page: Page) -> None:
+    taken = {"provider": "thrive", **GIVEN, "hec_token": "********"}
+    page.splunkd.inputs.stanzas["thrive"] = dict(taken)
+    page.splunkd.store(REALM, "thrive:hec_token", "its own")
+    page.open()
+    page.add("thrive", {**GIVEN, "bucket": "another"})
+    assert page.wait(".notice.bad").text.startswith("There is an input of this name.")
+    assert page.splunkd.passwords == {(REALM, "thrive:hec_token"): "its own"}
+    assert page.splunkd.inputs.stanzas == {"thrive": taken}
+
+
 def test_each_input_says_what_it_lacks(page: Page) -> None:
     page.splunkd.inputs.stanzas = {
         "bare": {"provider": "thrive"},
@@ -167,6 +180,7 @@ def test_each_input_says_what_it_lacks(page: Page) -> None:
     page.shoot("list")
     said = {card.get_attribute("data-input"): card.text for card in page.all(".card")}
     assert "Missing: role_arn, bucket, queue_url, kms_key_arn" in said["bare"]
+    assert "Queue\nnot set" in said["bare"]
     facts = ["Provider", "Thrive audit files", "Queue", GIVEN["queue_url"], "Output", "hec", "Index"]
     assert said["masked"].split("\n")[2:9] == facts
     assert "Missing: hec_token" in said["masked"]
