@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -37,14 +37,6 @@ Keys = Tuple[str, str, str]
 
 _TOO_LARGE = frozenset({"PackedPolicyTooLarge", "PackedPolicyTooLargeException"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@cache
-def _loader(data_path: Optional[str]) -> Any:
-    """One reader of AWS's service models for all clients: it keeps what it has read."""
-    from botocore.loaders import create_loader
-
-    return create_loader(data_path)
 
 
 @dataclass(frozen=True)
@@ -93,6 +85,7 @@ class AwsSession:
         self._lock = threading.RLock()
         self._clients: Dict[Tuple[str, str, bool], Any] = {}
         self._credentials: Dict[bool, Any] = {}
+        self._sessions: Dict[bool, Any] = {}
         self._policies = list(access.session_policies)
         #: What this session has asked of AWS.
         self.calls = Calls()
@@ -164,11 +157,9 @@ class AwsSession:
         return bool(self.access.proxy_url or get_environ_proxies(url))
 
     def _build(self, service: str, *, region: str, assumed: bool) -> Any:
-        import boto3
-
         credentials = self._credentials_for(assumed=assumed)
         endpoint_url = self.access.endpoint_url(service) or None
-        client = boto3.Session(botocore_session=self._core_session(credentials)).client(
+        client = self._session_for(assumed=assumed).client(
             service,
             region_name=region or None,
             endpoint_url=endpoint_url,
@@ -186,6 +177,15 @@ class AwsSession:
         client.meta.events.register("needs-retry", renew_what_was_refused)
         self.calls.watch(client)
         return client
+
+    def _session_for(self, *, assumed: bool) -> Any:
+        """One boto3 session for all clients of these credentials: making one costs as much as a client."""
+        import boto3
+
+        if assumed not in self._sessions:
+            core = self._core_session(self._credentials_for(assumed=assumed))
+            self._sessions[assumed] = boto3.Session(botocore_session=core)
+        return self._sessions[assumed]
 
     def _config(self, *, endpoint_url: str) -> Any:
         from botocore.config import Config
@@ -228,9 +228,10 @@ class AwsSession:
         from botocore.credentials import CredentialResolver
 
         from collector.aws.credentials import FixedProvider
+        from collector.aws.models import loader
 
         core = botocore.session.Session(profile=self.access.profile or None)
-        core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+        core.register_component("data_loader", loader(core.get_config_variable("data_path")))
         core.set_config_variable("sts_regional_endpoints", "regional")
         if credentials is not None:
             resolver = CredentialResolver([FixedProvider(credentials)])
