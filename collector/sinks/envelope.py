@@ -23,8 +23,9 @@ __all__ = ["ENVELOPE_BYTES", "one_line", "render_envelopes", "render_json_lines"
 #: What an envelope with usual names adds to an event.
 ENVELOPE_BYTES = 300
 
-#: A JSON string, or a run of JSON white space outside of one. Unrolled, so that it never backtracks far.
-_STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
+#: A JSON string, or a run of JSON white space outside of one. Unrolled, and content with a string that
+#: does not end, so that it never backtracks.
+_STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*"?)|[ \t\r\n]+', re.DOTALL)
 
 
 def render_envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: bool = False) -> bytes:
