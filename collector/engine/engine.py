@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
 
 from collector.config.routes import Route
+from collector.engine import gate
 from collector.engine.acknowledger import Acknowledger
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
@@ -209,7 +210,7 @@ class Engine:
     def waits_for_others(self) -> bool:
         """All that is left backs off, is in other hands, or meets trouble that is not ours to end."""
         ledger = self.ledger
-        if ledger.source.is_open or ledger.troubled() or ledger.store.is_open or self.reconciler.failures:
+        if ledger.source.is_open or gate.troubled(ledger) or ledger.store.is_open or self.reconciler.failures:
             return True
         if any(output.failures for output in ledger.outputs.values()):
             return True

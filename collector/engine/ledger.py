@@ -22,7 +22,7 @@ from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.keys import Keys, Lock
 from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Lane, Limits, Output
-from collector.errors import CollectorError, Fatal
+from collector.errors import CollectorError
 from collector.model import Ignores, Message
 from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
 from collector.retention.lag import Lags
@@ -343,21 +343,6 @@ class Ledger:
 
     # -- the whole ------------------------------------------------------------------------------
 
-    def may_receive(self) -> bool:
-        """Rule 7: not while an output, the store or the source is in trouble, or a window is full."""
-        return self.may_feed() and not self.mismatch.breaker.is_open
-
-    def may_feed(self) -> bool:
-        """As `may_receive`, for what a listing of our own buckets has found."""
-        troubled = [breaker for breaker in self.troubled() if breaker is not self.mismatch.breaker]
-        if self.stopping or self.handing_back or self.store.is_open or troubled:
-            return False
-        if self.disk_low is not None or self.is_quarantine_full():
-            return False
-        if self.keys.stops(now=self.clock.monotonic()):
-            return False
-        return len(self.deliveries) < self.limits.deliveries and self.held_bytes < self.limits.held_bytes
-
     @property
     def lease_seconds(self) -> int:
         """For how long a receive hides its messages: longer where the lease cannot be extended."""
@@ -368,68 +353,11 @@ class Ledger:
         """Rule 9: at its cap receiving stops; nothing is evicted."""
         return self.quarantine_bytes >= self.limits.quarantine_bytes
 
-    def looked(self, *, disk_low: Optional[CollectorError], quarantine_bytes: int) -> None:
-        """The store was looked at: how full the disk and the quarantine are."""
-        was_full, was_low = self.is_quarantine_full(), self.disk_low is not None
-        self.disk_low, self.quarantine_bytes = disk_low, quarantine_bytes
-        if disk_low is not None and not was_low:
-            self.last_error = disk_low
-            log.error("Receiving stops until there is room on the disk: %s", disk_low)
-        if self.is_quarantine_full() and not was_full:
-            log.error(
-                "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. "
-                "bytes=%d move=you", quarantine_bytes,
-            )
-        self.tell("receiver")
-
-    def troubled(self) -> List[Breaker]:
-        """The breakers that only an attempt with real work can close."""
-        outputs = [output.breaker for output in self.outputs.values()]
-        breakers = [self.objects, self.deletes, self.mismatch.breaker, *outputs]
-        return [breaker for breaker in breakers if breaker.is_open]
-
-    def is_refused(self) -> bool:
-        """Somebody must act before work goes on; a probe in hand is enough to notice that they have."""
-        if self.source.is_open:
-            return True
-        refused = [breaker for breaker in self.troubled() if breaker is not self.mismatch.breaker]
-        return any(isinstance(breaker.error, Fatal) for breaker in refused)
-
     def return_seconds(self) -> int:
         """How long a message on its way back stays hidden: until no poll of ours can take it again."""
         if not self.polls:
             return 0
         return max(0, math.ceil(self.polls_end - self.clock.monotonic()))
-
-    def may_receive_probe(self) -> bool:
-        """Trouble, and nothing in hand to try it with: one message may be received for that."""
-        if self.stopping or self.handing_back or self.store.is_open or self.items or self.deliveries:
-            return False
-        if self.disk_low is not None or self.is_quarantine_full():
-            return False
-        now = self.clock.monotonic()
-        troubled = self.troubled()
-        return bool(troubled) and all(now >= breaker.probe_at() for breaker in troubled)
-
-    def may_look(self) -> bool:
-        """What is in hand cannot be read: one receive may be made, for what it brings may be other."""
-        if self.stopping or self.handing_back or self.store.is_open:
-            return False
-        if self.disk_low is not None or self.is_quarantine_full():
-            return False
-        now, mismatch = self.clock.monotonic(), self.mismatch.breaker
-        troubled = self.troubled()
-        if troubled:
-            return troubled == [mismatch] and now >= mismatch.probe_at()
-        return self.keys.stops(now=now) and now >= self.keys.look_at(in_hand=bool(self.items))
-
-    def looks(self) -> None:
-        """Such a receive is being made."""
-        now = self.clock.monotonic()
-        if self.mismatch.breaker.is_open:
-            self.mismatch.looks(now=now)
-        else:
-            self.keys.looked(now=now)
 
     def saw_ours(self) -> None:
         """An object of a bucket of this input was named, or is in its ledger."""

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, FrozenSet, List, Optional, Sequence, Tuple, Union
 
-from collector.engine import admission, mismatch, restored
+from collector.engine import admission, gate, mismatch, restored
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
@@ -98,11 +98,11 @@ class Receiver:
         now = ledger.clock.monotonic()
         if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
-        looks = not self._polls and ledger.may_look()
-        if looks or ledger.may_receive():
+        looks = not self._polls and gate.may_look(ledger)
+        if looks or gate.may_receive(ledger):
             most = ledger.room() - self._asked
         else:
-            most = int(ledger.may_receive_probe() and not self._polls)
+            most = int(gate.may_receive_probe(ledger) and not self._polls)
         if now < self._pause_until:
             return Wait(self._pause_until if due is None else min(due, self._pause_until))
         count = min(most - self.unproven.room_taken, ledger.limits.max_number_of_messages, 10)
@@ -117,7 +117,7 @@ class Receiver:
             return Wait(ledger.source.probe_at())
         self._fills_until = None
         if looks:
-            ledger.looks()
+            gate.looks(ledger)
         self._polls += 1
         self._asked += count
         ledger.polls += 1
@@ -125,7 +125,7 @@ class Receiver:
         return Receive(count, ledger.limits.wait_time_seconds, ledger.lease_seconds)
 
     def _next_probe(self, ledger: Ledger, due: Optional[float]) -> Optional[float]:
-        times = [breaker.probe_at() for breaker in ledger.troubled()]
+        times = [breaker.probe_at() for breaker in gate.troubled(ledger)]
         times += [ledger.keys.look_at(in_hand=bool(ledger.items))] if ledger.keys.errors else []
         return min([*times, due] if due is not None else times, default=None)
 
@@ -222,7 +222,7 @@ class Receiver:
         known = set(ledger.deliveries)
         for message, understood in sorted(result, key=lambda one: ledger.mismatch.suspects(one[1])):
             self._admit(ledger, message, understood)
-        if ledger.stopping or (ledger.is_refused() and known):
+        if ledger.stopping or (gate.is_refused(ledger) and known):
             hand_back(ledger, kept=known)
 
     def _record_refusal(self, ledger: Ledger, error: CollectorError) -> None:

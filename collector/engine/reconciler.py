@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple, Union
 
-from collector.engine import admission
+from collector.engine import admission, gate
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
@@ -193,8 +193,8 @@ class Reconciler:
 
     def _may_feed(self, ledger: Ledger) -> bool:
         """Into the room that live work leaves, and always a little; in trouble, one object as the probe."""
-        if not ledger.may_feed():
-            return ledger.may_receive_probe()
+        if not gate.may_feed(ledger):
+            return gate.may_receive_probe(ledger)
         workers, ours = ledger.limits.workers, len(self._fed)
         return ours < max(1, workers // 8) or (ours < workers and ledger.room() > workers // 4)
 

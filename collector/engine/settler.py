@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from collector.engine import restored
+from collector.engine import gate, restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
 from collector.engine.station import Station, Wait
@@ -239,7 +239,7 @@ class Settler:
             self._stations[work.name].record(ledger, work.work, result)
         elif work.name == "look" and not isinstance(result, CollectorError):
             disk_low, quarantine_bytes = result
-            ledger.looked(disk_low=disk_low, quarantine_bytes=quarantine_bytes)
+            gate.looked(ledger, disk_low=disk_low, quarantine_bytes=quarantine_bytes)
         elif isinstance(result, CollectorError):
             ledger.last_error = result
             log.warning("A periodic job failed and runs again at its time: %s. job=%s", result, work.name)

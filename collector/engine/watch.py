@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
 
 from collector.config.routes import Route
+from collector.engine import gate
 from collector.engine.items import Delivery
 from collector.engine.ledger import Ledger
 from collector.engine.reconciler import Reconciler
@@ -307,7 +308,7 @@ def _sent(delivery: Delivery) -> float:
 def _oldest(ledger: Ledger, what: str, since: float, error: Optional[CollectorError] = None) -> Oldest:
     """With what it waits for: its own trouble, or what stops everything."""
     stops = [ledger.source.error, ledger.store.error, ledger.disk_low]
-    stops += [breaker.error for breaker in ledger.troubled()]
+    stops += [breaker.error for breaker in gate.troubled(ledger)]
     error = error or next((one for one in stops if one is not None), None)
     if error is None:
         return Oldest(what, since)

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from collector.config.inputs import Input
 from collector.config.values import start_time
-from collector.engine import admission
+from collector.engine import admission, gate
 from collector.engine.engine import Engine
 from collector.engine.figures import figures
 from collector.errors import CollectorError
@@ -288,7 +288,7 @@ class Runner:
         found = [_counted(what, counters[name]) for name, what in KEPT.items() if counters[name]]
         if not asked:
             found += [what.format(counters[name]) for name, what in LEFT.items() if counters[name]]
-        stopped = [breaker.error for breaker in (ledger.source, *ledger.troubled()) if breaker.is_open]
+        stopped = [breaker.error for breaker in (ledger.source, *gate.troubled(ledger)) if breaker.is_open]
         errors = (*stopped, *ledger.keys.errors, ledger.disk_low)
         found += [str(error) for error in errors if error is not None]
         if ledger.is_quarantine_full():

@@ -6,6 +6,7 @@ from typing import Any, List
 
 import pytest
 
+from collector.engine import gate
 from collector.errors import Fatal, Poison
 from collector.model import ObjectRef
 
@@ -55,7 +56,7 @@ def test_a_key_out_of_reach_is_seen_behind_the_successes_of_another(bench: Any) 
             _publish(bench, f"good{number}-{good}", arn=SOUND)
         bench.run(10)
     assert [error.resource for error in bench.ledger.keys.errors] == [LOST]
-    assert bench.ledger.may_receive()
+    assert gate.may_receive(bench.ledger)
     bench.run(3 * 86400)
     assert bench.quarantined() == []
     assert {bench.state(ref) for ref in refs} == {"open"}
@@ -87,7 +88,7 @@ def test_all_that_waited_is_read_within_a_minute_once_the_key_answers(bench: Any
 def test_where_nothing_else_can_be_read_all_but_one_go_back_and_receiving_stops(bench: Any) -> None:
     refs = _lost(bench, 14)
     bench.run(30)
-    assert not bench.ledger.may_receive()
+    assert not gate.may_receive(bench.ledger)
     assert len(bench.ledger.deliveries) == 1
     received = len(bench.queue.receives)
     bench.run(20 * 60)
@@ -104,10 +105,10 @@ def test_what_was_read_long_ago_does_not_keep_receiving_alive(bench: Any) -> Non
     bench.run(5)
     _lost(bench, 14)
     bench.run(1800)
-    assert bench.ledger.may_receive()
+    assert gate.may_receive(bench.ledger)
     assert len(bench.ledger.deliveries) == 14
     bench.run(1900)
-    assert not bench.ledger.may_receive()
+    assert not gate.may_receive(bench.ledger)
     assert len(bench.ledger.deliveries) <= 11, "all but one went back, and a look brings ten at most"
 
 
@@ -144,7 +145,7 @@ def test_where_aws_does_not_name_the_key_any_key_of_that_bucket_shows_that_it_an
     for ref in refs:
         bench.bucket.refuse(ref.key, _denied(arn=""))
     bench.run(30)
-    assert not bench.ledger.may_receive()
+    assert not gate.may_receive(bench.ledger)
     _allow(bench, refs)
     bench.run(130)
     assert {bench.state(ref) for ref in refs} == {"done"}

@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import pytest
 
+from collector.engine import gate
 from collector.notifications import parse
 from collector.notifications.pointers import follow
 from tests.unit.engine.conftest import parse as read_body
@@ -49,7 +50,7 @@ def test_the_error_says_which_bucket_is_told_of_which_is_configured_and_the_fix(
     assert OTHER in error.what
     assert "audit-logs," in error.what
     assert OTHER in error.hint
-    assert error in [breaker.error for breaker in bench.ledger.troubled()]
+    assert error in [breaker.error for breaker in gate.troubled(bench.ledger)]
 
 
 def test_with_the_right_bucket_everything_is_delivered(make_bench: Callable[..., Any]) -> None:
@@ -91,13 +92,13 @@ def test_once_ours_was_named_a_stranger_is_set_aside_and_receiving_goes_on(bench
 def test_a_look_that_brings_one_of_ours_ends_the_standstill(bench: Any) -> None:
     _mistaken(bench, 1)
     bench.run(30)
-    assert not bench.ledger.may_receive()
+    assert not gate.may_receive(bench.ledger)
     bench.publish("a", "one")
     bench.run(60)
     assert bench.delivered() == ["one"]
     bench.run(60)
     assert [entry.reason for entry in bench.quarantined()] == ["foreign_bucket"]
-    assert bench.ledger.may_receive()
+    assert gate.may_receive(bench.ledger)
 
 
 def test_what_a_listing_finds_in_our_bucket_ends_it_too(bench: Any) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.engine import admission
+from collector.engine import admission, gate
 from collector.engine.engine import Engine, Plan
 from collector.engine.station import perform_safely
 from collector.engine.watch import WARNINGS
@@ -218,7 +218,7 @@ def test_whatever_stops_receiving_makes_the_input_not_ready(thrive: Input, which
         ledger.outputs["hec"].breaker.open(error, now=0.0)
     else:
         getattr(ledger, which).open(error, now=0.0)
-    assert not ledger.may_receive()
+    assert not gate.may_receive(ledger)
     answer = ask(board_of(thrive), "/readyz")
     assert (answer.status, answer.json["reasons"][0]["breaker"]) == (503, which)
 
