@@ -213,7 +213,8 @@ def drive(
     """Run `collect` beside a look-out, so that a signal is heard even while stdout is blocked.
 
     Told to stop, orphaned, or without a reader, the engine gets `grace_seconds`. The exit code is
-    `collect`'s own, or 0 when it did not come back in time: what it held, the queue still has.
+    `collect`'s own, but 0 after a signal and where it did not come back in time: splunkd gets what it asked
+    for, the log says what was left behind, and the queue still has it.
     """
     stop = threading.Event()
     asked: List[str] = []
@@ -231,9 +232,10 @@ def drive(
             _log.info("stopping: %s", reason)
             stop.set()
             deadline = time.monotonic() + grace_seconds
-    if not outcome:
+    ended = outcome[:1]  # it may still come back while we say that it did not
+    if not ended:
         _log.warning("stdout is blocked: left what was in hand to the queue")
-    return outcome[0] if outcome else 0
+    return ended[0] if ended and not asked else 0
 
 
 def _outcome(collect: Callable[[threading.Event], int], stop: threading.Event) -> int:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Each is `collect(stop)`: the part of a run that is not the host's.
 PATIENT = "def collect(stop):\n    stop.wait()\n    return 0"
+LEAVING_WORK = "def collect(stop):\n    stop.wait()\n    return 1"
 BLOCKED = "def collect(stop):\n    while True:\n        events.write(b'x' * 65536)"
 FAILING = "def collect(stop):\n    raise Fatal('no such queue', code='queue_missing', hint='check queue_url')"
 BUGGY = "def collect(stop):\n    return {}['nothing']"
@@ -54,8 +55,9 @@ def _start(collect: str, environment: Dict[str, str], **streams: int) -> subproc
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_engine_with_its_own_exit_code(environment, number) -> None:
-    process = _start(PATIENT, environment)
+@pytest.mark.parametrize("collect", [PATIENT, LEAVING_WORK], ids=["patient", "leaving_work"])
+def test_after_a_signal_the_exit_code_is_0_whatever_was_left(environment, collect: str, number) -> None:
+    process = _start(collect, environment)
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, b"", b"")
