@@ -18,6 +18,7 @@ from collector.engine.engine import Engine
 from collector.engine.items import Item
 from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
+from collector.engine.reader import Reader
 from collector.engine.receiver import Receiver
 from collector.engine.sender import Sender
 from collector.model import object_identity
@@ -117,6 +118,18 @@ def max_ack():
 def ackto_drop():
     """What is not acknowledged in time is taken as delivered."""
     with mock.patch.object(Acknowledger, "_give_up", Acknowledger._confirm):
+        yield
+
+
+@contextmanager
+def first_of_several():
+    """What the first of several objects in one read came to is taken for what all of them did."""
+    record = Reader.record
+
+    def wrong(self, ledger, work, result):
+        record(self, ledger, work, [result[0]] * len(work) if isinstance(result, list) else result)
+
+    with mock.patch.object(Reader, "record", wrong):
         yield
 
 
@@ -222,5 +235,6 @@ PLANTED = {
         delete_first, ckpt_before_ack, first_record_only, busy_is_done, dedupe_by_key, no_lease, no_fence,
         max_ack, ackto_drop, no_reconcile, no_breaker, any_output_is_enough, spool_after_delete,
         first_etag_wins, send_without_asking, lane_runs_ahead, prune_by_own_clock, nobody_is_woken,
+        first_of_several,
     )
 }  # fmt: skip
