@@ -65,13 +65,13 @@ def run(
         return Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
 
     supervisor = Supervisor(inputs, kit_of, again=not once)
-    shown = 0
+    starts, shown = supervisor.starts, 0
     try:
         while not stop.is_set():
             found = reread() if reread is not None else None
             if found is not None:
                 supervisor.change(found)
-            starts = supervisor.go_on()
+            supervisor.go_on()
             if watch is not None and starts.changes != shown:
                 shown = starts.changes
                 watch(starts.running, starts.failures)
@@ -101,16 +101,15 @@ class Supervisor:
         self._kit_of = kit_of
         self._kits = {one.name: kit_of(one) for one in inputs}
         begin = {name: kit.start for name, kit in self._kits.items()}
-        self._starts: Starts[Runner] = Starts(begin, again=again, late=_stop_late)
+        self.starts: Starts[Runner] = Starts(begin, again=again, late=_stop_late)
         self._timetable = Timetable()
         self._timetable.start()
 
-    def go_on(self) -> Starts[Runner]:
-        """Start what is due; what there is to know of it."""
-        for runner in self._starts.go_on():
+    def go_on(self) -> None:
+        """Start what is due."""
+        for runner in self.starts.go_on():
             runner.schedule(self._timetable)
             runner.set_out()
-        return self._starts
 
     def change(self, inputs: Sequence[Input]) -> None:
         """Have these inputs: what is new is started, what is gone stopped, what has changed both.
@@ -123,17 +122,17 @@ class Supervisor:
         gone = [name for name in self._kits if name not in same]
         for name in gone:
             self._timetable.forget(name)
-        ended = [self._starts.withdraw(name) for name in gone]
+        ended = [self.starts.withdraw(name) for name in gone]
         _stop_all([runner for runner in ended if runner is not None])
         for name in gone:
             kit = self._kits.pop(name)
-            if not self._starts.is_leaving(name):
+            if not self.starts.is_leaving(name):
                 kit.close()
         new = [name for name in wanted if name not in self._kits]
         for name in new:
             self._kits[name] = self._kit_of(wanted[name])
-            self._starts.add(name, self._kits[name].start)
-        for runner in self._starts.running:
+            self.starts.add(name, self._kits[name].start)
+        for runner in self.starts.running:
             runner.renew()
         log.info(
             "The configuration was read again. unchanged=%s stopped=%s started=%s",
@@ -144,9 +143,9 @@ class Supervisor:
         """End everything in order; what was at work."""
         deadline = time.monotonic() + STOP_SECONDS
         self._timetable.stop()
-        runners = self._starts.stop()
+        runners = self.starts.stop()
         _stop_all(runners)
-        self._starts.outlast(deadline)
+        self.starts.outlast(deadline)
         for kit in self._kits.values():
             kit.close()
         return runners

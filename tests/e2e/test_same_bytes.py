@@ -88,7 +88,7 @@ def test_every_container_gives_the_providers_bytes_in_every_format(moto, collect
             provider.notify(key)
         done = collector({**provider.handover(), "stdout_format": form}).run("--once")
         assert done.returncode == 0, done.stderr[-2000:]
-        assert provider.queue_depth() == 0
+        assert provider.queue_depth() == 0, done.stderr[-2000:]
         return done.stdout
 
     raw = run("raw")
