@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
@@ -13,10 +16,11 @@ import pytest
 import requests
 
 from collector.config import load
+from collector.config.conf import parse
 from collector.config.load import from_stanza
 from collector.hosts import splunkd_log
 from collector.hosts.splunkd_log import log_file
-from collector.hosts.splunkd_rest import SecretStore, stored_settings
+from collector.hosts.splunkd_rest import APP_ID, SecretStore, stored_settings
 from collector.testing.fake_splunkd import FakeSplunkd
 from tests.docs.shown import ROOT, blocks, configured, stanzas
 from tests.splunk.knowledge import Knowledge, Seen, conf
@@ -63,9 +67,41 @@ def test_the_first_stanza_is_an_input_in_splunk_and_outside(tmp_path: Path) -> N
     assert (inside.settings.provider, inside.warnings) == ("thrive", ())
 
 
+def test_with_the_lines_for_hec_the_first_stanza_is_an_input_that_sends_there(tmp_path: Path) -> None:
+    (lines,) = blocks(PAGE, "ini", name="hec")
+    settings = {**_settings(stanzas(PAGE)[0]), **_settings(lines)}
+    for name in ("aws_secret_access_key", "hec_token"):
+        secret = tmp_path / name
+        secret.touch(mode=0o600)
+        secret.write_text("11111111-2222-3333-4444-555555555555\n")
+        settings[name] = f"file:{secret}"
+    found = from_stanza("thrive", settings, environ={})
+    assert (found.settings.output, found.settings.hec_ack, found.warnings) == (("hec",), "auto", ())
+    assert settings["index"] == "audit" and "`audit` in all that follows" in PAGE
+
+
+def test_what_the_program_makes_of_an_input_of_the_add_on_is_one_in_splunk(tmp_path: Path) -> None:
+    (theirs,) = stanzas((ROOT / "docs" / "migrating-from-the-splunk-add-on.md").read_text(encoding="utf-8"))
+    (tmp_path / "inputs.conf").write_text(theirs)
+    (tmp_path / "aws_iam_roles.conf").write_text("[reader]\narn = arn:aws:iam::111111111111:role/reader\n")
+    words = "init --from-splunk inputs.conf --bucket-of trail=example-trail-logs --output ours.conf".split()
+    command = [sys.executable, "-m", "collector", *words]
+    known = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=tmp_path, env=known, check=True, capture_output=True, timeout=60)
+    ((header, settings),) = parse((tmp_path / "ours.conf").read_text()).stanzas.items()
+    given = {name: each.text for name, each in settings.items()}
+    found = from_stanza(header.partition("://")[2], given, environ={}, checkpoint_dir=str(tmp_path))
+    assert (found.settings.output, found.settings.sourcetype) == (("splunkd",), "aws:cloudtrail")
+
+
+def test_what_a_forwarder_has_written_is_kept_of_the_app_that_there_is() -> None:
+    (stanza,) = blocks(PAGE, "ini", name="serverclass")
+    assert re.match(rf"\[serverClass:\w+:app:{APP_ID}\]\n", stanza)
+
+
 def test_what_the_command_stores_is_what_the_stanza_refers_to(tmp_path: Path) -> None:
     (command,) = blocks(PAGE, "sh", name="splunkd")
-    (tmp_path / "aws-secret").write_text("s3cr3t")
+    (tmp_path / "aws-secret").write_text("s3cr3t\n")
     words = shlex.split(command.replace("\\\n", " "))
     assert words[:4] == ["curl", "-k", "-u", "admin"]
     url, given = words[4], words[5:]
@@ -83,9 +119,9 @@ def test_what_the_command_stores_is_what_the_stanza_refers_to(tmp_path: Path) ->
         assert done.status_code == 201
         store = SecretStore(splunkd.server_uri, splunkd.session_key)
         found = stored_settings(settings, input_name="thrive", store=store)
-    assert found == {"aws_secret_access_key": "s3cr3t"}
     again = from_stanza("thrive", {**settings, "output": "splunkd"}, secrets=found, environ={})
-    assert again.warnings == ()
+    secret = again.settings.aws_secret_access_key
+    assert secret is not None and (secret.reveal(), again.warnings) == ("s3cr3t", ())
 
 
 # -- searches ---------------------------------------------------------------------------------------
