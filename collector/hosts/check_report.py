@@ -60,15 +60,18 @@ def _troubles(findings: Iterable[Finding]) -> List[Finding]:
 
 
 def _rest(findings: Sequence[Finding]) -> Iterator[Tuple[str, str]]:
-    """What is ok in one line an input, then what was skipped in one line an input and reason."""
+    """What is ok, then what was skipped and why; inputs of which the same is to be said share a line."""
     for status in ("ok", "skipped"):
-        lines: Dict[Tuple[str, str], List[str]] = {}
+        lines: Dict[Tuple[str, str], Dict[str, None]] = {}
         for each in findings:
             if each.status == status:
                 why = each.answer if status == "skipped" else ""
-                lines.setdefault((_input_of(each), why), []).append(each.code)
+                lines.setdefault((_input_of(each), why), {})[each.code] = None
+        alike: Dict[Tuple[str, str], List[str]] = {}
         for (name, why), codes in lines.items():
-            yield status, f"{name}: {', '.join(dict.fromkeys(codes))}" + (f": {why}" if why else "")
+            alike.setdefault((", ".join(codes), why), []).append(name)
+        for (said, why), names in alike.items():
+            yield status, f"{', '.join(names)}: {said}" + (f": {why}" if why else "")
 
 
 def _input_of(each: Finding) -> str:
@@ -131,14 +134,22 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>audit-s3 check</title>
 <style>
 body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #222 }}
 table {{ border-collapse: collapse; width: 100% }}
 th, td {{ border: 1px solid #ccc; padding: .4em .6em; text-align: left; vertical-align: top }}
 td, li {{ overflow-wrap: anywhere }}
-td:first-child {{ white-space: nowrap }}
-td:nth-child(2) {{ min-width: 8em }} td:nth-child(n+3) {{ min-width: 6em }}
+td:nth-child(-n+2), td:nth-child(5) {{ white-space: nowrap }}
+td:nth-child(3) {{ width: 18% }} td:nth-child(4), td:nth-child(6) {{ width: 30% }}
+li {{ margin: .4em 0; max-width: 110em }}
+@media (max-width: 50em) {{
+  body {{ margin: 1em }}
+  thead {{ display: none }}
+  tr, td, tbody, table {{ display: block }}
+  tr {{ margin-bottom: 1em }}
+}}
 code {{ font-size: 12px; overflow-wrap: anywhere }}
 .failed td:first-child {{ background: #c62828; color: #fff }}
 .warning td:first-child {{ background: #f9a825 }}

@@ -164,8 +164,12 @@ def _quarantine(one: Observation) -> Dict[str, Any]:
 
 
 def _attention(one: Observation) -> Optional[str]:
-    """What needs a look whatever the state is: "quarantine 1.2 kB, 1 warning"."""
-    found = [f"quarantine {spell_bytes(one.quarantine_bytes)}"] if one.quarantine_bytes else []
+    """What needs a look, in a line: "queue_missing, quarantine 1.2 kB, 1 warning"."""
+    problems = list(one.open_breakers.values())
+    if not problems and one.last_error and one.state in ("retrying", "not_started"):
+        problems = [one.last_error]
+    found = list(dict.fromkeys(problem.code for problem in problems))
+    found += [f"quarantine {spell_bytes(one.quarantine_bytes)}"] if one.quarantine_bytes else []
     found += [_count(len(one.warnings), "warning")] if one.warnings else []
     return ", ".join(found) or None
 

@@ -26,7 +26,7 @@ Status = Mapping[str, Any]
 _FIGURES: Sequence[Tuple[str, str]] = (
     ("Rate, last minute", "rate"),
     ("Delivered", "delivered"),
-    ("In the queue", "backlog"),
+    ("Backlog", "backlog"),
     ("Quarantine", "quarantine"),
 )
 _OWNERS: Sequence[Tuple[str, str]] = (

@@ -42,7 +42,7 @@ SKIPPED = [
 WARNING = Finding("list_denied", "warning", "provider", "b: listing", "denied", "Ask for it.")
 
 
-def test_what_is_wrong_comes_first_and_what_is_well_is_one_line_an_input():
+def test_what_is_wrong_comes_first_and_what_is_well_is_one_line_for_all_inputs_that_are_alike():
     assert render([*WELL[:2], *SKIPPED, *WELL[2:], WARNING, FAILED], "text", at=0.0).splitlines() == [
         "failed  queue_open                a: <b>",
         '        x & {"Effect": "Allow"}',
@@ -50,17 +50,30 @@ def test_what_is_wrong_comes_first_and_what_is_well_is_one_line_an_input():
         "warning list_denied               b: listing",
         "        denied",
         "        whose move: provider. Ask for it.",
-        "ok      a: clock, role",
-        "ok      b: clock, role",
+        "ok      a, b: clock, role",
         "skipped a: queue, object: not with --offline",
         "1 failed, 1 warning, 2 skipped, 4 ok; whose move: provider",
     ]
 
 
+def test_ten_inputs_that_are_alike_take_no_more_lines_than_one_and_the_odd_one_has_its_own():
+    def of(name):
+        well = [Finding(code, "ok", "you", f"{name}: {code}", "fine", "") for code in ("clock", "role")]
+        return [*well, Finding("versions", "skipped", "provider", f"{name}: versions", "nobody needs it", "")]
+
+    alike = [one for number in range(9) for one in of(f"i{number}")]
+    odd = [Finding("clock", "ok", "you", "odd: clock", "fine", "")]
+    names = ", ".join(f"i{number}" for number in range(9))
+    assert render([*alike, *odd], "text", at=0.0).splitlines() == [
+        f"ok      {names}: clock, role", "ok      odd: clock", f"skipped {names}: versions: nobody needs it",
+        "9 skipped, 19 ok",
+    ]  # fmt: skip
+
+
 def test_the_page_opens_with_what_is_wrong_and_keeps_every_answer():
     page = render([*WELL, *SKIPPED, WARNING, FAILED], "html", at=0.0)
     first, _, folded = page.partition("<details>")
-    order = ['<tr class="failed">', '<tr class="warning">', "a: clock, role", "a: queue, object"]
+    order = ['<tr class="failed">', '<tr class="warning">', "a, b: clock, role", "a: queue, object"]
     assert sorted(order, key=first.index) == order
     assert '<tr class="ok">' not in first
     assert (folded.count('<tr class="ok">'), folded.count('<tr class="skipped">')) == (4, 2)

@@ -421,7 +421,7 @@ def test_a_warning_is_shown_with_whose_move_it_is_and_is_counted(warned: Input) 
     assert left == {"bucket": 5 * 86_400, "queue": 4 * 86_400}
 
 
-def test_quarantine_and_warnings_stand_beside_the_state_in_the_table_of_inputs(warned: Input) -> None:
+def test_why_it_stands_quarantine_and_warnings_are_beside_the_state_in_the_table_of_inputs(warned: Input) -> None:
     def beside(number: int) -> str:
         shown = _Elements(ask(board_of(warned, Input("quiet"))).text)
         return shown.places[f'["inputs", {number}, "attention"]']
@@ -429,6 +429,8 @@ def test_quarantine_and_warnings_stand_beside_the_state_in_the_table_of_inputs(w
     assert (beside(0), beside(1)) == ("1 warning", "")
     warned.ledger.quarantine_bytes = 1234
     assert (beside(0), beside(1)) == ("quarantine 1.2 kB, 1 warning", "")
+    warned.ledger.source.open(Fatal("refused", code="role_denied"), now=warned.clock.monotonic())
+    assert beside(0) == "role_denied, quarantine 1.2 kB, 1 warning"
 
 
 def test_after_an_error_that_stopped_it_page_and_status_say_since_when_it_collects_again() -> None:
