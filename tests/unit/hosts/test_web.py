@@ -421,7 +421,9 @@ def test_a_warning_is_shown_with_whose_move_it_is_and_is_counted(warned: Input) 
     assert left == {"bucket": 5 * 86_400, "queue": 4 * 86_400}
 
 
-def test_why_it_stands_quarantine_and_warnings_are_beside_the_state_in_the_table_of_inputs(warned: Input) -> None:
+def test_the_table_of_inputs_says_beside_the_state_why_it_stands_and_what_else_there_is(
+    warned: Input,
+) -> None:
     def beside(number: int) -> str:
         shown = _Elements(ask(board_of(warned, Input("quiet"))).text)
         return shown.places[f'["inputs", {number}, "attention"]']
