@@ -224,3 +224,9 @@ def test_the_navigation_leads_to_views_that_are_there() -> None:
     views: List[Tuple[str, bool]] = [(str(one.get("name")), one.get("default") == "true") for one in root]
     assert {name for name, _ in views} - splunks_own <= {path.stem for path in VIEWS}
     assert [name for name, is_default in views if is_default] == ["health"]
+
+
+def test_the_navigation_bar_is_dark_in_every_theme_because_the_logo_on_it_is_white() -> None:
+    root = ElementTree.parse(DEFAULT / "data" / "ui" / "nav" / "default.xml").getroot()
+    colour = re.fullmatch(r"#(\w\w)(\w\w)(\w\w)", str(root.get("color")))
+    assert colour and all(int(part, 16) < 0x60 for part in colour.groups())
