@@ -113,7 +113,7 @@ def _row(each: Finding) -> str:
 
 def _broken(text: str) -> str:
     """Policy statements as code."""
-    return re.sub(r"(\{.*\})", r"<code>\1</code>", escape(text, quote=False))
+    return re.sub(r"(\{.*?\})(?=[ .]|$)", r"<code>\1</code>", escape(text, quote=False))
 
 
 def _summary(findings: Sequence[Finding]) -> str:
@@ -148,6 +148,7 @@ li {{ margin: .4em 0; max-width: 110em }}
   body {{ margin: 1em }}
   thead {{ display: none }}
   tr, td, tbody, table {{ display: block }}
+  td:nth-child(n) {{ width: auto; white-space: normal }}
   tr {{ margin-bottom: 1em }}
 }}
 code {{ font-size: 12px; overflow-wrap: anywhere }}

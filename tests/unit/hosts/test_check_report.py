@@ -80,6 +80,13 @@ def test_the_page_opens_with_what_is_wrong_and_keeps_every_answer():
     assert folded.count('<tr class="failed">') == 0
 
 
+def test_each_policy_statement_is_code_and_the_words_between_them_are_none():
+    fix = 'add {"Effect": "Allow", "Principal": {"AWS": "a"}, "Action": "b"} and to the key {"c": {"d": "e"}}'
+    said = render([Finding("c", "failed", "you", "a: t", "no", fix)], "html", at=0.0)
+    assert "}</code> and to the key <code>{" in said
+    assert said.count("<code>") == said.count("}</code>") == 2
+
+
 def test_html_escapes_what_comes_from_outside():
     said = render([FAILED], "html", at=0.0)
     assert "a: &lt;b&gt;" in said and "x &amp; <code>" in said
