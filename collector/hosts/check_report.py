@@ -149,6 +149,8 @@ li {{ margin: .4em 0; max-width: 110em }}
   thead {{ display: none }}
   tr, td, tbody, table {{ display: block }}
   td:nth-child(n) {{ width: auto; white-space: normal }}
+  td:nth-child(5):not(:empty)::before {{ content: "whose move: " }}
+  td:empty {{ display: none }}
   tr {{ margin-bottom: 1em }}
 }}
 code {{ font-size: 12px; overflow-wrap: anywhere }}
