@@ -156,11 +156,23 @@ def _keep(text: str, left: Set[str]) -> Set[str]:
     return left
 
 
+def _rename(text: str, left: Set[str]) -> Set[str]:
+    """`old AS new`; one * in each stands for the same."""
+    for old, new in re.findall(r"([\w.*]+) AS ([\w.*]+)", text):
+        pattern = re.compile(re.escape(old).replace(r"\*", "(.*)"))
+        found = {name: pattern.fullmatch(name) for name in left}
+        names = {name: new.replace("*", "".join(match.groups())) for name, match in found.items() if match}
+        _need(iter([] if names else [old]), left, where="rename")
+        left = {names.get(name, name) for name in left}
+    return left
+
+
 _COMMANDS: Mapping[str, Callable[[str, Set[str]], Set[str]]] = {
     "dedup": _keep,
     "eval": _eval,
     "fields": _list,
     "fillnull": _keep,
+    "rename": _rename,
     "sort": _keep,
     "stats": _counted,
     "streamstats": lambda text, left: left | _counted(text, left),

@@ -161,6 +161,8 @@ def test_no_search_looks_into_every_index() -> None:
         "`audit_s3_log` | stats count by nosuch",
         "`audit_s3_log` | stats count by input | table level",
         "`audit_s3_log` | eval a=round(nosuch)",
+        "`audit_s3_log` | rename nosuch_* AS *",
+        "`audit_s3_log` | rename level AS grade | table level",
         "`audit_s3_log` | where md5(level)=1",
         "`audit_s3_log` | rex x",
         "`no_such_macro`",
@@ -172,6 +174,11 @@ def test_no_search_looks_into_every_index() -> None:
 def test_a_search_that_would_find_nothing_is_refused(search: str) -> None:
     with pytest.raises(Unsearchable):
         columns_of(search, {"level", "input"}, MACROS)
+
+
+def test_a_field_that_is_renamed_is_found_under_its_new_name() -> None:
+    search = "`audit_s3_log` | rename lag_*_seconds AS * | table aws_p50 input"
+    assert columns_of(search, {"lag_aws_p50_seconds", "input"}, MACROS) == {"aws_p50", "input"}
 
 
 # -- views ------------------------------------------------------------------------------------------
