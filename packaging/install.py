@@ -120,7 +120,7 @@ def _install_environment(places: Places, python: str) -> None:
     old = new.with_name(f"{NAME}.old")
     new.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([python, "-m", "venv", "--clear", str(new)], check=True)
-    environment.install(new, ROOT / "requirements" / "runtime.lock", "--no-compile")
+    environment.install(new, ROOT / "requirements" / "runtime.lock")
     with tempfile.TemporaryDirectory(prefix=f"{NAME}-") as folder:
         for name in SOURCES:
             _copy(ROOT / name, Path(folder) / name)

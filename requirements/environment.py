@@ -134,8 +134,11 @@ def _create(folder: Path, python: str) -> None:
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
 
 
-def install(folder: Path, lock: Path, *options: str) -> None:
-    """Everything in a lock; setuptools first, because what comes as source only is built with that one."""
+def install(folder: Path, lock: Path) -> None:
+    """Everything in a lock; setuptools first, because what comes as source only is built with that one.
+
+    A lock is whole, so nothing is resolved. Little of it is ever imported: that is compiled when it is.
+    """
     print(f"{folder.name}: installing requirements/{lock.name}", flush=True)
     text = lock.read_text(encoding="utf-8")
     setuptools = re.search(r"^setuptools==.*(?:\n +--hash.*)+", text, re.MULTILINE)
@@ -143,8 +146,9 @@ def install(folder: Path, lock: Path, *options: str) -> None:
         sys.exit(f"requirements/{lock.name} pins no setuptools; write it again with `make lock`")
     first = folder / "setuptools.lock"
     first.write_text(setuptools.group() + "\n", encoding="utf-8")
-    pip(folder, *options, "--require-hashes", "-r", str(first))
-    pip(folder, *options, "--require-hashes", "--no-build-isolation", "-r", str(lock))
+    pinned = ("--require-hashes", "--no-deps", "--no-compile")
+    pip(folder, *pinned, "-r", str(first))
+    pip(folder, *pinned, "--no-build-isolation", "-r", str(lock))
 
 
 def pip(folder: Path, *arguments: str) -> None:
