@@ -17,9 +17,12 @@ from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 #: Another leg has run all of it; this one looks for what differs by Python or by accelerator.
 AGAIN = os.environ.get("AUDIT_S3_TEST_AGAIN") == "1"
-if AGAIN:
-    hypothesis.settings.register_profile("again", max_examples=20)
-    hypothesis.settings.load_profile("again")
+#: No law of ours is about milliseconds on a machine that does other work too.
+UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("ours", **({"max_examples": 20} if AGAIN else {}), **UNHURRIED)
+hypothesis.settings.load_profile("ours")
+#: These make an environment for others' programs first, which takes as long as the package index takes.
+MAKE_ENVIRONMENTS = {"s3_encryption_client", "tools"}
 
 
 def pytest_configure(config: Any) -> None:
@@ -28,6 +31,9 @@ def pytest_configure(config: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
+    for item in items:
+        if MAKE_ENVIRONMENTS & set(item.fixturenames):
+            item.add_marker(pytest.mark.timeout(900))
     if os.environ.get("FAULTS") == "all":
         return
     left_out = [item for item in items if _takes_long(item)]
