@@ -1,8 +1,10 @@
 """`make test`: the whole suite here, then its parts without accelerators and on other Pythons.
 
-Each leg is one pytest. The legs on other Pythons have environments of their own and no emulators in them:
-`collector.testing` starts those with the interpreter named in AUDIT_S3_TEST_PYTHON, which is this one.
-The run ends with one table of what was skipped and why, and one line of totals over all legs.
+Each leg is one pytest. The first, whose tests wait for processes half of their time, has the others beside
+it, one after the other: what they say is kept until they end. The legs on other Pythons have environments
+of their own and no emulators in them: `collector.testing` starts those with the interpreter named in
+AUDIT_S3_TEST_PYTHON, which is this one. The run ends with the seconds of each leg, one table of what was
+skipped and why, and one line of totals over all legs.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Dict, List, Sequence, Tuple
 
@@ -41,10 +44,17 @@ class Leg:
     folders: Sequence[str] = ("tests",)
     options: Sequence[str] = ()
     environment: Dict[str, str] = field(default_factory=dict)
+    #: Of each processor: half of the time a test of the first leg waits for what it has started.
+    workers: int = 1
 
-    def run(self, options: Sequence[str]) -> Tally:
-        """Run to the end; a pytest that dies or cannot start is one failure more than it counted."""
-        print(f"\n-- {self.name}", flush=True)
+    def run(self, options: Sequence[str], *, beside: bool = False) -> Tuple[Tally, float]:
+        """Run to the end, and in how many seconds; `beside` another leg it speaks once it is over.
+
+        A pytest that dies or cannot start is one failure more than it counted.
+        """
+        began = time.monotonic()
+        if not beside:
+            print(f"\n-- {self.name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             report = os.path.join(folder, "report.json")
             environment = {
@@ -53,17 +63,20 @@ class Leg:
             done = subprocess.run(
                 [self.python, "-m", "pytest", *self._options(), *options, *self._present()],
                 cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if beside else None, stderr=subprocess.STDOUT if beside else None,
             )  # fmt: skip
             tally = read(report) if os.path.exists(report) else Tally()
         if done.returncode and not tally.failed and tally.executed:
             tally.failed += 1
-        return tally
+        if beside:
+            print(f"\n-- {self.name}\n{done.stdout.decode(errors='replace')}", flush=True)
+        return tally, time.monotonic() - began
 
     def _present(self) -> List[str]:
         return [folder for folder in self.folders if (ROOT / folder).is_dir()]
 
     def _options(self) -> List[str]:
-        workers = 2 * min(2, os.cpu_count() or 1)  # half of the time a test waits for what it has started
+        workers = self.workers * min(2, os.cpu_count() or 1)
         return [
             "-q", f"--timeout={TEST_TIMEOUT_SECONDS}", f"--numprocesses={workers}", "--dist=loadfile",
             "--no-loadscope-reorder",  # as they stand: long files first, those of a second in the end
@@ -74,7 +87,7 @@ class Leg:
 def legs() -> Tuple[List[Leg], List[str]]:
     """The legs that this machine can run, and why it cannot run the others."""
     chosen = [
-        Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"]),
+        Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"], workers=2),
         Leg("a thousand simulated histories", sys.executable, (SIMULATION,), ["--dist=load"]),
         Leg(
             "accelerators off", sys.executable, ACCELERATED,
@@ -96,7 +109,7 @@ def legs() -> Tuple[List[Leg], List[str]]:
 def newest() -> Leg:
     """`make test-latest`: every test on the newest of every dependency, ministack's pins aside."""
     python = ensure_newest(ROOT / ".venv-latest", "test")
-    return Leg("newest of everything", str(python))
+    return Leg("newest of everything", str(python), workers=2)
 
 
 def main(options: Sequence[str]) -> int:
@@ -105,8 +118,12 @@ def main(options: Sequence[str]) -> int:
     latest, options = "--latest" in options, [option for option in options if option != "--latest"]
     chosen, absent = ([newest()], []) if latest else legs()
     total, complaints = Tally(), []
-    for leg in chosen:
-        tally = leg.run(options)
+    with ThreadPoolExecutor(1) as beside:
+        waiting = [beside.submit(leg.run, options, beside=True) for leg in chosen[1:]]
+        ended = [chosen[0].run(options), *(each.result() for each in waiting)]
+    print()
+    for leg, (tally, seconds) in zip(chosen, ended):
+        print(f"{seconds:7.0f} s  {leg.name}: {tally.passed} passed, {tally.failed} failed")
         total.add(tally, where=leg.name)
         if tally.verdict():
             complaints.append(f"{leg.name}: {tally.verdict()}")
