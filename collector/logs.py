@@ -12,13 +12,12 @@ import logging
 import sys
 import time
 from collections import OrderedDict
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
 from collector.errors import CollectorError, Fatal, Poison
 from collector.retention.notice import mover
 
-__all__ = ["Lines", "install", "mask", "move", "verdict"]
+__all__ = ["Lines", "install", "mask", "move", "spare", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
@@ -42,6 +41,17 @@ def mask(secrets: Iterable[str]) -> None:
 class _Formatter(logging.Formatter):
     """What both forms share: the text of a record with secrets masked and control characters escaped."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._shown = -1, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.line(record, self.text(record))
+
+    def line(self, record: logging.LogRecord, text: str) -> str:
+        """The whole line of a record whose `text` is known."""
+        raise NotImplementedError
+
     def text(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         if record.exc_info:
@@ -51,19 +61,22 @@ class _Formatter(logging.Formatter):
         return _escaped(text[:_LONGEST_LINE]) + move(record)
 
     def moment(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, timezone.utc)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+        """Under the handler's lock, as all of formatting: most lines are of the same second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._shown = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._shown}.{int(record.msecs):03d}Z"
 
 
 class _Text(_Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord, text: str) -> str:
         name = f" [{record.threadName}]" if record.threadName and "/" in record.threadName else ""
-        return f"{self.moment(record)} {record.levelname}{name} {self.text(record)}"
+        return f"{self.moment(record)} {record.levelname}{name} {text}"
 
 
 class _Json(_Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.moment(record), "level": record.levelname.lower(), "message": self.text(record)}
+    def line(self, record: logging.LogRecord, text: str) -> str:
+        line = {"time": self.moment(record), "level": record.levelname.lower(), "message": text}
         if record.threadName and "/" in record.threadName:
             line["input"], line["station"] = record.threadName.split("/", 1)
         return json.dumps({**line, **verdict(record)}, ensure_ascii=False)
@@ -94,11 +107,12 @@ class Lines(_Stream):
         """Called under the handler's own lock."""
         now = self._clock()
         self._catch_up(now)
-        said = (record.levelno, record.threadName or "", self._form.text(record))
+        text = self._form.text(record)
+        said = (record.levelno, record.threadName or "", text)
         began, count = self._seen.get(said, (now, 0))
         self._seen[said] = (began, count + 1)
         if count < MOST_ALIKE:
-            super().emit(record)
+            self._write(record, text)
 
     def close(self) -> None:
         self.acquire()
@@ -116,7 +130,15 @@ class Lines(_Stream):
                 return
             del self._seen[level, thread, text]
             if count > MOST_ALIKE:
-                super().emit(_repeated(level, thread, text, times=count - MOST_ALIKE))
+                repeated = _repeated(level, thread, text, times=count - MOST_ALIKE)
+                self._write(repeated, self._form.text(repeated))
+
+    def _write(self, record: logging.LogRecord, text: str) -> None:
+        try:
+            self.stream.write(self._form.line(record, text) + "\n")
+            self.flush()
+        except Exception:
+            self.handleError(record)
 
 
 def _repeated(level: int, thread: str, text: str, *, times: int) -> logging.LogRecord:
@@ -131,6 +153,7 @@ def install(
 ) -> None:
     """Send every record of the program to `stream` (stderr), in place of what was installed before."""
     mask(secrets)
+    spare()
     handler = Lines(stream if stream is not None else sys.stderr, _Json() if form == "json" else _Text())
     root = logging.getLogger()
     for old in list(root.handlers):
@@ -145,6 +168,16 @@ def install(
         logging.getLogger(name).setLevel(logging.WARNING)
     # It shows a refused AssumeRole as a traceback; our own error says the same with its hint.
     logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
+
+
+def spare() -> None:
+    """Have records made without what no line of ours shows: the place in the code, process and task.
+
+    https://docs.python.org/3/howto/logging.html#optimization
+    """
+    logging._srcfile = None
+    for name in ("logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, name, False)
 
 
 def verdict(record: logging.LogRecord) -> Dict[str, str]:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collector.config.settings import Settings
 
-from collector.logs import move, verdict
+from collector.logs import move, spare, verdict
 
 __all__ = [
     "JsonLines",
@@ -45,6 +45,7 @@ _SPLUNKD_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 
 def log_to_splunkd() -> None:
     """Send WARNING and above to stderr, and nothing anywhere else yet."""
+    spare()
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(SplunkdLines())
