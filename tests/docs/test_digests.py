@@ -9,7 +9,7 @@ from typing import List
 from collector.aws import cloudtrail_verdict
 from collector.aws.cloudtrail_document import read_digest
 from collector.aws.cloudtrail_verdict import Verdict
-from tests.docs.shown import ROOT
+from tests.docs.shown import ROOT, blocks
 from tests.signed_trail import Trail
 
 PAGE = (ROOT / "docs" / "digests.md").read_text(encoding="utf-8")
@@ -28,6 +28,18 @@ def test_every_field_of_the_event_is_named_in_its_order() -> None:
     body = Verdict(digest, region="eu-west-1", is_backfill=False).block(max_event_bytes=10**6).bodies[0]
     assert sorted(first_column("Field")) == sorted(json.loads(body))
     assert first_column("Field")[:2] == list(json.loads(body))[:2]
+
+
+def test_every_search_asks_for_fields_of_the_event() -> None:
+    searches = blocks(PAGE, "spl")
+    assert len(searches) == 2
+    for search in searches:
+        assert set(re.findall(r"sourcetype=([\w:]+)", search)) == {"aws:cloudtrail:digest"}
+        asked = re.findall(r"(\w+)\{\}|\b(\w+)!=|latest\((\w+)\)", search)
+        for tail in re.findall(r"(?:table|by) ([\w{} ]+)", search):
+            asked += [(name,) for name in re.findall(r"\b[a-zA-Z]\w+", tail)]
+        names = {name for found in asked for name in found if name}
+        assert names and names <= set(first_column("Field"))
 
 
 def test_every_reason_is_named_with_what_it_makes_of_the_result() -> None:
