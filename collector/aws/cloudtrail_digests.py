@@ -87,7 +87,7 @@ class DigestVerifier:
     def _document(self, opened: OpenObject) -> bytes:
         pieces: List[bytes] = []
         size = 0
-        for piece in self._content(_chunks(opened)):
+        for piece in self._content(iter(opened.read, b"")):
             pieces.append(piece)
             size += len(piece)
             if size > MOST_DOCUMENT_BYTES:
@@ -168,7 +168,7 @@ class DigestVerifier:
         hashed, opened = hashlib.sha256(), None
         try:
             opened = self._objects.open(ObjectRef(listed.bucket, listed.key))
-            for piece in self._content(_chunks(opened)):
+            for piece in self._content(iter(opened.read, b"")):
                 hashed.update(piece)
                 yield _ALIVE
         except Poison as error:
@@ -206,14 +206,6 @@ def _region_of(key: str) -> str:
     """The region that signed. It becomes part of a host name, so only what could be one is taken."""
     match = _REGION.search(f"/{key}")
     return match.group(1) if match else ""
-
-
-def _chunks(opened: OpenObject) -> Iterator[bytes]:
-    while True:
-        chunk = opened.read()
-        if not chunk:
-            return
-        yield chunk
 
 
 def _tell(url: str, digest: Digest, verdict: Verdict) -> None:

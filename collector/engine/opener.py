@@ -77,10 +77,10 @@ class Opener:
 
     def _blocks(self, opened: OpenObject, route: Route, content: Optional[Content]) -> Iterator[Block]:
         if self._digests is None or content is None:
-            return self._decode(_chunks(opened), route)
+            return self._decode(iter(opened.read, b""), route)
         if route.decoder == DIGEST:
             return self._digests.judge(opened, content.add)
-        return self._decode(_chunks(opened), route, content.add)
+        return self._decode(iter(opened.read, b""), route, content.add)
 
     def _payload_blocks(self, payload: Payload, route: Route) -> Iterator[Block]:
         if payload.whole:
@@ -115,14 +115,6 @@ def _noticed(blocks: Iterator[Block], reading: Reading) -> Iterator[Block]:
     for block in blocks:
         reading.gathers = block.note == GATHERING and not block.bodies
         yield block
-
-
-def _chunks(opened: OpenObject) -> Iterator[bytes]:
-    while True:
-        chunk = opened.read()
-        if not chunk:
-            return
-        yield chunk
 
 
 def _is_json(body: bytes) -> bool:
