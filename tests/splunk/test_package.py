@@ -239,7 +239,7 @@ def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_python
     }  # fmt: skip
     for (platform, version), pip in asked.items():
         said, complaint = pip.communicate(timeout=120)
-        if b"No matching distribution" not in complaint and pip.returncode:
+        if pip.returncode and b"connection broken" in complaint:
             pytest.skip("the package index cannot be asked")
         assert pip.returncode == 0, (platform, version, complaint.decode())
         chosen = [each["download_info"]["url"].rsplit("/", 1)[1] for each in json.loads(said)["install"]]
