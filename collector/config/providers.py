@@ -1,7 +1,7 @@
 """The presets, as data: what is known of a provider before its first object is read.
 
-To add one, add a Provider to PROVIDERS: nothing else in the program names a provider. A preset's
-settings rank below everything that the operator writes and above the defaults.
+To add one, add a Provider to PROVIDERS: nothing else that collects names a provider, and only `setup` has
+texts for each. A preset's settings rank below everything that the operator writes and above the defaults.
 """
 
 from __future__ import annotations
