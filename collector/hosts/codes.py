@@ -85,10 +85,13 @@ AREAS: Tuple[Area, ...] = (
             "no_credentials": ("boto3 finds no credentials",
                 "set aws_access_key_id and aws_secret_access_key, or aws_profile, or run under an AWS role"),
             "no_profile": ("the AWS config file of this user has no such profile", "compare aws_profile"),
-            "credentials_invalid": ("AWS does not know the keys, or they are no pair",
-                "aws_access_key_id and aws_secret_access_key must be a pair that is active in IAM"),
+            "credentials_invalid": ("AWS does not know the keys, or they are no pair, or it refuses the token of "
+                "a web identity",
+                "aws_access_key_id and aws_secret_access_key must be a pair that is active in IAM; a token's "
+                "issuer and audience those of an identity provider there"),
             "role_denied": ("AssumeRole is denied",
-                "the provider's trust policy must name who we are, and the external id must agree"),
+                "compare external_id with what was handed over; then the provider's trust policy must name "
+                "who we are. For a web identity: compare AWS_ROLE_ARN, and your own role's trust policy"),
             "role_refused": ("AssumeRole is refused for its own terms",
                 "role_duration_seconds may not exceed the role's MaxSessionDuration"),
             "session_policy": ("STS does not take the session policy",
