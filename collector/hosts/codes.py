@@ -85,8 +85,8 @@ AREAS: Tuple[Area, ...] = (
             "no_credentials": ("boto3 finds no credentials",
                 "set aws_access_key_id and aws_secret_access_key, or aws_profile, or run under an AWS role"),
             "no_profile": ("the AWS config file of this user has no such profile", "compare aws_profile"),
-            "credentials_invalid": ("AWS does not know the keys, or they are no pair, or it refuses the token of "
-                "a web identity",
+            "credentials_invalid": ("AWS does not know the keys, or they are no pair, or it refuses the "
+                "token of a web identity",
                 "aws_access_key_id and aws_secret_access_key must be a pair that is active in IAM; a token's "
                 "issuer and audience those of an identity provider there"),
             "role_denied": ("AssumeRole is denied",
