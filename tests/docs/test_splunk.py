@@ -94,6 +94,16 @@ def test_what_the_program_makes_of_an_input_of_the_add_on_is_one_in_splunk(tmp_p
     assert (found.settings.output, found.settings.sourcetype) == (("splunkd",), "aws:cloudtrail")
 
 
+def test_what_is_to_be_pressed_is_on_the_page() -> None:
+    page = (ROOT / "appserver" / "static" / "setup.js").read_text(encoding="utf-8")
+    view = (ROOT / "default" / "data" / "ui" / "views" / "setup.xml").read_text(encoding="utf-8")
+    told = " ".join(PAGE.split())
+    assert "open the app, *Set up*, *Add an input*" in told
+    assert "<label>Set up</label>" in view and 'button("Add an input"' in page
+    (box,) = re.findall(r"page's box \*([^*]+)\*", told)
+    assert f'"{box}; ' in page
+
+
 def test_what_a_forwarder_has_written_is_kept_of_the_app_that_there_is() -> None:
     (stanza,) = blocks(PAGE, "ini", name="serverclass")
     assert re.match(rf"\[serverClass:\w+:app:{APP_ID}\]\n", stanza)
