@@ -9,10 +9,11 @@ import yaml
 
 from collector.engine.watch import WARNINGS
 from collector.logs import MOST_ALIKE
+from collector.retention.clock import BUCKET, Cliff, Oldest
 from collector.retention.silence import STATES
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
-from tests.docs.shown import ROOT, Shell, commands
+from tests.docs.shown import ROOT, Shell, blocks, commands
 from tests.e2e.collector_process import Collector, ndjson
 
 PAGE = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
@@ -28,6 +29,18 @@ def test_its_commands_run(ministack: LocalAws, tmp_path: Path) -> None:
     shown = [(words[1], shell.run(words)) for words in commands(PAGE)]
     assert [verb for verb, _ in shown] == ["status", "status", "run"]
     assert b'"done": 1' in shown[1][1] and shown[2][1].startswith(b"<!doctype html>")
+
+
+def test_the_warning_that_it_quotes_is_the_programs_own() -> None:
+    (quoted,) = blocks(PAGE, "text")
+    where, day = "s3://thrive-audit-logs/k/a.gz", 86_400.0
+    reason = "AWS refused s3:GetObject: AccessDenied [object_denied]"
+    waits = Oldest(where, 1e9 - 15.02 * day, reason, "Provider: attach s3:GetObject on ...")
+    warned = Cliff(BUCKET).look(waits, window_seconds=30 * day, now=1e9)
+    assert warned is not None
+    shown = " ".join(quoted.split())
+    assert shown.startswith(f"{warned.what} [{warned.code}] at {where}. {warned.hint}")
+    assert shown.endswith(f"move={warned.owner}")
 
 
 def test_every_warning_and_every_state_of_silence_is_named() -> None:
