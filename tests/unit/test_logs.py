@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import sys
-from typing import Iterator, List, Tuple
+import threading
+import time
+from typing import Any, Callable, Iterator, List, Tuple
 
 import pytest
 
@@ -96,6 +98,50 @@ def test_what_was_left_out_is_said_at_the_end(stream: io.StringIO) -> None:
         log.error("the same")
     log.handlers[0].close()
     assert _lines(stream)[-1].endswith("the same ... repeated 2 times")
+
+
+def _as_station(say: Callable[..., None], *told: Any, times: int = 1) -> None:
+    def station() -> None:
+        for number in range(times):
+            say(*told, number)
+
+    thread = threading.Thread(target=station, name="thrive/reader-0")
+    thread.start()
+    thread.join()
+
+
+def test_what_a_station_says_is_written_within_a_moment(stream: io.StringIO) -> None:
+    log, _ = _limited(stream)
+    for number in range(3):
+        _as_station(log.info, f"Read. turn={number} n=%d")
+        deadline = time.monotonic() + 10.0
+        while len(_lines(stream)) <= number:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert [line[-10:] for line in _lines(stream)] == ["turn=0 n=0", "turn=1 n=0", "turn=2 n=0"]
+
+
+@pytest.mark.parametrize("how", ["trouble", "main thread", "close", "too many"])
+def test_what_was_gathered_is_written_first_and_at_the_end(
+    stream: io.StringIO, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_GATHER_SECONDS", 3600.0)
+    log, _ = _limited(stream)
+    _as_station(log.info, "first %d")
+    assert not _lines(stream)
+    if how == "trouble":
+        _as_station(log.warning, "last %d")
+    elif how == "main thread":
+        log.info("last %d", 0)
+    elif how == "too many":
+        _as_station(log.info, "object %d", times=logs._MOST_GATHERED - 1)
+    else:
+        log.handlers[0].close()
+    assert len(_lines(stream)) == {"close": 1, "too many": logs._MOST_GATHERED}.get(how, 2)
+    assert _lines(stream)[0].endswith("first 0")
+    log.handlers[0].close()
+    _as_station(log.info, "after the end %d")
+    assert _lines(stream)[-1].endswith("after the end 0")
 
 
 def test_lines_that_differ_are_all_written_and_few_are_remembered(stream: io.StringIO) -> None:
