@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import shlex
 import textwrap
@@ -81,6 +82,18 @@ def test_what_the_program_does_not_know_is_found_out() -> None:
     for words in (["fetch"], ["run", "--twice"], ["quarantine", "burn"]):
         with pytest.raises(click.ClickException):
             understood(words)
+
+
+def test_every_target_of_make_and_every_extra_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    for name, page in PAGES.items():
+        code = "\n".join([*re.findall(r"`([^`\n]+)`", page), *re.findall(r"^    (.*)$", page, re.MULTILINE),
+                          *(text for kind, text in FENCE.findall(page) if kind == "sh")])  # fmt: skip
+        assert set(re.findall(r"^make ([a-z][a-z-]*)", code, re.MULTILINE)) <= targets, name
+        for extras in re.findall(r"\.\[([a-z,0-9-]+)\]'", code):
+            assert set(extras.split(",")) <= set(setup["options.extras_require"]), name
 
 
 # -- links
