@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.emulators import Stage
 from benchmarks.legs import LEGS, ROOT
 
 
+@pytest.mark.exhaustive
 def test_the_short_form_measures_every_leg(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--short", "--output", str(tmp_path), "large_cloudtrail"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

@@ -224,7 +224,7 @@ def test_the_scheme_names_every_setting_and_a_bad_input_is_refused(
     assert (accepted.returncode, accepted.stdout, accepted.stderr) == (0, b"", b"")
 
 
-@pythons(*SPLUNKS_PYTHONS)
+@pythons("3.9")
 def test_a_run_that_is_stopped_and_upgraded_in_the_middle_is_the_standalone_run(
     package: Path, provider: Provider, start, version: str, tmp_path: Path
 ) -> None:
