@@ -33,6 +33,7 @@ class Server(ThreadingHTTPServer):
         context.load_cert_chain(str(pem))
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.asked: List[str] = []
+        self.leaving = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are what some of these tests are about."""
@@ -44,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         status, body, headers = _answer(self.path)
         if self.path == "/slow":
-            time.sleep(1.0)
+            self.server.leaving.wait(60)
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
@@ -88,6 +89,7 @@ def server(pem: Path) -> Iterator[Server]:
     thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield running
+    running.leaving.set()
     running.shutdown()
     running.server_close()
     thread.join()
@@ -138,7 +140,7 @@ def test_a_server_that_nobody_vouches_for_is_not_asked(server: Server) -> None:
 def test_a_server_that_does_not_answer_is_given_up(server: Server, pem: Path) -> None:
     started = time.monotonic()
     assert isinstance(refused(server, "/slow", ca_file=str(pem), timeout_seconds=0.2), Retry)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 30, "of the minute that its answer would take"
 
 
 def test_the_proxy_is_the_only_way_out(server: Server, pem: Path) -> None:
