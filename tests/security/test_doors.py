@@ -127,6 +127,8 @@ def test_a_client_that_lets_itself_be_talked_down_reaches_the_old_server(authori
     with tls_server(authority, newest=ssl.TLSVersion.TLSv1_1) as (port, versions):
         with context.wrap_socket(socket.create_connection(("127.0.0.1", port))) as spoken:
             assert spoken.version() == "TLSv1.1"
+            spoken.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert spoken.recv(4096), "who answers has written down what was spoken"
         assert versions == ["TLSv1.1"]
 
 

@@ -148,16 +148,16 @@ def test_the_time_left_is_told_once_the_listing_is_over():
 
 @pytest.mark.parametrize("seconds, was_left", [(8.0, False), (0.3, True)])
 def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_before(world, seconds, was_left):
-    """A call to the output comes back after a second."""
+    """A call to the output comes back after a second, or after the stop has given it up."""
     world.bucket.put("a", b"x\n")
     world.bucket.put("k", b"event\n")
     world.bucket.refuse("a", Poison("broken", code="truncated_gzip"))
     runner = runner_of(world, errand=a_range(world))
-    began, send = threading.Event(), world.sink.send
+    began, over, send = threading.Event(), threading.Event(), world.sink.send
 
     def slow(batch, *, lane):
         began.set()
-        time.sleep(1.0)
+        over.wait(10.0 if was_left else 1.0)
         return send(batch, lane=lane)
 
     world.sink.send = slow
@@ -166,5 +166,6 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     assert began.wait(10)
     runner.begin_stop()
     runner.finish_stop(time.monotonic() + seconds)
+    over.set()
     assert runner.was_left_by_stop() is was_left
     assert "1 object is in quarantine (audit-s3 quarantine list)" in runner.shortcomings(asked=True)
