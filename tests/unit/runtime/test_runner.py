@@ -166,6 +166,6 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     assert began.wait(10)
     runner.begin_stop()
     runner.finish_stop(time.monotonic() + seconds)
-    over.set()
     assert runner.was_left_by_stop() is was_left
     assert "1 object is in quarantine (audit-s3 quarantine list)" in runner.shortcomings(asked=True)
+    over.set()
