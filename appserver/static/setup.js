@@ -192,7 +192,7 @@
     const facts = [
       ["Provider", provider ? provider.title : settings.provider || "custom"],
       ["Queue", settings.queue_url || (missing.includes("queue_url") ? "not set" : "none: the bucket is listed")],
-      ["Output", settings.output || "splunkd"],
+      ["Output", settings.output || (settings.hec_url ? "splunkd, not the HEC URL" : "splunkd")],
       ["Index", settings.index || "the default index"],
     ];
     const state = input.disabled ? "Disabled" : missing.length ? "Incomplete" : "Enabled";

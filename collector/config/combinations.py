@@ -51,6 +51,8 @@ def cautions(settings: Settings) -> Iterator[str]:
     """What is allowed and should be said aloud."""
     if not settings.hec_tls_verify:
         yield "hec_tls_verify is off: whoever is between here and Splunk can read the token and the audits"
+    if settings.hec_url and settings.output == ("splunkd",):
+        yield "hec_url has no effect: events go to splunkd; set output = hec"
     for service in ("s3", "sqs", "sts", "kms", "dynamodb"):
         url = urlsplit(settings.endpoint_for(service))
         if url.scheme == "http" and not is_loopback(url.hostname or ""):

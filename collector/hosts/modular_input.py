@@ -160,6 +160,8 @@ def _run(stdin: BinaryIO, events: BinaryIO) -> int:
     configured = _load(_with_one_lister(_with_secrets_put_away(definition)))
     set_level(configured.settings.log_level)
     hide([definition.session_key, *_plain(definition), *secrets_of(configured.settings)])
+    for warning in configured.warnings:
+        _log.warning("%s input=%s", warning, definition.name)
     return drive(lambda stop: _collect(configured, events, stop), events)
 
 

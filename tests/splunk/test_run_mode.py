@@ -245,6 +245,16 @@ def test_hec_with_acknowledgement_is_an_output_inside_splunk_too(provider, start
     assert run.reader.bytes_read == 0
 
 
+def test_what_is_allowed_and_deserves_a_warning_is_said_in_splunkd_log(provider, start) -> None:
+    _upload(provider, "audits/1.json.gz", _audits(0, 10))
+    run = start(hec_url="https://splunk.example.com:8088", hec_token="storage:thrive:aws_secret_access_key")
+    run.wait_for(10)
+    run.stop()
+    said = run.process.stderr.read().decode().splitlines()
+    (line,) = [line for line in said if "hec_url" in line]
+    assert line.startswith("WARN inputs.conf [audit_s3://thrive]: hec_url has no effect: ")
+
+
 def test_no_secret_is_seen_outside_of_storage_passwords(provider, start, splunkd, tmp_path) -> None:
     """Plain values in the stanza: in use at once, masked for the next start, and in no output at all."""
     _upload(provider, "audits/1.json.gz", _audits(0, 10))

@@ -172,7 +172,7 @@ def test_a_name_that_is_taken_is_refused_before_the_secrets_of_its_input_are_rep
 
 def test_each_input_says_what_it_lacks(page: Page) -> None:
     page.splunkd.inputs.stanzas = {
-        "bare": {"provider": "thrive"},
+        "bare": {"provider": "thrive", "hec_url": GIVEN["hec_url"]},
         "masked": {"provider": "thrive", **GIVEN, "hec_token": "********"},
         "off": {"provider": "custom", "queue_url": GIVEN["queue_url"], "disabled": "1"},
     }
@@ -180,7 +180,7 @@ def test_each_input_says_what_it_lacks(page: Page) -> None:
     page.shoot("list")
     said = {card.get_attribute("data-input"): card.text for card in page.all(".card")}
     assert "Missing: role_arn, bucket, queue_url, kms_key_arn" in said["bare"]
-    assert "Queue\nnot set" in said["bare"]
+    assert "Queue\nnot set\nOutput\nsplunkd, not the HEC URL" in said["bare"]
     facts = ["Provider", "Thrive audit files", "Queue", GIVEN["queue_url"], "Output", "hec", "Index"]
     assert said["masked"].split("\n")[2:9] == facts
     assert "Missing: hec_token" in said["masked"]
