@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Hashable, Mapping, Optional
+from typing import Any, Callable, Dict, Hashable, Mapping, Optional, Tuple, Type
 from urllib.parse import SplitResult, urlsplit
 
 from collector.aws.calls import Calls
@@ -110,8 +110,6 @@ class Lean:
         pattern = self._patterns.get(kind)
         if pattern is None:
             return None
-        from botocore.exceptions import BotoCoreError, ClientError  # loaded since the first pattern
-
         try:
             request = self._request(
                 pattern, Unsigned(method, pattern.path + path, query, {**pattern.headers, **headers}, body)
@@ -119,7 +117,7 @@ class Lean:
             asked = self._connections.send(pattern.endpoint, request)
             self._calls.add(pattern.operation)
             return asked
-        except (OSError, ValueError, BotoCoreError, ClientError) as error:
+        except _left_to_boto3() as error:
             # No connection, or no credentials: boto3 meets it again and has the words for it.
             log.debug("%s is left to boto3: %s", kind, error)
         self.forget(kind)
@@ -154,8 +152,15 @@ class Lean:
         if request.body:
             also["content-length"] = str(len(request.body))
         headers = {**request.headers, **made, **also}
-        lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return f"{request.method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + request.body
+
+
+def _left_to_boto3() -> Tuple[Type[Exception], ...]:
+    """Asked for when something is raised: botocore is loaded by then."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return OSError, ValueError, BotoCoreError, ClientError
 
 
 def _pattern(

@@ -8,14 +8,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
 __all__ = ["Signer", "Unsigned"]
 
 
-@dataclass(frozen=True)
-class Unsigned:
+#: SHA-256 of no body.
+_NOTHING = hashlib.sha256().hexdigest()
+
+
+class Unsigned(NamedTuple):
     """A request: `path` and `query` as they are sent, encoded; `headers` in lower case, all to be signed."""
 
     method: str
@@ -35,16 +37,18 @@ class Signer:
 
     def headers(self, request: Unsigned, credentials: Any, *, at: time.struct_time) -> Dict[str, str]:
         """The headers to add. `credentials` are botocore's, frozen; `at` is UTC."""
-        stamp, day = time.strftime("%Y%m%dT%H%M%SZ", at), time.strftime("%Y%m%d", at)
-        payload = hashlib.sha256(request.body).hexdigest()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", at)
+        day = stamp[:8]
+        payload = hashlib.sha256(request.body).hexdigest() if request.body else _NOTHING
         made = {"x-amz-date": stamp}
         if self._service == "s3":
             made["x-amz-content-sha256"] = payload
         if credentials.token:
             made["x-amz-security-token"] = credentials.token
-        signed = sorted({**request.headers, **made}.items())
-        names = ";".join(name for name, _ in signed)
-        lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in signed)
+        signed = {**request.headers, **made}
+        in_order = sorted(signed)
+        names = ";".join(in_order)
+        lines = "".join([f"{name}:{' '.join(signed[name].split())}\n" for name in in_order])
         canonical = f"{request.method}\n{request.path}\n{request.query}\n{lines}\n{names}\n{payload}"
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
