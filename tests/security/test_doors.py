@@ -78,7 +78,7 @@ def by_hec(url, port, ca):
 
 
 def by_lean(url, port, ca):
-    Connections(lambda: ca).ask(("https", "127.0.0.1", port), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    Connections(lambda: ca).send(("https", "127.0.0.1", port), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").answer()
 
 
 def by_boto3(url, port, ca):
@@ -250,7 +250,7 @@ def test_t04_the_head_of_an_answer_without_an_end_is_not_read_for_ever():
     threading.Thread(target=serve, daemon=True).start()
     with pytest.raises(ValueError, match="no end"):
         place = ("http", *listening.getsockname())
-        Connections(lambda: "").ask(place, b"GET / HTTP/1.1\r\n\r\n")
+        Connections(lambda: "").send(place, b"GET / HTTP/1.1\r\n\r\n").answer()
     listening.close()
 
 
