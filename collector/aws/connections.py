@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
-from typing import BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 __all__ = ["Answer", "Asked", "Body", "Connections"]
 
@@ -20,7 +20,9 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 #: S3 closes idle connections after about five seconds; asking on one that it closed is a wasted call.
 _IDLE_SECONDS = 4.0
-_LINE_MAX_BYTES = 64 * 1024
+#: What is asked for at first: a head, and a small body with it.
+_FIRST_BYTES = 16 * 1024
+_HEAD_MAX_BYTES = 64 * 1024
 _HEADERS_MOST = 200
 
 Endpoint = Tuple[str, str, int]
@@ -107,15 +109,34 @@ class Connections:
 class _Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.file: BinaryIO = sock.makefile("rb")
+
+    def head(self) -> Tuple[bytes, bytes]:
+        """What comes before the first empty line, and what of the body came with it."""
+        came = self.sock.recv(_FIRST_BYTES)
+        while b"\r\n\r\n" not in came:
+            more = self.sock.recv(_FIRST_BYTES) if came else b""
+            if not more or len(came) > _HEAD_MAX_BYTES:
+                raise ValueError("the head of the answer has no end")
+            came += more
+        head, _, rest = came.partition(b"\r\n\r\n")
+        return head, rest
+
+    def fill(self, buffer: memoryview) -> int:
+        """Receive until the buffer is full or the other side ends; how much there is."""
+        count = 0
+        while count < len(buffer):
+            came = self.sock.recv_into(buffer[count:])
+            if not came:
+                break
+            count += came
+        return count
 
     def close(self) -> None:
         """Never raises: it may be broken already."""
-        for end in (self.file, self.sock):
-            try:
-                end.close()
-            except OSError:
-                continue
+        try:
+            self.sock.close()
+        except OSError:
+            return
 
 
 class Asked:
@@ -128,13 +149,14 @@ class Asked:
     def answer(self) -> Answer:
         """Wait for it; ValueError for an answer that is not plain, OSError for none."""
         try:
-            status, headers = _read_head(self._connection.file)
+            head, rest = self._connection.head()
+            status, headers = _parsed(head)
             length = headers.get("content-length", "")
-            if not length.isdigit() or "transfer-encoding" in headers:
+            if not length.isdigit() or "transfer-encoding" in headers or len(rest) > int(length):
                 raise ValueError("an answer of unknown length")
             keep = headers.get("connection", "").lower() != "close"
             done = self._put_back if keep else self._connection.close
-            return Answer(status, headers, Body(self._connection, int(length), done))
+            return Answer(status, headers, Body(self._connection, rest, int(length), done))
         except BaseException:
             self.close()
             raise
@@ -147,19 +169,27 @@ class Asked:
 class Body:
     """The bytes of one answer. Used by one thread at a time."""
 
-    def __init__(self, connection: _Connection, length: int, done: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: _Connection, came: bytes, length: int, done: Callable[[], None]
+    ) -> None:
         self.length = length
         self._connection: Optional[_Connection] = connection
+        self._came = came
         self._left = length
         self._done = done
         self._end_if_read()
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes; b"" at the end, also at one that comes too early."""
+        """As many bytes, less at the end; b"" after it, also after one that comes too early."""
         connection = self._connection
         if connection is None:
             return b""
-        piece = connection.file.read(min(count, self._left))
+        count = min(count, self._left)
+        piece, self._came = self._came[:count], self._came[count:]
+        if len(piece) < count:
+            buffer = memoryview(bytearray(count))
+            buffer[: len(piece)] = piece
+            piece = bytes(buffer[: len(piece) + connection.fill(buffer[len(piece) :])])
         self._left -= len(piece)
         if not piece:
             self.close()
@@ -178,17 +208,15 @@ class Body:
             self._done()
 
 
-def _read_head(file: BinaryIO) -> Tuple[int, Dict[str, str]]:
-    version, _, rest = file.readline(_LINE_MAX_BYTES).partition(b" ")
-    if version != b"HTTP/1.1":
+def _parsed(head: bytes) -> Tuple[int, Dict[str, str]]:
+    """Status and headers; ValueError for what is not HTTP/1.1."""
+    status, *lines = head.decode("latin-1").split("\r\n")
+    if not status.startswith("HTTP/1.1 ") or len(lines) > _HEADERS_MOST:
         raise ValueError("not an HTTP/1.1 answer")
     headers: Dict[str, str] = {}
-    for _ in range(_HEADERS_MOST):
-        line = file.readline(_LINE_MAX_BYTES)
-        if line in (b"\r\n", b"\n"):
-            return int(rest[:3]), headers
-        name, colon, value = line.partition(b":")
+    for line in lines:
+        name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError("the head of the answer ends early")
-        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-    raise ValueError("the head of the answer has no end")
+            raise ValueError("a line of the head that is no header")
+        headers[name.lower()] = value.strip()
+    return int(status[9:12]), headers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from fnmatch import fnmatchcase
@@ -10,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from collector.aws.client_side_envelope import is_marked, read_envelope
 from collector.aws.cloudtrail_document import read_digest
-from collector.aws.connections import _read_head
+from collector.aws.connections import _parsed
 from collector.aws.sns import SnsVerifier
 from collector.config import conf, load
 from collector.config.problems import ConfigError
@@ -244,7 +243,7 @@ def hec_answers(data: bytes) -> None:
 @target
 def http_heads(data: bytes) -> None:
     try:
-        status, headers = _read_head(io.BytesIO(data))
+        status, headers = _parsed(data)
     except ValueError:
         return
     assert isinstance(status, int) and len(headers) <= 200
