@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Mapping
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 from collector.aws import fates
 from collector.aws.fates import Answer, Call
@@ -29,16 +28,30 @@ INSTALL_CRYPTOGRAPHY = (
 )
 
 
-@contextmanager
-def translated(call: Call) -> Iterator[None]:
-    """Raise Retry, Poison or Fatal for what boto3 raises inside; let bugs through as they are."""
+class translated:
+    """Raise Retry, Poison or Fatal for what boto3 raises inside; let bugs through as they are.
+
+    A class rather than a generator, as each read of an object is inside one.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if isinstance(error, Exception) and isinstance(error, _foreign()):
+            raise translate(error, self._call) from error
+
+
+def _foreign() -> Tuple[Type[Exception], ...]:
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
 
-    try:
-        yield
-    except (BotoCoreError, ClientError, HTTPError, OSError) as error:
-        raise translate(error, call) from error
+    return BotoCoreError, ClientError, HTTPError, OSError
 
 
 def translate(error: Exception, call: Call) -> CollectorError:

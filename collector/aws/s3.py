@@ -222,6 +222,7 @@ class _OpenS3Object:
         }
         self.kms_key_arn = str(answer.get("SSEKMSKeyId", ""))
         self._store = store
+        self._call = store._object_call(ref)
         self._body = answer["Body"]
         self._length = ref.size
         self._taken = 0
@@ -251,7 +252,7 @@ class _OpenS3Object:
 
     def _read_once(self) -> bytes:
         """The next chunk. The end counts only when every byte has come, whole by S3's own checksum."""
-        with translated(self._store._object_call(self.ref)):
+        with translated(self._call):
             chunk = bytes(self._body.read(READ_BYTES))
         if not chunk and self._length is not None and self._taken < self._length:
             what = f"The body ended after {self._taken} of {self._length} bytes"
@@ -271,7 +272,10 @@ def _answered(ref: ObjectRef, answer: Dict[str, Any]) -> ObjectRef:
     etag = str(answer.get("ETag", "")).strip('"') or None
     size: Optional[int] = ref.size if ref.etag is not None and etag == ref.etag else None
     size = int(answer["ContentLength"]) if "ContentLength" in answer else size
-    return replace(ref, etag=etag, version_id=answer.get("VersionId"), size=size)
+    version_id = answer.get("VersionId")
+    if (etag, version_id, size) == (ref.etag, ref.version_id, ref.size):
+        return ref
+    return replace(ref, etag=etag, version_id=version_id, size=size)
 
 
 def _refuse_short(answered: ObjectRef, asked: ObjectRef) -> None:
