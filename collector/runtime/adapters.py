@@ -142,7 +142,7 @@ class Adapters:
 
     def aws_calls(self) -> Mapping[str, int]:
         """Requests sent to AWS so far, by operation ("s3:GetObject")."""
-        return sum((Counter(session.calls.counts()) for session in self._sessions), Counter())
+        return dict(sum((Counter(session.calls.counts()) for session in self._sessions), Counter()))
 
     def refresh(self) -> None:
         """Renew the assumed session ahead of its expiry."""
