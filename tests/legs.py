@@ -16,7 +16,9 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Dict, List, Sequence, Tuple
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from requirements.environment import OLD_PYTHON, ROOT, ensure, ensure_newest, find
 from tests.skips import NO_SKIPS, REPORT, Tally, read
@@ -37,10 +39,13 @@ OTHER_PYTHONS = ((OLD_PYTHON, "py39"), ("3.13", "test"))
 
 @dataclass(frozen=True)
 class Leg:
-    """One pytest run: an interpreter, the folders it runs, what it adds to the environment."""
+    """One pytest run: the folders it runs, what it adds to the environment.
+
+    `python` gives the interpreter, and first makes the environment of it where there is none.
+    """
 
     name: str
-    python: str
+    python: Callable[[], Path]
     folders: Sequence[str] = ("tests",)
     options: Sequence[str] = ()
     environment: Dict[str, str] = field(default_factory=dict)
@@ -61,7 +66,7 @@ class Leg:
                 **os.environ, **self.environment, REPORT: report, "AUDIT_S3_TEST_PYTHON": sys.executable,
             }  # fmt: skip
             done = subprocess.run(
-                [self.python, "-m", "pytest", *self._options(), *options, *self._present()],
+                [str(self.python()), "-m", "pytest", *self._options(), *options, *self._present()],
                 cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if beside else None, stderr=subprocess.STDOUT if beside else None,
             )  # fmt: skip
@@ -84,13 +89,17 @@ class Leg:
         ]  # fmt: skip
 
 
+def _ours() -> Path:
+    return Path(sys.executable)
+
+
 def legs() -> Tuple[List[Leg], List[str]]:
     """The legs that this machine can run, and why it cannot run the others."""
     chosen = [
-        Leg("all tests, accelerators on", sys.executable, options=[f"--ignore={SIMULATION}"], workers=2),
-        Leg("a thousand simulated histories", sys.executable, (SIMULATION,), ["--dist=load"]),
+        Leg("all tests, accelerators on", _ours, options=[f"--ignore={SIMULATION}"], workers=2),
+        Leg("a thousand simulated histories", _ours, (SIMULATION,), ["--dist=load"]),
         Leg(
-            "accelerators off", sys.executable, ACCELERATED,
+            "accelerators off", _ours, ACCELERATED,
             environment={"AUDIT_S3_ACCELERATORS": "off", **AGAIN},
         ),
     ]
@@ -101,15 +110,15 @@ def legs() -> Tuple[List[Leg], List[str]]:
         if find(version) is None:
             absent.append(f"python{version}: not found")
             continue
-        python = ensure(ROOT / f".venv-{version}", [lock], version=version)
-        chosen.append(Leg(f"python{version}", str(python), OTHERS, environment=AGAIN))
+        python = partial(ensure, ROOT / f".venv-{version}", [lock], version=version)
+        chosen.append(Leg(f"python{version}", python, OTHERS, environment=AGAIN))
     return chosen, absent
 
 
 def newest() -> Leg:
     """`make test-latest`: every test on the newest of every dependency, ministack's pins aside."""
     python = ensure_newest(ROOT / ".venv-latest", "test")
-    return Leg("newest of everything", str(python), workers=2)
+    return Leg("newest of everything", lambda: python, workers=2)
 
 
 def main(options: Sequence[str]) -> int:

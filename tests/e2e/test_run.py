@@ -26,7 +26,13 @@ def _expected(**counts):
     return Counter(f"{name}-{i}" for name, count in counts.items() for i in range(count))
 
 
-@pytest.mark.parametrize("delivery", ["sns", "sns-raw", pytest.param("s3", marks=pytest.mark.both_emulators)])
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        "sns", pytest.param("s3", marks=pytest.mark.both_emulators),
+        pytest.param("sns-raw", marks=pytest.mark.exhaustive),  # whose messages are those of S3
+    ],
+)  # fmt: skip
 def test_once_gives_exactly_what_was_uploaded_and_a_second_run_nothing(local_aws, collector, delivery):
     provider = Provider(local_aws, "thrive", delivery=delivery)
     provider.upload("audits/a b+c%25.json.gz", ndjson("one", 5))
