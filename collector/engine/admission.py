@@ -158,6 +158,8 @@ def join(ledger: Ledger, delivery: Delivery, item: Item) -> None:
             ledger.tell("receiver")
         else:
             ledger.make_readable(item)
+    elif not item.oid and known.busy_since is not None:
+        known.late.append((delivery, item))
     if delivery not in known.deliveries:
         known.deliveries.append(delivery)
     delivery.items.add(known)
@@ -166,6 +168,10 @@ def join(ledger: Ledger, delivery: Delivery, item: Item) -> None:
 def identify(ledger: Ledger, item: Item, ref: ObjectRef) -> Optional[Item]:
     """An item read without etag has learnt it; returns the item to go on with, None if joined."""
     del ledger.items[item.key]
+    for delivery, anew in item.late:
+        item.deliveries.remove(delivery)
+        delivery.items.discard(item)
+        join(ledger, delivery, anew)
     if item.row is not None:
         item.stand_ins.append(item.row)
     item.row, item.outputs, item.provisional = None, {}, False

@@ -56,7 +56,8 @@ class Item:
     end) that were sent and never confirmed to us. `first_event` is the time of its first event as the block
     has it, `written` S3's LastModified (epoch seconds), each None until it is known. While it is
     `provisional`, `oid` stands in for an identity whose etag is not known yet; `stand_ins` are the rows it
-    had under such names.
+    had under such names. `late` are deliveries that named it by its address while it was being opened, with
+    the item each would have made: what they mean may have been written since.
     """
 
     ref: Optional[ObjectRef]
@@ -91,6 +92,7 @@ class Item:
     doubtful: List[Tuple[str, str, int, int]] = field(default_factory=list)
     provisional: bool = False
     stand_ins: List[Checkpoint] = field(default_factory=list)
+    late: List[Tuple[Delivery, Item]] = field(default_factory=list)
     unparsed: int = 0
     first_event: Optional[str] = None
     written: Optional[float] = None

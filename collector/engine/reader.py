@@ -90,7 +90,7 @@ class Reader:
         if item.reading is None and not ledger.objects.is_open:
             items += _small_ones(ledger.readable, beside=item)
         for one in items:
-            one.state, one.busy_since = "reading", now
+            one.state, one.busy_since, one.late = "reading", now, []
         ledger.reading += len(items)
         return [Read(one, one.reading, one.is_identified) for one in items]
 

@@ -149,3 +149,22 @@ def test_an_object_that_was_empty_when_it_was_named_without_etag_is_read_as_it_i
     bench.run(3600)
     assert bench.delivered() == ["one event"]
     assert bench.state(ref) == "done"
+
+
+def test_what_is_named_without_etag_while_its_key_is_being_opened_is_looked_at_once_more(bench: Any) -> None:
+    """The answer to that GET may be older than the word."""
+    old = _publish(bench, "a")
+    reader = bench.stations["reader"]
+    bench.drive(without=("reader",))
+    work = reader.take(bench.ledger)
+    opened = reader.perform(work)
+    new = bench.put("a", "a newer event")
+    bench.notify(new, etags=False)
+    bench.notify(new, etags=False)
+    bench.drive(without=("reader",))
+    reader.record(bench.ledger, work, opened)
+    bench.run(5)
+    assert sorted(bench.delivered()) == ["a newer event", "event of a"]
+    assert bench.state(old) == bench.state(new) == "done"
+    assert bench.queue.depth == 0
+    assert len(bench.bucket.opened) == 2
