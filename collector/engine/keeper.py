@@ -54,7 +54,7 @@ class Keeper:
         self._queue = queue
         self._store = store
         self._visibility = visibility_timeout_seconds
-        self._alive_at = 0.0
+        self._alive_at = self._looks_at = 0.0
 
     def take(self, ledger: Ledger) -> Union[Extend, Alive, Wait]:
         now = ledger.clock.monotonic()
@@ -77,7 +77,8 @@ class Keeper:
                 due.append(delivery)
         if due:
             return Extend(due, now)
-        return Wait(max(next_look, now + 1.0))
+        self._looks_at = max(next_look, now + 1.0)
+        return Wait(self._looks_at)
 
     def _notice_end(self, ledger: Ledger, delivery: Delivery, now: float) -> None:
         """A lapsed lease is lost; one near the 12 hours that SQS allows in all is given back."""
@@ -99,7 +100,8 @@ class Keeper:
         return not stalled
 
     def has_more(self, ledger: Ledger) -> bool:
-        return True
+        """A lease that begins now counts only if it is to be extended before the next look."""
+        return ledger.clock.monotonic() + self._visibility / 3 < self._looks_at
 
     def perform(self, work: Union[Extend, Alive]) -> Any:
         if isinstance(work, Alive):

@@ -116,8 +116,10 @@ class Sender:
 
     def has_more(self, ledger: Ledger) -> bool:
         output = ledger.outputs[self._sink.name]
-        waits = output.queue or output.again or any(lane.unsaved is not None for lane in output.lanes)
-        return bool(waits) and not all(lane.busy for lane in output.lanes)
+        free = [lane for lane in output.lanes if not lane.busy]
+        if any(lane.unsaved is not None for lane in free):
+            return True
+        return bool(output.queue or output.again) and any(_is_settled(ledger, lane) for lane in free)
 
     # -- perform --------------------------------------------------------------------------------
 
@@ -249,6 +251,11 @@ class Sender:
             ),
             kept,
         )  # fmt: skip
+
+
+def _is_settled(ledger: Ledger, lane: Lane) -> bool:
+    """Whether all that its last batch brought is durable."""
+    return not any(ledger.is_unsettled(item) for item in lane.unsettled)
 
 
 def _or_when_stored(ledger: Ledger, until: Optional[float]) -> Wait:
