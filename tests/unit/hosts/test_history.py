@@ -78,6 +78,7 @@ def picture(state: str, events: int, *, p95: float = 1.0, used: float = 10.0) ->
     return Observation(
         "thrive", state, {"events": events}, deliveries=1, objects={"new": 2}, receipts={"hec": 3},
         quarantine_bytes=7, breakers={"hec": None}, watched=watched,
+        aws_calls={"s3:GetObject": events},
     )  # fmt: skip
 
 
