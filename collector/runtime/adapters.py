@@ -12,12 +12,10 @@ import time
 from collections import Counter
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote, urlsplit
 
 from collector.aws.client_side import ClientSide
-from collector.aws.cloudtrail_digests import DigestVerifier
-from collector.aws.cloudtrail_keys import PublicKeys
 from collector.aws.kms import DataKeys
 from collector.aws.policy import session_policies
 from collector.aws.s3 import S3Store
@@ -29,10 +27,12 @@ from collector.aws.sqs import SqsQueue, resolve_queue
 from collector.config.inputs import Input
 from collector.config.secret import Held, Secret
 from collector.config.settings import Settings
-from collector.decode.content import content
 from collector.logs import mask
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
+
+if TYPE_CHECKING:
+    from collector.aws.cloudtrail_keys import PublicKeys
 
 __all__ = ["Adapters", "SystemClock", "access_of", "checkpoint_path"]
 
@@ -102,6 +102,9 @@ class Adapters:
         """What verifies CloudTrail's digests, if this input does; it looks up hashes in the store."""
         if self.objects is None or not self._input.verifies_digests:
             return None
+        from collector.aws.cloudtrail_digests import DigestVerifier
+        from collector.decode.content import content
+
         return DigestVerifier(
             self.objects, self.store.hashes, self.public_keys, content=content,
             max_event_bytes=self._input.settings.max_event_bytes,
@@ -110,6 +113,8 @@ class Adapters:
     @cached_property
     def public_keys(self) -> PublicKeys:
         """The keys that CloudTrail signs digests with."""
+        from collector.aws.cloudtrail_keys import PublicKeys
+
         return PublicKeys(self._cloudtrail_clients, clock=self.clock)
 
     def _cloudtrail_clients(self, region: str) -> Sequence[Tuple[Any, str]]:
