@@ -50,7 +50,9 @@ def _cut(text: bytes, *places: int) -> Sequence[bytes]:
     return [text[start:end] for start, end in zip((0, *places), ends)]
 
 
-@pytest.mark.parametrize("places", [(), (1,), (len(_HEAD) - 2,), (len(_HEAD) - 4, len(_HEAD)), (20, 300, 70_000)])
+@pytest.mark.parametrize(
+    "places", [(), (1,), (len(_HEAD) - 2,), (len(_HEAD) - 4, len(_HEAD)), (20, 300, 70_000)]
+)
 def test_an_answer_is_whole_however_it_is_cut_and_its_connection_is_used_again(places: Sequence[int]) -> None:
     with serving(_in_pieces(_cut(_HEAD + _BODY, *places))) as endpoint:
         kept = Connections(lambda: "")
