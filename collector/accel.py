@@ -15,19 +15,21 @@ from codecs import utf_8_decode
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, Callable, Iterator, List, Optional, Protocol, Sequence, Tuple, Type
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, Type, Union
 
 __all__ = [
-    "Decompressor", "INFLATE_ERRORS", "Inflater", "JsonWindows", "TimeFields", "ZSTD_ERRORS", "active",
+    "Decompressor", "INFLATE_ERRORS", "JsonWindows", "TimeFields", "ZSTD_ERRORS", "active",
     "crc32", "gzip_compress", "inflater", "is_utf8", "json_windows", "zstd_decompressor",
 ]  # fmt: skip
 
 _wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
 
 _isal: Any = None
+_igzip: Any = None
 _msgspec: Any = None
 if _wanted:
     try:
+        from isal import igzip_lib as _igzip
         from isal import isal_zlib as _isal
     except ImportError:
         _isal = None
@@ -61,21 +63,6 @@ _GZIP = 31
 _DEFLATE = -15
 
 
-class Inflater(Protocol):
-    """One raw deflate stream, as `zlib.decompressobj` reads it."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
-
-
 class Decompressor(Protocol):
     """One stream or frame, as `bz2.BZ2Decompressor` reads it: bounded output, input kept inside."""
 
@@ -96,14 +83,39 @@ def active() -> Tuple[str, ...]:
     return tuple(name for name, module in (("isal", _isal), ("msgspec", _msgspec)) if module is not None)
 
 
-def inflater(*, accelerated: bool = True) -> Inflater:
-    """A reader of one raw deflate stream.
+def inflater(*, accelerated: bool = True) -> Decompressor:
+    """A reader of one raw deflate stream. After a full piece there may be more even if it `needs_input`.
 
-    Raw, because both libraries throw away the last output of a stream whose gzip trailer is wrong.
+    Raw, because both libraries throw away the last output of a stream whose gzip trailer is wrong. This
+    reader of isal's gives a piece in one go; its `decompressobj` doubles a small one, and lets other
+    threads in at each step.
     """
-    library: Any = _isal if accelerated and _isal is not None else zlib
-    found: Inflater = library.decompressobj(_DEFLATE)
+    if not accelerated or _isal is None:
+        return _Zlib()
+    found: Decompressor = _igzip.IgzipDecompressor(_igzip.DECOMP_DEFLATE, 15)
     return found
+
+
+class _Zlib:
+    """zlib's `decompressobj`, with its unread input kept inside."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(_DEFLATE)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
 def zstd_decompressor() -> Optional[Decompressor]:
@@ -122,16 +134,15 @@ def crc32(piece: bytes, value: int) -> int:
     return checksum
 
 
-def gzip_compress(payload: bytes) -> bytes:
+def gzip_compress(pieces: Iterable[bytes]) -> bytes:
     """One gzip member at level 1: the level at which a request body costs less than it saves.
 
-    The compressed bytes differ between isal and zlib; what they inflate to does not.
+    Each piece is compressed before the next is made. The compressed bytes differ between isal and zlib; what
+    they inflate to does not.
     """
-    if _isal is not None:
-        packed: bytes = _isal.compress(payload, 1, _GZIP)
-        return packed
-    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
-    return packer.compress(payload) + packer.flush()
+    library: Any = zlib if _isal is None else _isal
+    packer = library.compressobj(1, zlib.DEFLATED, _GZIP)
+    return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
 def is_utf8(text: bytes, *, whole: bool = True) -> bool:
@@ -207,13 +218,12 @@ class JsonWindows:
         except self._refusals:
             return None
 
-    def line_times(self, text: bytes, count: int) -> Optional[TimeFields]:
-        """The time fields of `count` records. None as well if there are more, or fewer."""
+    def line_times(self, text: Union[bytes, memoryview]) -> Optional[TimeFields]:
+        """The time fields of values that have nothing between them, or white space."""
         try:
-            times = self._line.decode_lines(text)
+            return TimeFields(self._line.decode_lines(text), self._getters)
         except self._refusals:
             return None
-        return TimeFields(times, self._getters) if len(times) == count else None
 
 
 @lru_cache(maxsize=64)

@@ -8,15 +8,19 @@ knows nobody but the errors.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple, Union
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from itertools import accumulate, islice
+from operator import itemgetter
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from collector.errors import Poison
 
 __all__ = [
-    "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Ignores", "Message", "Notification",
-    "ObjectRef", "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES", "SLICE_MAX_EVENTS",
-    "object_identity", "payload_identity", "provisional_identity",
+    "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Ignores", "Lines", "Message",
+    "Notification", "ObjectRef", "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES",
+    "SLICE_MAX_EVENTS", "object_identity", "payload_identity", "provisional_identity",
 ]  # fmt: skip
 
 #: A Slice holds at most this many event bytes; a larger single event stands alone. A constant, not a
@@ -148,14 +152,76 @@ class Event:
 GATHERING = "gathering"
 
 
+_BARE = itemgetter(slice(None, -1))
+
+
+class Lines(Sequence[bytes]):
+    """The `count` lines of a text between two offsets, without the newline that ends each of them.
+
+    A line is cut out when somebody reads it, each time anew: until then, and from thread to thread, some
+    hundred events are one object. None of them is kept.
+    """
+
+    __slots__ = ("_count", "_end", "_start", "_text")
+
+    def __init__(self, text: bytes, start: int, end: int, count: int) -> None:
+        self._text, self._start, self._end, self._count = text, start, end, count
+
+    @property
+    def size_bytes(self) -> int:
+        return self._end - self._start - self._count
+
+    def within(self, max_bytes: int, max_events: int) -> Tuple[int, int]:
+        """How many of the first lines are within both, and their bytes."""
+        if self._count <= max_events and self.size_bytes <= max_bytes:
+            return self._count, self.size_bytes
+        file = self._file()
+        lengths = [*map(len, file.readlines(max_bytes) if max_bytes > 0 else [])]
+        taken, size = len(lengths), sum(lengths) - len(lengths)
+        if lengths and size > max_bytes:  # the last of them reaches beyond; else the next ones may be within
+            taken, size = taken - 1, size - lengths[-1] + 1
+        else:
+            for line in file:
+                if size + len(line) - 1 > max_bytes:
+                    break
+                taken, size = taken + 1, size + len(line) - 1
+        if taken > max_events:
+            return max_events, sum(map(len, islice(self, max_events)))
+        return taken, size
+
+    def split(self, first: int, size_bytes: int) -> Tuple[Lines, Lines]:
+        """The `first` lines, which have so many bytes, and the others."""
+        middle = self._start + size_bytes + first
+        head = Lines(self._text, self._start, middle, first)
+        return head, Lines(self._text, middle, self._end, self._count - first)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(_BARE, islice(self._file(), self._count))
+
+    def __getitem__(self, index: Any) -> Any:
+        return [*self][index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+    def _file(self) -> BytesIO:
+        """It shares the text's memory, and finds newlines four times faster than bytes' own methods."""
+        file = BytesIO(self._text)
+        file.seek(self._start)
+        return file
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive events of one object, as columns.
 
     `first` is the ordinal of the first, counted before any filter. `times` are epoch seconds as
     decimal text ("1777890012.412", at most six decimals), None where none was found. `is_json` says
-    that every body is exactly one JSON value, free to stand inside an envelope unquoted. `note` marks
-    events that are not what their neighbours are ("parse_error", "truncated", "part 2/3").
+    that every body is exactly one JSON value in valid UTF-8, free to stand inside an envelope unquoted.
+    `note` marks events that are not what their neighbours are ("parse_error", "truncated", "part 2/3").
     """
 
     first: int
@@ -168,6 +234,23 @@ class Block:
     def end(self) -> int:
         return self.first + len(self.bodies)
 
+    def within(self, max_bytes: int, max_events: int) -> Tuple[int, int]:
+        """How many of the first events are within both, and their bytes."""
+        if isinstance(self.bodies, Lines):
+            return self.bodies.within(max_bytes, max_events)
+        sizes = [*accumulate(map(len, self.bodies[:max_events]))]
+        taken = bisect_right(sizes, max_bytes)
+        return taken, sizes[taken - 1] if taken else 0
+
+    def split(self, first: int, size_bytes: int) -> Tuple[Block, Block]:
+        """The `first` events, which have so many bytes, and the others."""
+        middle = self.first + first
+        if not isinstance(self.bodies, Lines):
+            return self.part(self.first, middle), self.part(middle, self.end)
+        low, high = self.bodies.split(first, size_bytes)
+        head = Block(self.first, low, self.times[:first], self.is_json, self.note)
+        return head, Block(middle, high, self.times[first:], self.is_json, self.note)
+
     def part(self, start: int, end: int) -> Block:
         """The events with ordinals in [start, end)."""
         low, high = start - self.first, end - self.first
@@ -176,13 +259,14 @@ class Block:
     def without(self, ignores: Ignores) -> Iterator[Block]:
         """What lies between the events that are ignored."""
         start = self.first
-        for ordinal, body in enumerate(self.bodies, self.first):
+        listed = replace(self, bodies=[*self.bodies])
+        for ordinal, body in enumerate(listed.bodies, self.first):
             if ignores(body):
                 if ordinal > start:
-                    yield self.part(start, ordinal)
+                    yield listed.part(start, ordinal)
                 start = ordinal + 1
         if start < self.end:
-            yield self if start == self.first else self.part(start, self.end)
+            yield self if start == self.first else listed.part(start, self.end)
 
     def __iter__(self) -> Iterator[Event]:
         for index, body in enumerate(self.bodies):
@@ -296,7 +380,10 @@ class Receipt:
 
 
 def _size(blocks: Sequence[Block]) -> int:
-    return sum(len(body) for block in blocks for body in block.bodies)
+    return sum(
+        bodies.size_bytes if isinstance(bodies, Lines) else sum(map(len, bodies))
+        for bodies in (block.bodies for block in blocks)
+    )
 
 
 def object_identity(input_name: str, ref: ObjectRef) -> str:

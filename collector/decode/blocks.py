@@ -6,13 +6,11 @@ Block; a Block never mixes JSON with text, nor noted events with others.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Iterable, Iterator, List, Optional
+from typing import Iterable, Iterator, List, Optional, Sequence
 
 from collector.errors import CollectorError
-from collector.model import GATHERING, SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block
+from collector.model import GATHERING, SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block, Lines
 
 __all__ = ["GATHERS", "Run", "parts", "text_boundary", "text_event", "text_runs", "to_blocks"]
 
@@ -21,8 +19,8 @@ __all__ = ["GATHERS", "Run", "parts", "text_boundary", "text_event", "text_runs"
 class Run:
     """Consecutive events, as columns of equal length; see model.Block for the columns."""
 
-    bodies: List[bytes]
-    times: List[Optional[str]]
+    bodies: Sequence[bytes]
+    times: Sequence[Optional[str]]
     is_json: bool
     note: str = ""
 
@@ -35,21 +33,20 @@ GATHERS = Run([], [], False, GATHERING)
 
 
 def to_blocks(runs: Iterable[Run]) -> Iterator[Block]:
-    """Blocks of at most 256 KiB or 1,000 events (one larger event stands alone).
+    """Blocks of at most 256 KiB or 1,000 events (one larger event stands alone), or the lines of one window.
 
     When `runs` fails, what came before is yielded first, then the error is raised.
     """
     first = 0
     for run in _joined(runs):
-        for block in _cut(run, first):
-            yield block
-            first = block.end
+        block = Block(first, run.bodies, run.times, run.is_json, run.note)
+        first = block.end
+        yield from [block] if run is GATHERS or isinstance(run.bodies, Lines) else _cut(block)
 
 
 def _joined(runs: Iterable[Run]) -> Iterator[Run]:
     """Small runs that are alike become one. They are copied only then."""
-    waiting: Optional[Run] = None
-    size = 0
+    waiting: Optional[_Growing] = None
     source = iter(runs)
     failure: Optional[CollectorError] = None
     while True:
@@ -62,35 +59,44 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
         if run is GATHERS:
             yield run
             continue
-        if waiting is not None and (not run.like(waiting) or size >= SLICE_MAX_BYTES):
-            yield waiting
+        lines = isinstance(run.bodies, Lines)
+        if waiting is not None and (lines or not waiting.takes(run)):
+            yield waiting.run
             waiting = None
-        if waiting is None:
-            waiting, size = Run(list(run.bodies), list(run.times), run.is_json, run.note), 0
+        if lines:
+            yield run
+        elif waiting is None:
+            waiting = _Growing(run)
         else:
-            waiting.bodies.extend(run.bodies)
-            waiting.times.extend(run.times)
-        size += sum(map(len, run.bodies))
+            waiting.add(run)
     if waiting is not None:
-        yield waiting
+        yield waiting.run
     if failure is not None:
         raise failure
 
 
-def _cut(run: Run, first: int) -> Iterator[Block]:
-    ends = [*accumulate(map(len, run.bodies))]
-    start = before = 0
-    if run is GATHERS:
-        yield _block(run, 0, 0, first)
-    while start < len(ends):
-        last = min(len(ends), start + SLICE_MAX_EVENTS)
-        end = max(start + 1, bisect_right(ends, before + SLICE_MAX_BYTES, start, last))
-        yield _block(run, start, end, first)
-        start, before = end, ends[end - 1]
+class _Growing:
+    """A run that others are added to until it has 256 KiB."""
+
+    def __init__(self, run: Run) -> None:
+        self._bodies, self._times, self._size = [*run.bodies], [*run.times], sum(map(len, run.bodies))
+        self.run = Run(self._bodies, self._times, run.is_json, run.note)
+
+    def takes(self, run: Run) -> bool:
+        return self._size < SLICE_MAX_BYTES and run.like(self.run)
+
+    def add(self, run: Run) -> None:
+        self._bodies += run.bodies
+        self._times += run.times
+        self._size += sum(map(len, run.bodies))
 
 
-def _block(run: Run, start: int, end: int, first: int) -> Block:
-    return Block(first + start, run.bodies[start:end], run.times[start:end], run.is_json, run.note)
+def _cut(block: Block) -> Iterator[Block]:
+    rest = block
+    while rest.bodies:
+        count, size = rest.within(SLICE_MAX_BYTES, SLICE_MAX_EVENTS)
+        head, rest = rest.split(max(1, count), size)
+        yield head
 
 
 def parts(body: bytes, *, max_bytes: int, number: int = 1) -> Iterator[Run]:

@@ -60,28 +60,39 @@ class Member(Protocol):
     def finish(self, tape: Tape) -> None: ...
 
 
-class _Deflate:
-    """RFC 1951, without anything around it: an entry of a zip."""
+class _Bounded:
+    """What keeps its unread input: bz2, xz and zstd, which check their own trailers."""
 
-    def __init__(self, accelerated: bool) -> None:
-        self._inflater = accel.inflater(accelerated=accelerated)
+    def __init__(self, inner: accel.Decompressor) -> None:
+        self._inner = inner
         self.eof = self.waiting = False
         self.left = b""
 
     def start(self, tape: Tape) -> None:
-        """Nothing: there is no header."""
+        """Nothing: the library reads the header."""
 
     def pull(self, piece: bytes) -> bytes:
-        inflater = self._inflater
-        out = inflater.decompress(piece, _OUT_BYTES)
-        self.eof = inflater.eof
-        self.left = inflater.unused_data if self.eof else inflater.unconsumed_tail
-        # A full piece may leave output behind even when all input was taken.
-        self.waiting = not self.eof and (bool(self.left) or len(out) == _OUT_BYTES)
+        out = self._inner.decompress(piece, _OUT_BYTES)
+        self.eof = self._inner.eof
+        self.left = self._inner.unused_data
+        self.waiting = not self.eof and not self._inner.needs_input
         return out
 
     def finish(self, tape: Tape) -> None:
-        """Nothing: there is no trailer."""
+        """Nothing: the library has checked the trailer."""
+
+
+class _Deflate(_Bounded):
+    """RFC 1951, without anything around it: an entry of a zip."""
+
+    def __init__(self, accelerated: bool) -> None:
+        super().__init__(accel.inflater(accelerated=accelerated))
+
+    def pull(self, piece: bytes) -> bytes:
+        out = super().pull(piece)
+        # A full piece may leave output behind even when all input was taken.
+        self.waiting = self.waiting or (not self.eof and len(out) == _OUT_BYTES)
+        return out
 
 
 class _Gzip(_Deflate):
@@ -115,28 +126,6 @@ class _Gzip(_Deflate):
         wanted = self._crc.to_bytes(4, "little") + (self._length & 0xFFFFFFFF).to_bytes(4, "little")
         if trailer != wanted:
             raise _corrupt("gzip", "its checksum or length is wrong")
-
-
-class _Bounded:
-    """bz2, xz and zstd: they keep their unread input, and check their own trailers."""
-
-    def __init__(self, inner: accel.Decompressor) -> None:
-        self._inner = inner
-        self.eof = self.waiting = False
-        self.left = b""
-
-    def start(self, tape: Tape) -> None:
-        """Nothing: the library reads the header."""
-
-    def pull(self, piece: bytes) -> bytes:
-        out = self._inner.decompress(piece, _OUT_BYTES)
-        self.eof = self._inner.eof
-        self.left = self._inner.unused_data
-        self.waiting = not self.eof and not self._inner.needs_input
-        return out
-
-    def finish(self, tape: Tape) -> None:
-        """Nothing: the library has checked the trailer."""
 
 
 _ERRORS: Tuple[Type[Exception], ...] = (

@@ -54,9 +54,9 @@ class Lines:
             held = self._tape.look(wanted)
             taken, runs = self._grammar.read(held, whole=self._tape.whole)
             if taken:
-                yield from runs
                 self._tape.drop(taken)
-                wanted = WINDOW_BYTES
+                wanted, held = WINDOW_BYTES, b""  # the runs have what they need of it
+                yield from runs
             elif len(held) >= self._max_bytes + self._grammar.ahead:
                 held = b""
                 yield from self._giant()

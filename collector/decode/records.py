@@ -148,9 +148,9 @@ class Records:
             if separator and not between:
                 cut, run = self._cut(window, separator)
                 if run is not None:
-                    yield run
                     self._tape.drop(cut)
-                    wanted = WINDOW_BYTES
+                    wanted, window = WINDOW_BYTES, b""  # the run has what it needs of it
+                    yield run
                     continue
             if self._reader.windows is None:
                 end, run = self._reader.usual(window, between=between)
@@ -174,14 +174,17 @@ class Records:
 
     def _cut(self, window: bytes, separator: bytes) -> Tuple[int, Optional[Run]]:
         """The records up to the last gap that proves to be one, and the offset of the next record."""
-        end = len(window)
+        brace, end = separator.index(b"{"), len(window)
+        run = self._reader.gapped(window, separator, brace)
+        if run is not None:
+            return window.rfind(separator) + brace, run
         for _ in range(_CUTS):
             cut = window.rfind(separator, 0, end)
             if cut < 0:
                 break
             run = self._reader.elements(memoryview(window)[: cut + 1])
             if run is not None:
-                return cut + separator.index(b"{"), run
+                return cut + brace, run
             end = cut + len(separator) - 1
         return 0, None
 

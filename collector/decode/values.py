@@ -11,6 +11,7 @@ import json
 import re
 from collections import deque
 from contextlib import suppress
+from io import BytesIO
 from operator import itemgetter
 from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -18,16 +19,17 @@ from collector import accel
 from collector.accel import JsonWindows, TimeFields
 from collector.decode.blocks import Run
 from collector.decode.scan import TOO_LARGE, UNFINISHED, value_end
-from collector.decode.text import lines_of
+from collector.decode.text import lines_of, newlines_in
 from collector.decode.times import Times
-from collector.model import Format
+from collector.model import Format, Lines
 
 __all__ = ["Gather", "JsonReader"]
 
 _BRACKETS = ("{", "[")
 _SPACE, _COMMA = re.compile(r"[ \t\r\n]*"), re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _SURROGATE = re.compile(rb"\\u[dD]")
-_FIRST, _LAST = itemgetter(0), itemgetter(-1)
+#: The last byte before the newline.
+_FIRST, _LAST = itemgetter(0), itemgetter(-2)
 _OPENED, _CLOSED = {0x7B}, {0x7D}
 
 _Column = List[Optional[str]]
@@ -112,40 +114,63 @@ class JsonReader:
             return None
         return Run(bodies, times, True)
 
+    def gapped(self, window: bytes, gap: bytes, brace: int) -> Optional[Run]:
+        """The elements up to the last `gap`, if that lies between all of them and nowhere else; else None.
+
+        With a newline in each gap they are lines, parsed in one pass and as cheap to carry as lines are.
+        Inside a value no newline may stand between a closing and an opening brace, so as many values as
+        newlines means one on each line.
+        """
+        if self.windows is None or b"\n" in window or not accel.is_utf8(window, whole=False):
+            return None
+        text = window.replace(gap, b"}\n" + gap[brace:])
+        end = text.rfind(b"\n") + 1
+        if not end or (end > self.max_bytes and self._has_giant(text)):
+            return None
+        whole = memoryview(text)[:end]
+        times = self._window_times(lambda windows: windows.line_times(whole))
+        if times is None or len(times) != newlines_in(text):
+            return None
+        return Run(Lines(text, 0, end, len(times)), times, True)
+
     def lines(self, text: bytes) -> Optional[Run]:
         """All lines of `text` at once; None unless each is one plain JSON object and nothing else.
 
-        A line that begins with a brace, after one that ends with one, begins a new value: inside a
-        value a comma would stand between them. So as many values as lines means one on each.
+        A line that begins with a brace, after one that ends with one, begins a new value: inside a value a
+        comma would stand between them. So as many values as lines means one on each.
         """
-        end = b"\r\n" if text.endswith(b"\r\n") else b"\n"
-        text = text[: len(text) - len(end)] if text.endswith(end) else text
-        bodies = lines_of(text) if end == b"\n" else text.split(end)
-        if not _are_braced(bodies):
-            return None
-        if max(map(len, bodies)) > self.max_bytes:
+        text = text if text.endswith(b"\n") else text + b"\n"
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n")
+        if b"\r" in text or (len(text) > self.max_bytes and self._has_giant(text)):
             return None
         if self.windows is None:
-            return self._scanned(text, bodies, gap=len(end))
-        if not accel.is_utf8(text):
+            times, count = self._scanned(text), newlines_in(text)
+        else:
+            count = _braced(text)
+            fit = count and accel.is_utf8(text)
+            times = self._window_times(lambda windows: windows.line_times(text)) if fit else None
+        if times is None or len(times) != count:
             return None
-        times = self._window_times(lambda windows: windows.line_times(text, len(bodies)))
-        return None if times is None else Run(bodies, times, True)
+        return Run(Lines(text, 0, len(text), len(times)), times, True)
 
-    def _scanned(self, text: bytes, bodies: List[bytes], *, gap: int) -> Optional[Run]:
-        """`lines` without the accelerator: each body is one value from its first byte to its last."""
+    def _has_giant(self, text: bytes) -> bool:
+        return max(map(len, lines_of(text))) > self.max_bytes
+
+    def _scanned(self, text: bytes) -> Optional[_Column]:
+        """The times of `lines` without the accelerator: each is one object from first byte to last."""
         if not _is_usual_so_far(text):
             return None
         self._odd.clear()
         scan, characters, start, times = self._scan, text.decode("latin-1"), 0, []
         with suppress(StopIteration, ValueError, RecursionError):
-            for body in bodies:
+            while start < len(text):
                 parsed, end = scan(characters, start)
-                if end - start != len(body):
+                if parsed.__class__ is not dict or characters[end] != "\n":
                     return None
                 times.append(self._time(parsed))
-                start = end + gap
-        return Run(bodies, times, True) if len(times) == len(bodies) and not self._odd else None
+                start = end + 1
+        return times if start == len(text) and not self._odd else None
 
     def usual(self, window: bytes, *, between: bool) -> Tuple[int, Optional[Run]]:
         """The usual elements of an array from the start of `window`, and the offset after the last.
@@ -221,13 +246,16 @@ class Gather:
     def __init__(self) -> None:
         self._runs: List[Run] = []
         self._kind: Optional[Tuple[bool, str]] = None
+        self._bodies: List[bytes] = []
+        self._times: List[Optional[str]] = []
 
     def add(self, body: bytes, time: Optional[str], is_json: bool, note: str = "") -> None:
         if self._kind != (is_json, note):
             self._kind = (is_json, note)
-            self._runs.append(Run([], [], is_json, note))
-        self._runs[-1].bodies.append(body)
-        self._runs[-1].times.append(time)
+            self._bodies, self._times = [], []
+            self._runs.append(Run(self._bodies, self._times, is_json, note))
+        self._bodies.append(body)
+        self._times.append(time)
 
     def add_runs(self, runs: Iterable[Run]) -> None:
         self._runs.extend(runs)
@@ -252,12 +280,14 @@ def _is_usual_so_far(window: bytes) -> bool:
     return accel.is_utf8(window, whole=False)
 
 
-def _are_braced(lines: Sequence[bytes]) -> bool:
-    """Whether each line begins with an opening brace and ends with a closing one."""
+def _braced(text: bytes) -> int:
+    """How many lines there are, if each begins with an opening brace and ends with a closing one; else 0."""
+    lines = BytesIO(text).readlines()
     try:
-        return {*map(_FIRST, lines)} == _OPENED and {*map(_LAST, lines)} == _CLOSED
+        braced = {*map(_FIRST, lines)} == _OPENED and {*map(_LAST, lines)} == _CLOSED
     except IndexError:  # an empty line
-        return False
+        return 0
+    return len(lines) if braced else 0
 
 
 def _readable(body: bytes, note: str) -> Tuple[bytes, str]:

@@ -122,7 +122,7 @@ def _is_json(body: bytes) -> bool:
     if not body.startswith(b"{"):
         return False
     try:
-        json.loads(body, parse_constant=_refuse_constant)
+        json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return False
     return True

@@ -6,8 +6,6 @@ that is what makes a slice the unit of progress.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from typing import Iterable, Iterator, List
 
 from collector.errors import Poison
@@ -38,20 +36,19 @@ def cut(blocks: Iterable[Block], origin: Origin) -> Iterator[Slice]:
         if not block.bodies:
             yield Slice(origin, first, first, (), 0)
             continue
-        ends = [*accumulate(map(len, block.bodies))]
-        start = before = 0
-        while start < len(ends):
-            last = min(len(ends), start + SLICE_MAX_EVENTS - count)
-            end = bisect_right(ends, before + SLICE_MAX_BYTES - size, start, last)
-            if not count:
-                end = max(end, start + 1)
-            if end > start:
-                whole = end - start == len(ends)
-                parts.append(block if whole else block.part(block.first + start, block.first + end))
-                count, size = count + end - start, size + ends[end - 1] - before
-                start, before = end, ends[end - 1]
-            if start < len(ends):
-                yield Slice(origin, first, block.first + start, tuple(parts), size)
-                first, count, size, parts = block.first + start, 0, 0, []
+        while block.bodies:
+            taken, more = block.within(SLICE_MAX_BYTES - size, SLICE_MAX_EVENTS - count)
+            if not count and not taken:
+                taken, more = 1, len(block.bodies[0])
+            rest = None
+            if taken < len(block.bodies):
+                block, rest = block.split(taken, more)
+            if taken:
+                parts.append(block)
+                count, size = count + taken, size + more
+            if rest is None:
+                break
+            yield Slice(origin, first, rest.first, tuple(parts), size)
+            first, count, size, parts, block = rest.first, 0, 0, [], rest
     if parts:
         yield Slice(origin, first, parts[-1].end, tuple(parts), size)

@@ -11,17 +11,19 @@ Page: Splunk docs, "Format events for HTTP Event Collector".
 from __future__ import annotations
 
 import re
-from itertools import count
 from json.encoder import encode_basestring
-from typing import Iterable, List, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from collector.accel import is_utf8
 from collector.model import Block, Origin, Slice
 
-__all__ = ["ENVELOPE_BYTES", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines"]
+__all__ = [
+    "ENVELOPE_BYTES", "envelopes", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines",
+]  # fmt: skip
 
 #: What an envelope with usual names adds to an event.
 ENVELOPE_BYTES = 300
+
+_UNDER_1000 = [b"%03d" % number for number in range(1000)]
 
 #: A JSON string, or a run of JSON white space outside of one. Unrolled, and content with a string that
 #: does not end, so that it never backtracks.
@@ -33,16 +35,53 @@ def render_envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: b
 
     `identity` adds `fields.s3_oid` and `fields.s3_seq`, by which repeats can be found, and `fields.s3_note`
     to events that are not what their neighbours are ("parse_error", "part 2"). `lines` promises that no
-    envelope holds a raw newline. Bytes that are not UTF-8 become U+FFFD.
+    envelope holds a raw newline. Bytes of text that are not UTF-8 become U+FFFD; of JSON there are none.
     """
-    parts: List[bytes] = []
+    return b"".join(envelopes(slices, identity=identity, lines=lines))
+
+
+def envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: bool = False) -> Iterator[bytes]:
+    """`render_envelopes` in pieces, each made when it is asked for."""
     for piece in slices:
-        before, after = _envelope_around(piece.origin, identity=identity)
         for block in piece.blocks:
-            bodies = _json_bodies(block, lines=lines)
-            ends = _noted(after, block.note)
-            _interleave(parts, _heads(block, piece.origin, before, ends), bodies, b"}\n")
-    return _utf8(b"".join(parts))
+            yield _enveloped(block, piece.origin, identity=identity, lines=lines)
+
+
+def _enveloped(block: Block, origin: Origin, *, identity: bool, lines: bool) -> bytes:
+    """One list holds all that is joined: what is the same in each envelope, and between it three columns."""
+    before, after = _envelope_around(origin, identity=identity)
+    start, times, comma = _time_column(block.times, origin.fallback_time)
+    bodies = _json_bodies(block, lines=lines)
+    end = _noted(after, block.note).encode()
+    columns: List[bytes] = []
+    for thousands, ordinals in _ordinal_column(block.first, block.end):
+        middle = (comma + before + (thousands if identity else "")).encode()
+        columns += [start, b"", middle, b"", end, b"", b"}\n"] * len(ordinals)
+        if identity:
+            columns[3 - 7 * len(ordinals) :: 7] = ordinals
+    columns[1::7] = times
+    columns[5::7] = bodies
+    return b"".join(columns)
+
+
+def _time_column(times: Sequence[Optional[str]], untimed: str) -> Tuple[bytes, List[bytes], str]:
+    """What comes before the times, the times, and what comes after them. An event may have none."""
+    known = [time or untimed for time in times]
+    if all(known):
+        return b'{"time":', "\n".join(known).encode().split(b"\n"), ","
+    return b"{", [f'"time":{time},'.encode() if time else b"" for time in known], ""
+
+
+def _ordinal_column(first: int, end: int) -> Iterator[Tuple[str, Sequence[bytes]]]:
+    """The ordinals in [first, end) by their thousands, which some hundred have in common, and the rest."""
+    while first < end:
+        thousands, low = divmod(first, 1000)
+        high = min(1000, low + end - first)
+        if thousands:
+            yield str(thousands), _UNDER_1000[low:high]
+        else:
+            yield "", [b"%d" % ordinal for ordinal in range(low, high)]
+        first += high - low
 
 
 def render_json_lines(slices: Iterable[Slice]) -> bytes:
@@ -109,26 +148,10 @@ def _metadata(origin: Origin) -> Tuple[Tuple[str, str], ...]:
     )
 
 
-def _heads(block: Block, origin: Origin, before: str, after: str) -> List[bytes]:
-    untimed = origin.fallback_time
-    timed = zip(count(block.first), [time or untimed for time in block.times])
-    if untimed and after:
-        return [f'{{"time":{time},{before}{ordinal}{after}'.encode() for ordinal, time in timed]
-    starts = [(ordinal, f'{{"time":{time},{before}' if time else "{" + before) for ordinal, time in timed]
-    return [(f"{start}{ordinal}{after}" if after else start).encode() for ordinal, start in starts]
-
-
 def _json_bodies(block: Block, *, lines: bool) -> Sequence[bytes]:
     if not block.is_json:
         return [encode_basestring(_text(body)).encode() for body in block.bodies]
     return [one_line(body) for body in block.bodies] if lines else block.bodies
-
-
-def _interleave(parts: List[bytes], heads: List[bytes], bodies: Sequence[bytes], tail: bytes) -> None:
-    columns = [tail] * (3 * len(heads))
-    columns[0::3] = heads
-    columns[1::3] = bodies
-    parts += columns
 
 
 def _text(body: bytes) -> str:
@@ -138,12 +161,3 @@ def _text(body: bytes) -> str:
 def _quoted(value: str) -> str:
     """A JSON string. A lone surrogate (an S3 key may carry one) has no UTF-8 form: it becomes U+FFFD."""
     return encode_basestring(value.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
-
-
-def _utf8(rendered: bytes) -> bytes:
-    """One look at the whole request costs nothing next to one look per event.
-
-    The bytes replaced can only lie inside a JSON event's strings: everything else came from text. ASCII
-    after a broken sequence is kept by the decoder, so quotes and braces stay where they are.
-    """
-    return rendered if is_utf8(rendered) else rendered.decode("utf-8", "replace").encode()

@@ -27,7 +27,7 @@ from collector.accel import gzip_compress
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Batch, Receipt
 from collector.ports import Clock
-from collector.sinks.envelope import ENVELOPE_BYTES, render_envelopes
+from collector.sinks.envelope import ENVELOPE_BYTES, envelopes, render_envelopes
 from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
 from collector.sinks.wire import Endpoint, Reply, Wire
 
@@ -98,7 +98,7 @@ class HecSink:
         """
         if not batch.count:
             return Receipt(self.name, batch.spans, self._clock.now())
-        body = _Body(render_envelopes(batch.slices, identity=self._identity))
+        body = _Body(batch, self._identity)
         failed: Optional[Retry] = None
         for endpoint in self._awake(lane):
             try:
@@ -365,10 +365,18 @@ class _Habits:
 
 @dataclass
 class _Body:
-    """One request's bytes; compressed at most once, however many endpoints are tried."""
+    """One request's bytes, rendered when they are asked for; compressed at most once, whoever is tried.
 
-    plain: bytes
+    What is compressed is never there as a whole.
+    """
+
+    batch: Batch
+    identity: bool
+
+    @cached_property
+    def plain(self) -> bytes:
+        return render_envelopes(self.batch.slices, identity=self.identity)
 
     @cached_property
     def packed(self) -> bytes:
-        return gzip_compress(self.plain)
+        return gzip_compress(envelopes(self.batch.slices, identity=self.identity))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from collector import accel
 from collector.decode import decode, lines, records
+from collector.decode.tape import WINDOW_BYTES
 from collector.errors import Retry
 from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Format
 from tests.unit.decode.documents import NOW, Row, damaged, rows, spelled
@@ -105,7 +106,10 @@ def test_what_is_rendered_is_read_back(window: None, found: List[Any], step: int
 def test_blocks_are_small() -> None:
     stored = b"".join(b'{"n":%d,"pad":"%s"}\n' % (n, b"x" * (n % 900)) for n in range(5000))
     for block in decode([stored], format=Format(), now=NOW):
-        assert len(block.bodies) == len(block.times) <= SLICE_MAX_EVENTS
+        assert len(block.bodies) == len(block.times)
+        assert sum(map(len, block.bodies)) < 2 * WINDOW_BYTES
+    for block in decode([b"text\n" * 99_999], format=Format(), now=NOW):
+        assert len(block.bodies) <= SLICE_MAX_EVENTS
         assert sum(map(len, block.bodies)) <= SLICE_MAX_BYTES
 
 

@@ -87,3 +87,35 @@ def test_the_time_of_an_event_does_not_hang_on_the_fields_of_the_window_before(a
         assert run is not None and run.times == times
         if accelerated and "msgspec" in accel.active():
             assert named.elements(b",".join(window)) == run
+
+
+@pytest.mark.skipif("msgspec" not in accel.active(), reason="the accelerators are off")
+@pytest.mark.parametrize(
+    "window, whole",
+    [
+        (b'{"k":1},{"k":2},{"k":', 2),
+        (b'{"k":1},{"k":"},{\\"k\\":"},{"k":', 2),
+        (b'{"k":1},{"k":[{"x":1},{"k":2}]},{"k":', 0),
+        (b'{"k":1},{"a":1},{"k":2},{"k":', 0),
+        (b'{"k":1},{"a":1},{"k":[{"k":1},{"k":2}]},{"k":', 0),
+        (b'{"k":1}{"a":1},{"k":2},{"k":', 0),
+        (b'{"k":1},\n{"a":1},{"k":2},{"k":', 0),
+        (b'{"k":1},{"k":"\xff"},{"k":', 0),
+        (b'{"k":1', 0),
+    ],
+)
+def test_a_gap_parts_a_window_only_if_it_is_between_all_elements_and_nowhere_else(window, whole):
+    run = JsonReader(Format(), now=NOW).gapped(window, b'},{"k"', 2)
+
+    assert (0 if run is None else len(run.bodies)) == whole
+    assert run is None or b",".join([*run.bodies, b'{"k":']) == window
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [b"\n", b"\n\n", b"{}\n\n", b"{}{}\n\n", b'{"a":\n1}\n{}{}\n', b"{},{}\n", b"{}\r\r\n",
+     b'{"a":[1\n2]}\n{},{}\n', b'{"s":"}\n{"}\n{}{}\n'],
+)
+def test_lines_that_are_not_one_object_each_are_left_to_who_reads_them_one_by_one(text, accelerated):
+    assert JsonReader(Format(), now=NOW, accelerated=accelerated).lines(text) is None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from collector.engine.slicer import cut
 from collector.errors import Poison, Retry
-from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block, Origin
+from collector.model import SLICE_MAX_BYTES, SLICE_MAX_EVENTS, Block, Lines, Origin
 
 ORIGIN = Origin("oid", "s3://audit-logs/k", "1.000")
 #: Sizes around every limit; the bodies are shared, so that many examples cost little.
@@ -24,11 +24,14 @@ def _body(size):
     return BODIES.setdefault(size, b"x" * size)
 
 
-def _blocks(sizes, cuts):
-    """The same events, in blocks that end at `cuts`."""
+def _blocks(sizes, cuts, *, as_lines=False):
+    """The same events, in blocks that end at `cuts`; as lists, or as lines of a text."""
     bounds = sorted({0, len(sizes), *(at % (len(sizes) + 1) for at in cuts)})
     for low, high in zip(bounds, bounds[1:]):
         bodies = [_body(size) for size in sizes[low:high]]
+        if as_lines and bodies:
+            text = b"\n".join([*bodies, b""])
+            bodies = Lines(text, 0, len(text), len(bodies))
         yield Block(low, bodies, [str(low + index) for index in range(high - low)], False)
 
 
@@ -44,6 +47,7 @@ def _shape(slices):
 def test_slices_depend_on_the_events_alone_whatever_the_blocks_were(sizes, cuts):
     whole = _shape(cut(_blocks(sizes, ()), ORIGIN))
     assert _shape(cut(_blocks(sizes, cuts), ORIGIN)) == whole
+    assert _shape(cut(_blocks(sizes, cuts, as_lines=True), ORIGIN)) == whole
 
 
 @given(EVENTS, st.lists(st.integers(0, 5000), max_size=12))

@@ -96,12 +96,6 @@ def test_any_json_stands_in_its_envelope_as_it_was(values: List[Any], indent: An
     assert [envelope["event"] for envelope in _parsed(rendered)] == values
 
 
-def test_json_that_is_not_utf8_gets_replacement_characters_and_stays_json() -> None:
-    body = b'{"user":"\xe2\x82","next":"\xff"}'
-    [envelope] = _parsed(render_envelopes([piece_of(body, is_json=True)]))
-    assert envelope["event"] == {"user": "\ufffd", "next": "\ufffd"}
-
-
 @given(st.text(), st.text(), st.text())
 def test_no_name_can_break_out_of_the_envelope(source: str, index: str, host: str) -> None:
     origin = replace(ORIGIN, source=source, index=index, host=host)
