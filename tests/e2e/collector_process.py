@@ -115,8 +115,8 @@ def records(name: str, count: int) -> bytes:
     return gzip.compress(json.dumps({"Records": found}, separators=(",", ":")).encode(), mtime=0)
 
 
-def wait_for(condition: Any, *, seconds: float = 30.0) -> None:
-    """Wait until `condition()` holds, or fail."""
+def wait_for(condition: Any, *, seconds: float = 90.0) -> None:
+    """Wait until `condition()` holds, or fail: late enough for a machine that does much else."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"

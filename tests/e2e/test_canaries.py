@@ -122,8 +122,10 @@ def test_the_traceback_of_a_bug_has_none(stage: Stage, form: str) -> None:
         [sys.executable, "-c", BUGGY, "run", "--config", str(config)], env=environment(),
         stdout=subprocess.PIPE, stderr=(stage.folder / "log").open("wb"),
     ) as process:  # fmt: skip
-        wait_for(lambda: b"a bug shows" in (stage.folder / "log").read_bytes())
-        process.terminate()
+        try:
+            wait_for(lambda: b"a bug shows" in (stage.folder / "log").read_bytes())
+        finally:
+            process.terminate()
     said = (stage.folder / "log").read_bytes()
     assert b"Traceback" in said and b"********" in said
     assert stage.leaked(said) == []

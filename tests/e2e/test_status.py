@@ -60,7 +60,7 @@ class Terminal:
         os.close(slave)
         self.text = ""
 
-    def read_until(self, wanted: Any, *, seconds: float = 30.0) -> None:
+    def read_until(self, wanted: Any, *, seconds: float = 90.0) -> None:
         deadline = time.monotonic() + seconds
         while not wanted(self.text):
             assert time.monotonic() < deadline, self.text

@@ -90,9 +90,9 @@ def test_an_orphan_does_not_outlive_splunkd(environment) -> None:
     witness, held = os.pipe()
     child = PROGRAM.format(root=str(ROOT), collect=PATIENT)
     parent = (
-        "import subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdout={held}, stderr=subprocess.DEVNULL)\n"
-        "time.sleep(1.5)"
+        "import sys\nfrom subprocess import PIPE, Popen\n"
+        f"child = Popen([sys.executable, '-c', {child!r}], stdout={held}, stderr=PIPE)\n"
+        "child.stderr.readline()"  # it is at work, and knows whose child it is
     )
     subprocess.run([sys.executable, "-c", parent], env=environment, pass_fds=(held,), check=True, timeout=30)
     os.close(held)
