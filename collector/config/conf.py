@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-__all__ = ["Conf", "Malformed", "Value", "parse"]
+__all__ = ["Conf", "Malformed", "Replaced", "Value", "parse"]
 
 
 class Value(NamedTuple):
@@ -32,6 +32,19 @@ class Malformed(NamedTuple):
     hint: str
 
 
+class Replaced(NamedTuple):
+    """A setting that a later line of the same stanza gives another value: whoever wrote both may not know.
+
+    `by_header` says that the stanza's header stands again between the two.
+    """
+
+    stanza: str
+    key: str
+    line: int
+    earlier_line: int
+    by_header: bool
+
+
 class Conf(NamedTuple):
     """`stanzas` in the order of their first header; `lines` is where each header first stands.
 
@@ -41,6 +54,7 @@ class Conf(NamedTuple):
     stanzas: Mapping[str, Mapping[str, Value]]
     lines: Mapping[str, int]
     malformed: Tuple[Malformed, ...]
+    replaced: Tuple[Replaced, ...] = ()
 
 
 def parse(text: str) -> Conf:
@@ -48,17 +62,18 @@ def parse(text: str) -> Conf:
     stanzas: Dict[str, Dict[str, Value]] = {}
     headers: Dict[str, int] = {}
     malformed: List[Malformed] = []
-    current = None
+    replaced: List[Replaced] = []
+    current, name, begun = None, "", 0
     for number, line in _logical_lines(text):
         if line.startswith("["):
-            name = _header(line)
-            if name is None:
+            closed = _header(line)
+            if closed is None:
                 malformed.append(
                     Malformed(number, f"the stanza header {line!r} is not closed", "[audit_s3://NAME]")
                 )
-                name = line[1:].partition("]")[0].strip()
+            name = line[1:].partition("]")[0].strip() if closed is None else closed
             headers.setdefault(name, number)
-            current = stanzas.setdefault(name, {})
+            current, begun = stanzas.setdefault(name, {}), number
             continue
         key, separator, value = line.partition("=")
         if not separator or not key.strip():
@@ -72,8 +87,12 @@ def parse(text: str) -> Conf:
                 Malformed(number, f"{key.strip()} stands before any stanza", "put [audit_s3://NAME] above it")
             )
         else:
-            current[key.strip()] = Value(_join(value), number)
-    return Conf(stanzas, headers, tuple(malformed))
+            key, found = key.strip(), Value(_join(value), number)
+            earlier = current.get(key, found)
+            if earlier.text != found.text:
+                replaced.append(Replaced(name, key, number, earlier.line, earlier.line < begun))
+            current[key] = found
+    return Conf(stanzas, headers, tuple(malformed), tuple(replaced))
 
 
 def _logical_lines(text: str) -> Iterator[Tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Mapping, NamedTuple
+from typing import Iterator, List, Mapping, NamedTuple
 
 from collector.config import conf as grammar
 from collector.config.layers import ENVIRONMENT_PREFIX, Given, Layer, did_you_mean
@@ -44,6 +44,7 @@ def stanzas_of(path: str, read: ReadText, *, problems: Problems, warnings: List[
     found = grammar.parse(text)
     for line in found.malformed:
         problems.add(line.what, where=f"{path}:{line.line}", hint=line.hint, code="config_malformed")
+    warnings.extend(_replaced(found, path))
     defaults = _file_layer(found, SCHEME, path, problems)
     stanzas = []
     for header, number in found.lines.items():
@@ -88,6 +89,17 @@ def _file_layer(found: grammar.Conf, header: str, path: str, problems: Problems)
     }
     check_keys(layer, problems)
     return layer
+
+
+def _replaced(found: grammar.Conf, path: str) -> Iterator[str]:
+    """Stanzas merge, as Splunk's do; but two providers under one name would be one, without a word."""
+    for one in found.replaced:
+        if one.stanza.partition("://")[0] != SCHEME:
+            continue
+        why = "the stanza is repeated: if they are two inputs, give each a name of its own"
+        why = why if one.by_header else "keep one of the two lines"
+        where = f"{path}:{one.line} [{one.stanza}]"
+        yield f"{where}: {one.key} replaces another value, of line {one.earlier_line}; {why}"
 
 
 def check_keys(layer: Layer, problems: Problems) -> None:

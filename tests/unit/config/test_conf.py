@@ -103,3 +103,11 @@ def test_a_nested_header_is_just_a_stanza_with_an_odd_name() -> None:
 def test_no_text_makes_the_grammar_raise(text: str) -> None:
     found = parse(text)
     assert set(found.stanzas) == set(found.lines)
+
+
+def test_a_value_that_another_of_its_stanza_replaces_is_told_with_both_lines() -> None:
+    found = parse("[a]\nx = 1\ny = 1\n[b]\nx = 2\n[a]\nx = 3\ny = 1\nx = 4")
+    assert [(one.key, one.earlier_line, one.line, one.by_header) for one in found.replaced] == [
+        ("x", 2, 7, True),
+        ("x", 7, 9, False),
+    ]

@@ -43,6 +43,30 @@ def only_problem(text: str, load_text: LoadText, **options: object) -> str:
     return problem
 
 
+TWICE = f"""[audit_s3://thrive]
+queue_url = {QUEUE}
+hec_token = 11111111-aaaa-bbbb-cccc-222222222222
+hec_url = https://splunk.example.com:8088
+[audit_s3://thrive]
+queue_url = {QUEUE}-2
+hec_token = 33333333-aaaa-bbbb-cccc-444444444444
+"""
+
+
+def test_a_repeated_stanza_that_replaces_values_is_a_warning_with_their_lines(load_text: LoadText) -> None:
+    (found,) = load_text(TWICE)
+    told = [warning for warning in found.warnings if "replaces" in warning]
+    assert ["queue_url replaces another value, of line 2" in one for one in told] == [True, False]
+    assert ":6 [audit_s3://thrive]: " in told[0] and ":7 [audit_s3://thrive]: " in told[1]
+    assert all("give each a name of its own" in one for one in told)
+    assert "aaaa" not in str(told)
+
+
+def test_a_key_given_twice_with_one_value_is_no_warning(load_text: LoadText) -> None:
+    (found,) = load_text(f"{MINIMAL}queue_url = {QUEUE}\n[monitor:///x]\na = 1\na = 2\n")
+    assert not any("replaces" in warning for warning in found.warnings)
+
+
 # All mistakes at once
 
 
