@@ -105,7 +105,7 @@ class Run:
 
     def wait_until_blocked(self) -> None:
         """Returns when the pipe is full and stays so."""
-        wait(lambda: self._unread() > PIPE_BYTES - 4096, seconds=30)
+        wait(lambda: self._unread() > PIPE_BYTES - 4096, seconds=90)
         time.sleep(0.5)
 
     def _unread(self) -> int:
@@ -115,7 +115,7 @@ class Run:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def wait_for(self, count: int, *, seconds: float = 60) -> None:
+    def wait_for(self, count: int, *, seconds: float = 90) -> None:
         wait(lambda: len(self.reader.events) >= count or self._process.poll() is not None, seconds=seconds)
         assert not self.failure, self.failure
         assert len(self.reader.events) >= count, self.stderr()
@@ -244,7 +244,7 @@ def test_a_run_that_is_stopped_and_upgraded_in_the_middle_is_the_standalone_run(
         upload(provider, name, count=400)
     second = start(version, app=app)
     second.wait_for(6 * 400 - len(first.reader.events))
-    wait(lambda: provider.queue_depth() == 0, seconds=30)
+    wait(lambda: provider.queue_depth() == 0, seconds=90)
     assert provider.queue_depth() == 0
     second.stop()
 
@@ -334,7 +334,7 @@ def test_a_slow_reader_holds_the_input_back_and_gets_everything_once(
     upload(provider, "slow", count=1000, padding=1000)
     run = start(version, pace_seconds=0.05)  # three seconds and more for what takes a blink
     run.wait_for(1000)
-    wait(lambda: provider.queue_depth() == 0, seconds=30)
+    wait(lambda: provider.queue_depth() == 0, seconds=90)
     assert provider.queue_depth() == 0
     run.stop()
     assert ids(run.reader.events) == expected(["slow"], 1000)
@@ -348,10 +348,10 @@ def test_without_cryptography_an_encrypted_object_waits_and_says_what_to_install
     run = start("3.9")
     run.wait_for(10)
     log = Path(environment["SPLUNK_HOME"]) / "var" / "log" / "splunk" / "audit_s3_thrive.log"
-    wait(lambda: "client_side_needs_cryptography" in log.read_text(encoding="utf-8"), seconds=20)
+    wait(lambda: "client_side_needs_cryptography" in log.read_text(encoding="utf-8"), seconds=90)
     said = [line for line in log.read_text(encoding="utf-8").splitlines() if "client_side_needs" in line]
     assert "-linux_x86_64.tgz" in json.loads(said[0])["message"]
-    wait(lambda: provider.queue_depth() == 1, seconds=30)
+    wait(lambda: provider.queue_depth() == 1, seconds=90)
     run.stop()
     assert ids(run.reader.events) == expected(["plain"], 10)
     assert provider.queue_depth() == 1

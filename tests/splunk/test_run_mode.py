@@ -62,7 +62,7 @@ class Run:
         except AssertionError as error:
             self.failure.append(error)
 
-    def wait_for(self, count: int, *, seconds: float = 60) -> List[StreamEvent]:
+    def wait_for(self, count: int, *, seconds: float = 90) -> List[StreamEvent]:
         _wait(lambda: len(self.reader.events) >= count or self.process.poll() is not None, seconds=seconds)
         assert self.process.poll() is None, self.process.stderr.read()  # type: ignore[union-attr]
         assert len(self.reader.events) >= count
@@ -70,7 +70,7 @@ class Run:
 
     def wait_until_it_began(self) -> None:
         """Until its ledger is made: it has said what it has to say of its settings, and hears signals."""
-        _wait(self._ledger.exists, seconds=30)
+        _wait(self._ledger.exists, seconds=90)
         assert self._ledger.exists()
 
     def forget(self) -> None:
@@ -146,7 +146,7 @@ def test_events_reach_splunkd_once_and_a_second_run_repeats_none(provider, start
         f"s3://{provider.bucket}/audits/{number}.json.gz" for number in range(5)
     }
     assert all(event.fields["time"].startswith("17778") for event in events)
-    _wait(lambda: provider.queue_depth() == 0, seconds=30)
+    _wait(lambda: provider.queue_depth() == 0, seconds=90)
     assert provider.queue_depth() == 0
     assert first.stop() < 10
 
@@ -155,7 +155,7 @@ def test_events_reach_splunkd_once_and_a_second_run_repeats_none(provider, start
     _upload(provider, "audits/last.json.gz", _audits(1000, 1))
     second = start()
     assert [json.loads(event.data)["id"] for event in second.wait_for(1)] == [1000]
-    _wait(lambda: provider.queue_depth() == 0, seconds=30)
+    _wait(lambda: provider.queue_depth() == 0, seconds=90)
     assert provider.queue_depth() == 0
     assert second.stop() < 10
     assert len(second.reader.events) == 1
@@ -212,7 +212,7 @@ def test_a_stop_under_a_slow_splunkd_loses_nothing_and_repeats_nothing(provider,
     assert 200 <= len(read) < 3000  # it was in the middle
     second = start()
     second.wait_for(3000 - len(read))
-    _wait(lambda: provider.queue_depth() == 0, seconds=30)
+    _wait(lambda: provider.queue_depth() == 0, seconds=90)
     assert second.stop() < 10
     read += [json.loads(event.data)["id"] for event in second.reader.events]
     assert sorted(read) == list(range(3000))
@@ -225,7 +225,7 @@ def test_a_splunkd_that_stopped_reading_for_good_costs_repeats_and_no_event(prov
         audits = [{**audit, "filling": "x" * 1000} for audit in _audits(number * 100, 100)]
         _upload(provider, f"audits/{number}.json.gz", audits)
     first = start(pause_seconds=3600, visibility_timeout_seconds="30")
-    _wait(lambda: bool(first.reader.bytes_read), seconds=30)
+    _wait(lambda: bool(first.reader.bytes_read), seconds=90)
     time.sleep(2)
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(timeout=15) == 0
@@ -238,7 +238,7 @@ def test_hec_with_acknowledgement_is_an_output_inside_splunk_too(provider, start
     _upload(provider, "audits/1.json.gz", _audits(0, 100))
     with FakeHec(acks=True) as hec:
         run = start(output="hec", hec_url=hec.url, hec_token=hec.token)
-        _wait(lambda: len(hec.events) >= 100 and provider.queue_depth() == 0, seconds=30)
+        _wait(lambda: len(hec.events) >= 100 and provider.queue_depth() == 0, seconds=90)
         assert provider.queue_depth() == 0
         assert run.stop() < 10
         assert sorted(event["event"]["id"] for event in hec.events) == list(range(100))
@@ -264,7 +264,7 @@ def test_no_secret_is_seen_outside_of_storage_passwords(provider, start, splunkd
             aws_secret_access_key=provider.secret_access_key,
         )  # fmt: skip
         run.wait_for(10)
-        _wait(lambda: provider.queue_depth() == 0, seconds=30)
+        _wait(lambda: provider.queue_depth() == 0, seconds=90)
         process = Path(f"/proc/{run.process.pid}")
         seen = b"".join((process / name).read_bytes() for name in ("cmdline", "environ"))
         assert run.stop() < 10
@@ -296,7 +296,7 @@ def test_trouble_with_a_secret_is_told_without_it(provider, start, environment, 
     with FakeHec() as hec:
         stanza = {"output": "hec", "hec_url": hec.url, "hec_token": hec.token, name: value}
         run = start(**stanza, log_level="debug")
-        _wait(lambda: log.exists() and said in log.read_text(encoding="utf-8"), seconds=40)
+        _wait(lambda: log.exists() and said in log.read_text(encoding="utf-8"), seconds=90)
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(timeout=15) == 0
     seen = run.process.stderr.read().decode() + log.read_text(encoding="utf-8")
