@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
@@ -32,15 +33,17 @@ STOP_SECONDS = 10.0
 SILENCE_SECONDS = 120.0
 
 
-def supervise(count: int, arguments: Sequence[str], *, once: bool) -> int:
+def supervise(count: int, arguments: Sequence[str], *, once: bool, stop: threading.Event) -> int:
     """Run `count` collectors with these arguments until told to stop; the worst exit code of theirs.
 
-    With `once` each drains the queue and none is started again.
+    With `once` each drains the queue and none is started again. `stop` is set if that was said before this.
     """
     asked: List[int] = []
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: asked.append(number))
+    if stop.is_set():
+        return 0
     hangup = None if has_terminal() else getattr(signal, "SIGHUP", None)
     above = Notifier.from_environment(os.environ)
     with tempfile.TemporaryDirectory(prefix="audit-s3-") as folder:
@@ -165,4 +168,4 @@ def _stop(children: Sequence[Child]) -> int:
             child.process.kill()
             child.process.wait()
     codes = [child.process.returncode for child in children]
-    return max((code if code >= 0 else 1 for code in codes), default=0)
+    return max((code if code >= 0 else int(code != -signal.SIGTERM) for code in codes), default=0)

@@ -72,7 +72,7 @@ def command(
     if count > 1 and number is None:
         from collector.hosts.processes import supervise
 
-        sys.exit(supervise(count, sys.argv[1:], once=once))
+        sys.exit(supervise(count, sys.argv[1:], once=once, stop=stop))
     from collector.hosts.observation import Board
     from collector.hosts.signals import Signals
     from collector.runtime import service
