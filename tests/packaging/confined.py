@@ -8,7 +8,7 @@ its own (PrivateUsers) without any capability and without new privileges. In the
 laid: SystemCallFilter as `systemd-analyze syscall-filter` spells it out, and what MemoryDenyWriteExecute,
 RestrictNamespaces, RestrictAddressFamilies and RestrictSUIDSGID refuse.
 
-Not played: DynamicUser and ProtectHome=yes (the tests' own Python may lie in /root), PrivateTmp (their
+Not played: User and ProtectHome=yes (the tests' own Python may lie in /root), PrivateTmp (their
 folders lie there), PrivateDevices, ProtectProc, RestrictRealtime, LockPersonality, and what is of cgroups.
 """
 

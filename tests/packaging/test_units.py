@@ -46,6 +46,12 @@ def test_the_unit_is_not_restarted_for_what_a_restart_cannot_mend(unit: Path) ->
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_reload_too_early_for_python_is_no_end_of_the_service(unit: Path) -> None:
+    """systemd counts a death by SIGHUP as clean, and on-failure would leave it at that."""
+    assert directives(unit)["RestartForceExitStatus"] == ["SIGHUP"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_the_unit_waits_longer_than_the_program_needs_to_stop(unit: Path) -> None:
     assert int(directives(unit)["TimeoutStopSec"][0]) > 10
     assert directives(unit)["KillMode"] == ["mixed"]
@@ -54,8 +60,18 @@ def test_the_unit_waits_longer_than_the_program_needs_to_stop(unit: Path) -> Non
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_the_unit_keeps_its_checkpoints_in_the_state_directory(unit: Path) -> None:
     said = directives(unit)
-    assert said["DynamicUser"] == ["yes"]
     assert said["WorkingDirectory"] == [f"%S/{said['StateDirectory'][0]}"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_service_s_user_can_reach_the_checkpoints_without_the_service(unit: Path) -> None:
+    """DynamicUser, even with a lasting user, moves them below /var/lib/private, which is root's alone."""
+    said = directives(unit)
+    assert "DynamicUser" not in said
+    assert said["User"] == said["Group"] == ["audit-s3"]
+    kept = ["NoNewPrivileges", "PrivateTmp", "RemoveIPC", "RestrictSUIDSGID"]
+    assert [said[name] for name in kept] == [["yes"]] * len(kept), "what DynamicUser would bring with it"
+    assert said["ProtectSystem"] == ["strict"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -103,5 +119,7 @@ def test_the_lasting_user_is_one_that_systemd_can_make(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     command = ["systemd-sysusers", f"--root={tmp_path}", str(SYSTEMD / "audit-s3.sysusers")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
+    group = (tmp_path / "etc" / "group").read_text(encoding="utf-8")
+    assert re.search(r"^audit-s3:x:\d+:$", group, re.M)
     passwd = (tmp_path / "etc" / "passwd").read_text(encoding="utf-8")
     assert re.search(r"^audit-s3:x:\d+:\d+:audit-s3 collector:/var/lib/audit-s3:\S*/nologin$", passwd, re.M)
