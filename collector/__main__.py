@@ -1,7 +1,7 @@
 """The program's first lines: `python -m collector` is the same as `audit-s3`.
 
-Imports take the better part of a second. Whoever stops or reloads a service in that time must not kill it, so its
-signals are answered before anything else is imported.
+Imports take the better part of a second. Whoever stops or reloads a service in that time must not kill it, so
+its signals are answered before anything else is imported.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def _console_script() -> List[str]:
     return ["-c", f"import sys; from {module} import {function}; sys.exit({function}())"]
 
 
-PROGRAMS = pytest.mark.parametrize("program", [["-m", "collector"], _console_script()], ids=["module", "script"])
+PROGRAMS = pytest.mark.parametrize(
+    "program", [["-m", "collector"], _console_script()], ids=["module", "script"]
+)
 
 
 class Starting:
