@@ -18,7 +18,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
 from collector.errors import CollectorError, Fatal, Poison
-from collector.retention.notice import mover
+from collector.retention.moves import mover
 
 __all__ = ["Lines", "install", "mask", "move", "spare", "verdict"]
 
@@ -251,7 +251,9 @@ def move(record: logging.LogRecord) -> str:
     Such a line says that something stands until somebody acts: receiving stops, or an input cannot start.
     """
     error = _told(record)
-    return f" move={mover(error.hint)}" if error is not None and record.levelno >= logging.ERROR else ""
+    if error is None or record.levelno < logging.ERROR:
+        return ""
+    return f" move={mover(error.code, error.hint)}"
 
 
 def _told(record: logging.LogRecord) -> Optional[CollectorError]:

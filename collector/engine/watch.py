@@ -24,7 +24,8 @@ from collector.ports import CheckpointStore, ObjectStore, Page, Quarantined, Que
 from collector.retention.backlog import Backlog, Stall
 from collector.retention.clock import BUCKET, QUEUE, Cliff, Oldest, Reading
 from collector.retention.lag import Lag
-from collector.retention.notice import NOBODY, Notice
+from collector.retention.moves import NOBODY
+from collector.retention.notice import Notice
 from collector.retention.silence import ANNOUNCED_SECONDS, Finding, Probe
 
 __all__ = ["WARNINGS", "Watch", "Watched"]
@@ -312,4 +313,4 @@ def _oldest(ledger: Ledger, what: str, since: float, error: Optional[CollectorEr
     error = error or next((one for one in stops if one is not None), None)
     if error is None:
         return Oldest(what, since)
-    return Oldest(what, since, f"{error.what} [{error.code}]", error.hint)
+    return Oldest(what, since, f"{error.what} [{error.code}]", error.hint, error.code)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Iterator, List, Mapping, Tuple
 
 from collector.onboarding.checks import CHECKS, TROUBLES
+from collector.retention.moves import MOVES
 
 __all__ = ["AREAS", "FATES", "Area", "Code", "codes_of"]
 
@@ -30,12 +31,16 @@ FATES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Code:
-    """One code. `fate` is one of FATES; `step` is "" where nobody has to do anything."""
+    """One code. `fate` is one of FATES; `step` is "" where nobody has to do anything.
+
+    `owner` is whose move it is, "" where that is only known from what was answered, or is nobody's.
+    """
 
     code: str
     fate: str
     meaning: str
     step: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,15 @@ def _all() -> Iterator[Code]:
     for check in CHECKS:
         yield Code(check.code, "check", check.what, check.hint)
     for trouble in TROUBLES.values():
-        yield Code(trouble.code, "found", trouble.what, trouble.hint)
+        yield Code(trouble.code, "found", trouble.what, trouble.hint, trouble.owner)
 
 
 def _area(symptom: str, about: str, **fates: Mapping[str, Tuple[str, ...]]) -> Area:
-    codes = [Code(code, fate, *said) for fate, rows in fates.items() for code, said in rows.items()]
+    codes = [
+        Code(code, fate, *said, owner=MOVES.get(code, ""))
+        for fate, rows in fates.items()
+        for code, said in rows.items()
+    ]
     return Area(symptom, about, tuple(codes))
 
 
@@ -268,6 +277,9 @@ AREAS: Tuple[Area, ...] = (
             "key_undecodable": ("the object's key is not UTF-8",
                 "S3 cannot be asked for it; ask for another name"),
             "unknown_event_version": ("S3 writes its notifications in a new way", "upgrade"),
+            "sns_unconfirmed": ("the queue's subscription to the topic is not confirmed: nothing comes through it",
+                "the provider confirms it with the token in the body, within 3 days, or subscribes the queue "
+                "again; the body stays in quarantine until it is dropped"),
             "parser_bug": ("a mistake of ours met this body", f"report it; {_TELL}"),
         },
     ),

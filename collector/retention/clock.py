@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from collector.retention.notice import Notice, mover, spell
+from collector.retention.moves import mover
+from collector.retention.notice import Notice, spell
 
 __all__ = ["BUCKET", "MARKS", "QUEUE", "Cliff", "Oldest", "Reading"]
 
@@ -28,12 +29,16 @@ _MOVE = "You: raise workers or processes, and see in `audit-s3 status` what stan
 
 @dataclass(frozen=True)
 class Oldest:
-    """What would be lost first. `since` is epoch seconds, `reason` what it waits for, `move` what to do."""
+    """What would be lost first. `since` is epoch seconds, `reason` what it waits for, `move` what to do.
+
+    `code` is that of the error which holds it up, "" if none does.
+    """
 
     what: str
     since: float
     reason: str = ""
     move: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,15 +102,16 @@ class Cliff:
         share = f"{min(100, int(100 * (self.reading.share or 0.0)))} % of the {spell(window)}"
         reason = f"; it waits: {oldest.reason}" if oldest.reason else ""
         move = oldest.move or _MOVE
+        owner = mover(oldest.code, move)
         if self.name == BUCKET:
             end = f"is deleted in {spell(left)}" if left > 0 else "may be deleted at any moment, or is"
             what = f"{share} that the bucket keeps an object are over for one that is not collected: it {end}"
             what += reason
-            return Notice(what, code="bucket_deadline", where=oldest.what, hint=move, owner=mover(move))
+            return Notice(what, code="bucket_deadline", where=oldest.what, hint=move, owner=owner)
         end = f"is forgotten in {spell(left)}" if left > 0 else "may be forgotten at any moment, or is"
         after = "its objects are found by listing" if self._can_list else "what it told of is lost then"
         what = f"{share} that the queue keeps a message are over for one in hand: it {end}; {after}{reason}"
-        return Notice(what, code="queue_deadline", where=oldest.what, hint=move, owner=mover(move))
+        return Notice(what, code="queue_deadline", where=oldest.what, hint=move, owner=owner)
 
 
 def _mark(share: float, before: float) -> float:

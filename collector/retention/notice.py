@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List
 
-__all__ = ["NETWORK", "NOBODY", "PROVIDER", "YOU", "Notice", "mover", "spell"]
+from collector.retention.moves import NOBODY, YOU
 
-#: Whose move it is, as `audit-s3 check` says it.
-YOU, PROVIDER, NETWORK, NOBODY = "you", "provider", "network", "nobody"
+__all__ = ["Notice", "spell"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,6 @@ class Notice:
     def __str__(self) -> str:
         at = f" at {self.where}" if self.where else ""
         return f"{self.what} [{self.code}]{at}" + (f". {self.hint}" if self.hint else "")
-
-
-def mover(hint: str) -> str:
-    """Whose move a hint says it is: one of AWS's refusals begins "You: ", "Provider: " or "Network: "."""
-    name = hint.partition(":")[0].lower()
-    return name if name in (YOU, PROVIDER, NETWORK) else YOU
 
 
 def spell(seconds: float) -> str:

@@ -20,7 +20,8 @@ from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from collector.errors import CollectorError, Retry
 from collector.model import ObjectRef
-from collector.retention.notice import NOBODY, PROVIDER, Notice, mover, spell
+from collector.retention.moves import NOBODY, PROVIDER, mover
+from collector.retention.notice import Notice, spell
 from collector.retention.partitions import dated
 
 __all__ = ["STATES", "Finding", "Probe", "Silence", "Trail"]
@@ -213,7 +214,8 @@ class Silence:
             return None
         if error.code == "list_denied" and not self._could_list:
             why = "the bucket may not be listed"
-            return self._tell("unknown", self._untold(why, error.hint, owner=mover(error.hint)))
+            owner = mover(error.code, error.hint)
+            return self._tell("unknown", self._untold(why, error.hint, owner=owner))
         return self._tell("access_broken", self._denied(error))
 
     def _tell(self, state: str, notice: Notice) -> Optional[Notice]:
@@ -248,7 +250,8 @@ class Silence:
 
     def _denied(self, error: CollectorError) -> Notice:
         what = f"{self._nothing}, and we are refused: {error.what}"
-        return Notice(what, code="access_broken", where=error.where, hint=error.hint, owner=mover(error.hint))
+        owner = mover(error.code, error.hint)
+        return Notice(what, code="access_broken", where=error.where, hint=error.hint, owner=owner)
 
     def _untold(self, why: str, hint: str, *, owner: str = PROVIDER) -> Notice:
         what = f"{self._nothing}; why cannot be told, as {why}"

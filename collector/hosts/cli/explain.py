@@ -164,6 +164,8 @@ def _explain_code(code: str) -> None:
         print(f"  {FATES[one.fate]}")
         if one.step:
             print(f"  to do: {one.step}")
+        if one.owner:
+            print(f"  whose move: {one.owner}")
 
 
 # -- who sent it

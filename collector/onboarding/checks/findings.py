@@ -3,8 +3,7 @@
     notes.ok(ROLE, "arn:aws:sts::...")
     notes.refused(OBJECT, error, grant=Grant("s3:GetObject", arn, identity))
 
-The owner of a failure is the table's, where one side alone can be at fault; else the hint's first word says,
-which comes of AWS's own words for a denial. What never got an answer is the network's.
+The owner of a failure is what the log says too: see retention.moves.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Optional
 
-from collector.errors import CollectorError, Fatal, Retry
+from collector.errors import CollectorError, Fatal
 from collector.onboarding.checks.codes import OWNERS, Check, Trouble
 from collector.onboarding.checks.fixes import Grant
 from collector.onboarding.checks.troubles import TROUBLES
+from collector.retention.moves import mover
 
-__all__ = ["Finding", "Notes", "owner_of"]
+__all__ = ["Finding", "Notes"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Notes:
         `first` is what to look at before the fix.
         """
         known = trouble or TROUBLES.get(error.code)
-        owner, step = owner or owner_of(error), _step(error, known)
+        owner, step = owner or mover(error.code, error.hint), _step(error, known)
         if grant is not None and error.hint.partition(": ")[2].startswith("attach"):
             besides = error.hint.partition(", without ")[2]
             step = grant.text(owner, kind_of_policy=error.what) + (f" Without {besides}" if besides else "")
@@ -94,17 +94,6 @@ class Notes:
     ) -> None:  # fmt: skip
         tried = f"{self.name}: {check.what}" + (f", {of}" if of else "")
         self.findings.append(Finding(code, status, owner, tried, answer, fix, is_configuration))
-
-
-def owner_of(error: CollectorError) -> str:
-    """Whose move it is."""
-    known = TROUBLES.get(error.code)
-    if known is not None and known.owner:
-        return known.owner
-    first = error.hint.partition(":")[0].lower()
-    if first in OWNERS:
-        return first
-    return "network" if isinstance(error, Retry) and not error.code.startswith("hec_") else "you"
 
 
 def _step(error: CollectorError, known: Optional[Trouble]) -> str:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import ast
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Dict, Iterator, List, Set, Tuple
 
+import pytest
+from click.testing import CliRunner
+
 import collector
+from collector import logs
 from collector.aws.fates import Answer, Call, gone
 from collector.decode.damage import corrupt, truncated
+from collector.errors import Fatal
+from collector.hosts.cli.explain import command
 from collector.hosts.codes import AREAS, FATES, codes_of
 from collector.onboarding.checks import CHECKS, TROUBLES
+from collector.onboarding.checks.codes import OBJECT
+from collector.onboarding.checks.findings import Notes
+from collector.retention.moves import MOVES
 
 ROOT = Path(collector.__file__).parents[1]
 FATE_OF_CLASS = {name: name.lower() for name in ("Retry", "Poison", "Refused", "Fatal", "Notice")}
@@ -101,3 +111,25 @@ def test_the_hint_of_an_object_that_is_gone_or_damaged_is_the_step_of_its_code()
     for error in (gone(Answer("NoSuchKey", ""), get), truncated("gzip", "x"), corrupt("zip", "x")):
         (known,) = [one for one in codes_of(error.code) if one.fate == "poison"]
         assert known.step.casefold() == error.hint.casefold()
+
+
+@pytest.mark.parametrize("code", sorted({*MOVES, *(one.code for area in AREAS for one in area.codes)}))
+@pytest.mark.parametrize("hint", ["look there", "Provider: attach it"])
+def test_the_log_says_whose_move_a_code_is_as_check_and_explain_do(code: str, hint: str) -> None:
+    error = Fatal("x", code=code, hint=hint)
+    record = logging.LogRecord("collector", logging.ERROR, "", 0, "%s", (error,), None)
+    notes = Notes("thrive", lambda text: "")
+    notes.refused(OBJECT, error)
+    (found,) = notes.findings
+    assert logs.move(record) == f" move={found.owner}"
+    assert {one.owner for one in codes_of(code) if one.owner} <= {found.owner}
+
+
+def test_the_codes_of_a_network_that_is_down_are_the_networks_move() -> None:
+    for code in ("hec_unreachable", "hec_timeout", "dns_failed", "connection_failed", "proxy_refused"):
+        assert MOVES[code] == "network"
+    assert "\n  whose move: network\n" in CliRunner().invoke(command, ["hec_unreachable"]).output
+
+
+def test_every_code_with_a_move_is_one_that_the_program_says() -> None:
+    assert sorted(set(MOVES) - set(table()) - set(TROUBLES)) == []

@@ -11,8 +11,8 @@ from collector.config import load
 from collector.errors import Fatal, Poison, Retry
 from collector.model import Notification
 from collector.onboarding.checks import CHECKS, TROUBLES, examine
-from collector.onboarding.checks.findings import owner_of
 from collector.onboarding.checks.queue_attributes import is_open
+from collector.retention.moves import mover
 from collector.testing.twins import ManualClock, MemoryBucket, MemoryQueue
 
 ROLE = "arn:aws:iam::111111111111:role/audit-access"
@@ -162,7 +162,7 @@ def test_codes_are_distinct_and_belong_to_a_check_in_the_order_of_the_report():
     ("error", "owner"),
     [
         (Retry("x", code="timeout"), "network"),
-        (Retry("x", code="never_heard_of"), "network"),
+        (Retry("x", code="never_heard_of"), "you"),
         (Retry("x", code="hec_never_heard_of"), "you"),
         (Fatal("x", code="proxy_refused", hint="You: put user:password@ into proxy_url"), "network"),
         (Fatal("x", code="object_denied", hint="Provider: attach it"), "provider"),
@@ -172,7 +172,7 @@ def test_codes_are_distinct_and_belong_to_a_check_in_the_order_of_the_report():
     ],
 )
 def test_the_owner_is_the_tables_else_the_hints_first_word(error, owner):
-    assert owner_of(error) == owner
+    assert mover(error.code, error.hint) == owner
 
 
 # -- what is asked, and what not

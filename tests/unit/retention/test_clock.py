@@ -7,7 +7,8 @@ from typing import List, Optional
 import pytest
 
 from collector.retention.clock import BUCKET, QUEUE, Cliff, Oldest
-from collector.retention.notice import Notice, mover, spell
+from collector.retention.moves import mover
+from collector.retention.notice import Notice, spell
 
 DAY = 86_400.0
 NOW = 1_777_890_000.0
@@ -105,4 +106,10 @@ def test_times_are_spelt_in_two_units(seconds: float, text: str) -> None:
     [("Provider: attach it", "provider"), ("Network: DNS", "network"), ("Look", "you"), ("", "you")],
 )
 def test_a_refusals_hint_says_whose_move_it_is(hint: str, owner: str) -> None:
-    assert mover(hint) == owner
+    assert mover("object_denied", hint) == owner
+
+
+def test_what_is_held_up_by_the_network_is_the_networks_move() -> None:
+    held = Oldest("s3://b/old", NOW - 20 * DAY, "no answer [hec_unreachable]", "Look", "hec_unreachable")
+    notice = look(Cliff(BUCKET), held)
+    assert notice is not None and notice.owner == "network"
