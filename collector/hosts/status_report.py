@@ -38,6 +38,8 @@ class Seen:
     def is_troubled(self) -> bool:
         if self.running is None and (self.is_expected or self.counts is None):
             return True
+        if self.running is None and self.left_over:
+            return True
         ended_badly = any((self.counts or {}).get(state) for state in ("gone", "expired"))
         stands = self.state in ("blocked", "not_started")
         return bool(ended_badly or self.entries or stands or (self.running or {}).get("warnings"))

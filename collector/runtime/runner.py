@@ -55,6 +55,10 @@ LEFT = {
     "leases_lapsed": "{} leases lapsed: their messages come back by themselves",
     "fenced": "{} results were left to another collector, which had taken the object over",
 }
+BEGUN = (
+    "{} object{s} that an earlier run had begun {are} not finished: the queue shows {them} again when the "
+    "visibility timeout of that run is over; run this again then, or backfill --missing"
+)
 MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
 
 
@@ -84,6 +88,8 @@ class Runner:
         #: What had come back by itself when it was told to stop; None until then.
         self._lapsed: Optional[int] = None
         self._drained = True
+        #: Objects that an earlier run had begun and this one did not meet: their messages are still hidden.
+        self._begun = 0
         #: Objects that were named and are there.
         self.named = 0
         #: Objects that were named and could not be fetched: those that are not there, the others.
@@ -274,6 +280,14 @@ class Runner:
                 return self.engine.is_drained() or self._stands_still()
             return self.engine.is_drained() or self.engine.is_stuck()
 
+    def _left_by_others(self) -> int:
+        """Open rows that nobody works on, at most a thousand; 0 also where the store cannot be asked."""
+        try:
+            return len(self._adapters.store.unfinished())
+        except CollectorError as error:
+            log.warning("What an earlier run left cannot be counted: %s. input=%s", error, self.name)
+            return 0
+
     def _stands_still(self) -> bool:
         """Nothing has moved for a while, and what is left waits for others."""
         now, counters = time.monotonic(), self.engine.ledger.counters
@@ -295,6 +309,8 @@ class Runner:
             found.append("quarantine is full")
         if self.engine.receiver.failed_polls:
             found.append("the queue could not be asked when this ended")
+        if self._begun and not asked:
+            found.append(_counted(BEGUN, self._begun))
         if self._errand is not None and (self._left or self.engine.reconciler.denied):
             found.append("not everything that was asked for could be fetched")
         return found
@@ -335,6 +351,8 @@ class Runner:
     def close(self) -> None:
         """End the threads and close what the adapters hold."""
         self._threads.end()
+        if self._once and self._errand is None:
+            self._begun = self._left_by_others()
         self._adapters.close()
         self.report("Stopped.")
 
@@ -342,5 +360,5 @@ class Runner:
 def _counted(what: str, number: int) -> str:
     """A sentence of KEPT with its number: one is not many."""
     if number == 1:
-        return what.format(number, s="", are="is", were="was", they="it")
-    return what.format(number, s="s", are="are", were="were", they="they")
+        return what.format(number, s="", are="is", were="was", they="it", them="it")
+    return what.format(number, s="s", are="are", were="were", they="they", them="them")

@@ -178,6 +178,28 @@ def test_killed_in_the_middle_it_loses_nothing(ministack, collector):
     assert repeated <= 400, "more than a batch a sender was repeated"
 
 
+def test_a_drain_beside_what_a_killed_run_had_begun_says_so_and_is_no_success(ministack, collector):
+    """Their messages are hidden: the queue looks empty, and not all is delivered."""
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    names = {f"o{number}": 20 for number in range(20)}
+    for name, count in names.items():
+        provider.upload(f"k/{name}", ndjson(name, count))
+    provider.notify(*(f"k/{name}" for name in names))
+    with FakeHec() as hec:
+        hec.latency_seconds = 1.0
+        ours = collector({**provider.handover(), "output": "hec", "hec_url": hec.url, "hec_token": hec.token,
+                          "visibility_timeout_seconds": 30, "batch_max_bytes": 10_000})  # fmt: skip
+        process = ours.start()
+        wait_for(lambda: len(hec.events) > 40)
+        process.kill()
+        process.wait()
+        hec.latency_seconds = 0.0
+        done = ours.run("--once")
+        assert done.returncode == 1 and b"an earlier run had begun are not finished" in done.stderr
+        assert b"unfinished" in ours.verb("status", code=1).stdout
+
+
 def test_a_refused_token_deletes_nothing_and_recovers_by_itself(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive")
