@@ -121,7 +121,7 @@ class SnsVerifier:
             self._warned[topic, error.code] = (now, 0) if due else (said, unsaid + 1)
         if due:
             log.warning(
-                "An SNS message could not be verified and is delivered all the same (sns_signature = warn): "
+                "An SNS message could not be verified and is read all the same (sns_signature = warn): "
                 "%s. topic=%s more_since_last_warning=%d", error, topic or "any", unsaid,
             )  # fmt: skip
 

@@ -54,9 +54,22 @@ def sns(body: Body) -> Optional[Notification]:
     if not confirms and not isinstance(message, str):
         return None
     body.verify(value)
+    if kind == "SubscriptionConfirmation":
+        raise _unconfirmed(str(value["TopicArn"])[:300])
     if confirms:
         return Notification("sns", noop=f"sns {kind}, whose URL is never visited from here")
     return under("sns", body.inner(str(message)))
+
+
+def _unconfirmed(topic: str) -> Poison:
+    """SNS asks this only of a queue that another account has subscribed; the token is in no other place."""
+    return Poison(
+        f"the subscription of this queue to {topic} is not confirmed: nothing comes through it until the "
+        "provider confirms it with the token in this body, within 3 days, or subscribes the queue again",
+        code="sns_unconfirmed", where=topic,
+        hint="Provider: aws sns confirm-subscription with the token that `audit-s3 quarantine show` "
+        "shows, or subscribe the queue again. SubscribeURL is never visited from here",
+    )  # fmt: skip
 
 
 def wrapped_records(body: Body) -> Optional[Notification]:

@@ -124,7 +124,6 @@ def in_wrappers(queue):
     queue.send(sns(queue.s3("sns/s3")))
     queue.send(sns(json.dumps(eventbridge(queue, "sns/eventbridge", **{"detail-type": "Object Created"}))))
     queue.send(sns(json.dumps({"s3Bucket": queue.bucket, "s3ObjectKey": [queue.object("sns/trail")]})))
-    queue.send(sns("confirm", "SubscriptionConfirmation"))
     one, two = ({"messageId": name, "body": queue.s3(f"lambda/{name}")} for name in ("one", "two"))
     queue.send({"Records": [one, two]})
     queue.send({"Records": [{"EventSource": "aws:sns", "Sns": sns(queue.s3("lambda/sns"))}]})
@@ -141,6 +140,7 @@ def to_be_kept(queue):
     """What is not, or not whole, for us: each is in quarantine before it is deleted."""
     queue.send("what is this", kept="unknown_body")
     queue.send({"hello": "world"}, kept="unknown_body")
+    queue.send(sns("confirm", "SubscriptionConfirmation"), kept="sns_unconfirmed")
     records = [queue.provider.event_record(queue.object(f"ten/{number}")) for number in range(9)]
     bad = json.loads(json.dumps(records[0]))
     bad["s3"]["object"]["key"] = "%FF"

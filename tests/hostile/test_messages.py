@@ -156,13 +156,15 @@ def test_h44_a_topic_that_is_not_on_the_list_is_kept():
     assert (world.bodies(), world.kept.opened, world.reasons()) == ([], [], ["foreign_topic"])
 
 
-def test_h44_the_url_of_a_subscription_confirmation_is_never_visited():
+def test_h44_a_subscription_confirmation_is_kept_and_said_and_its_url_never_visited(caplog):
     world, host = _verifying("warn")
     world.send(envelope(Type="SubscriptionConfirmation", **CONFIRMATION))
     world.run(60)
-    assert (world.bodies(), world.reasons(), world.is_over()) == ([], [], True)
+    assert (world.bodies(), world.reasons(), world.is_over()) == ([], ["sns_unconfirmed"], True)
     assert all("SimpleNotificationService" in url for url in host.asked)
-    assert world.ledger.counters["noop"] == 1
+    [line] = [each.getMessage() for each in caplog.records if "goes to quarantine" in each.getMessage()]
+    assert f"subscription of this queue to {TOPIC} is not confirmed" in line
+    assert "until the provider confirms it" in line
 
 
 # -- 45: what nobody knows

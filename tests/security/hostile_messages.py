@@ -7,6 +7,7 @@ tell whether anybody followed it.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 __all__ = ["Attack", "attacks"]
@@ -39,6 +40,7 @@ def attacks(ours: str, account: str) -> List[Attack]:
                 add(f"{shape}: {trick}", _named(made, bucket))
     for name, make in _wrapped(ours).items():
         add(name, make)
+    add("a subscription to confirm", partial(_confirmation, kind="SubscriptionConfirmation"))
     for name, make in _harmless(ours).items():
         add(name, make, kept=False)
     return found
@@ -160,16 +162,15 @@ def _wrapped(ours: str) -> Dict[str, Callable[[str], Any]]:
     }  # fmt: skip
 
 
+def _confirmation(word: str, *, kind: str) -> Any:
+    return {"Type": kind, "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Token": word, "Message": "m",
+            "SubscribeURL": f"http://{word}.example.com/?Action=ConfirmSubscription"}  # fmt: skip
+
+
 def _harmless(ours: str) -> Dict[str, Callable[[str], Any]]:
     """What asks for nothing: deleted, and no URL in it visited."""
-
-    def confirmation(word: str, kind: str) -> Any:
-        return {"Type": kind, "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Token": word, "Message": "m",
-                "SubscribeURL": f"http://{word}.example.com/?Action=ConfirmSubscription"}  # fmt: skip
-
     return {
-        "a subscription to confirm": lambda word: confirmation(word, "SubscriptionConfirmation"),
-        "a subscription to end": lambda word: confirmation(word, "UnsubscribeConfirmation"),
+        "a subscription to end": partial(_confirmation, kind="UnsubscribeConfirmation"),
         "a test event of another bucket": lambda word: {"Event": "s3:TestEvent", "Bucket": word, "Time": ""},
         "a deletion in another bucket": lambda word: json.loads(
             json.dumps(_s3(word, "k")).replace("ObjectCreated:Put", "ObjectRemoved:Delete")),

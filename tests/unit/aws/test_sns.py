@@ -551,8 +551,9 @@ def test_what_has_no_envelope_has_no_signature_and_passes(body: str) -> None:
 
 def test_a_forged_confirmation_is_poison_too() -> None:
     forged = envelope(Type="SubscriptionConfirmation", **CONFIRMATION)
-    parse(json.dumps(forged), verify=verifier_of("enforce"))
-    with pytest.raises(Poison):
+    with pytest.raises(Poison, match="sns_unconfirmed"):
+        parse(json.dumps(forged), verify=verifier_of("enforce"))
+    with pytest.raises(Poison, match="sns_forged"):
         parse(json.dumps({**forged, "Token": "x"}), verify=verifier_of("enforce"))
 
 
