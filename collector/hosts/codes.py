@@ -277,7 +277,7 @@ AREAS: Tuple[Area, ...] = (
             "key_undecodable": ("the object's key is not UTF-8",
                 "S3 cannot be asked for it; ask for another name"),
             "unknown_event_version": ("S3 writes its notifications in a new way", "upgrade"),
-            "sns_unconfirmed": ("the queue's subscription to the topic is not confirmed; until then nothing comes",
+            "sns_unconfirmed": ("the queue's subscription to a topic is not confirmed: nothing comes of it",
                 "the provider confirms it with the token in the body, within 3 days, or subscribes the queue "
                 "again; the body stays in quarantine until it is dropped"),
             "parser_bug": ("a mistake of ours met this body", f"report it; {_TELL}"),
