@@ -38,6 +38,9 @@ log = logging.getLogger("collector.engine")
 #: The grace of a new object: its message may still be on its way.
 LISTING_GRACE_SECONDS = 1800.0
 RECONCILE_INTERVAL_SECONDS = 21600.0
+#: A drain gives up after so many receives, or sends to one output, that failed in a row.
+POLLS_TO_GIVE_UP = 4
+SENDS_TO_GIVE_UP = 5
 #: How long a stop asks about receipts that die with this run.
 PARTING_SECONDS = 3.0
 
@@ -51,6 +54,11 @@ def _output(sink: Sink) -> Output:
         sink.name, lanes=sink.lanes, envelope_bytes=sink.envelope_bytes,
         lasting=not isinstance(sink, Fleeting),
     )  # fmt: skip
+
+
+def _is_out(output: Output) -> bool:
+    """It failed again and again, or it refuses us for good."""
+    return output.failures >= SENDS_TO_GIVE_UP or (output.breaker.is_open and output.failures == 0)
 
 
 def _by_id(message: Message) -> str:
@@ -185,27 +193,25 @@ class Engine:
 
     def is_stuck(self) -> bool:
         """Nothing will move soon: what is left waits for somebody else, or for a long back-off."""
-        ledger = self.ledger
+        ledger, unproven = self.ledger, self.receiver.unproven
         if ledger.polls:
             return False
-        full = ledger.disk_low is not None or ledger.is_quarantine_full()
-        if full and not ledger.in_hand():
+        if self._cannot_keep() and not ledger.in_hand():
             return True
-        stopped = ledger.source.is_open or ledger.objects.is_open or ledger.deletes.is_open
-        stopped = stopped or ledger.mismatch.breaker.is_open
-        if stopped or self.receiver.failed_polls >= 4:
+        if self._source_is_shut() or any(_is_out(output) for output in ledger.outputs.values()):
             return True
-        if any(output.failures >= 5 for output in ledger.outputs.values()):
-            return True
-        if any(output.breaker.is_open and output.failures == 0 for output in ledger.outputs.values()):
-            return True
-        unproven = self.receiver.unproven
-        if not (ledger.items or len(unproven)):
-            return False
-        if not (ledger.empty_polls or unproven.fills(ledger)):
+        if not (ledger.items or len(unproven)) or not (ledger.empty_polls or unproven.fills(ledger)):
             return False
         soon = ledger.clock.monotonic() + SOON_SECONDS
         return ledger.rests(until=soon) and unproven.is_quiet(until=soon)
+
+    def _cannot_keep(self) -> bool:
+        return self.ledger.disk_low is not None or self.ledger.is_quarantine_full()
+
+    def _source_is_shut(self) -> bool:
+        ledger = self.ledger
+        breakers = (ledger.source, ledger.objects, ledger.deletes, ledger.mismatch.breaker)
+        return any(breaker.is_open for breaker in breakers) or self.receiver.failed_polls >= POLLS_TO_GIVE_UP
 
     def waits_for_others(self) -> bool:
         """All that is left backs off, is in other hands, or meets trouble that is not ours to end."""

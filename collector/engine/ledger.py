@@ -2,8 +2,9 @@
 
 A Delivery comes in (`admit`), its Items are claimed, read, sent and confirmed by the stations, and go out
 when the store has their final row (`detach`); the last Item of a Delivery settles its message. Pure state
-under one lock: no I/O here, no sleep, no randomness but the injected generator. "Rule 7" and the like, here and
-in the stations, are numbers of the list in docs/architecture.md.
+under one lock: no I/O here, no sleep, no randomness but the injected generator.
+
+"Rule 7" and the like, here and in the stations, are numbers of the list in docs/architecture.md.
 """
 
 from __future__ import annotations
