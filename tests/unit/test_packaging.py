@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Dict, Set
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import collector
 
@@ -42,6 +44,21 @@ def names(requirements: str) -> Set[str]:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_lock_pins_every_runtime_dependency(lock: str) -> None:
     assert names(setup_cfg()["options"]["install_requires"]) <= names(lock_text(lock))
+
+
+def test_the_lower_bound_of_a_dependency_is_the_oldest_release_that_any_lock_has() -> None:
+    places = [*(ROOT / "requirements").glob("*.lock"), *(ROOT / "packaging" / "splunk").glob("*.lock")]
+    assert len(places) > len(LOCKS)
+    pinned: Dict[str, Set[Version]] = {}
+    for place in places:
+        text = place.read_text(encoding="utf-8")
+        for name, version in re.findall(r"^([a-z0-9.-]+)==([^\s\\;]+)", text, re.MULTILINE):
+            pinned.setdefault(name, set()).add(Version(version))
+    for line in setup_cfg()["options"]["install_requires"].strip().splitlines():
+        wanted = Requirement(line)
+        bounds = {Version(each.version) for each in wanted.specifier if each.operator == ">="}
+        assert bounds == {min(pinned[wanted.name])}, line
+        assert all(version in wanted.specifier for version in pinned[wanted.name]), line
 
 
 @pytest.mark.parametrize(("lock", "extra"), SERVED)
