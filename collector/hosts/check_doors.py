@@ -110,6 +110,16 @@ class Doors(Adapters):
         finally:
             store.close()
 
+    def listen(self) -> str:
+        from collector.hosts.beside import running
+        from collector.hosts.web import try_to_listen
+
+        address = self._input.settings.http_listen
+        if running(address) is not None:
+            return "a collector runs, and listens there"
+        try_to_listen(address)
+        return "it is free"
+
     def issuer(self, text: str) -> str:
         """Who signed the certificate of the first https URL in a text."""
         url = _URL.search(text)

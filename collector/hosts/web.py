@@ -28,7 +28,7 @@ from collector.errors import Fatal
 from collector.hosts import metrics, web_assets, web_document, web_page
 from collector.hosts.observation import Board
 
-__all__ = ["Conversation", "Server", "routes", "serving"]
+__all__ = ["Conversation", "Server", "routes", "serving", "try_to_listen"]
 
 log = logging.getLogger("collector")
 
@@ -81,6 +81,11 @@ def serving(address: str, board: Board) -> Iterator[None]:
         server.server_close()
         for thread in threads:
             thread.join(_TICK_SECONDS)
+
+
+def try_to_listen(address: str) -> None:
+    """Listen at HOST:PORT and let go at once. Raises Fatal "http_listen" as `serving` does."""
+    Server(address, Board([])).server_close()
 
 
 def _remember(board: Board, over: threading.Event) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import ExitStack
 from typing import Any, Dict, Iterator, List
 
 import pytest
 
+from collector.hosts.observation import Board
+from collector.hosts.web import serving
 from collector.onboarding.checks import CHECKS, TROUBLES
 from tests.e2e.broken_setups.cases import CASES, Case
 from tests.e2e.broken_setups.stage import Report, Stage
@@ -80,6 +83,18 @@ def _is_sound(report: Report, stage: Stage) -> None:
 def test_there_are_forty_broken_set_ups_and_every_side_is_to_blame_for_some() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 40
     assert {case.owner for case in CASES} == {"you", "provider", "network"}
+
+
+def test_the_address_at_which_a_collector_listens_is_not_taken(make_stage: Any) -> None:
+    stage = make_stage()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        stage.settings["http_listen"] = "127.0.0.1:%d" % free.getsockname()[1]
+    assert stage.check("--offline").of("status_page")["answer"] == "it is free"
+    with serving(stage.settings["http_listen"], Board(["it"])):
+        report = stage.check("--offline")
+    assert report.of("status_page")["answer"] == "a collector runs, and listens there"
+    assert report.exit_code == 0
 
 
 # -- rights, one by one

@@ -27,6 +27,8 @@ ANSWERS: Tuple[Trouble, ...] = (
         status="failed", hint="let this user read it"),
     _answer("the configuration is no text that can be read", code="config_malformed", check="configuration",
         status="failed", hint="save it as UTF-8"),
+    _answer("it is not possible to listen there", code="http_listen", check="status_page",
+        status="failed", hint="choose another address, or unset http_listen"),
     _answer("the clock is so far off that AWS refuses signatures", code="clock_skew", check="clock",
         status="failed", hint="synchronise it (chrony, timesyncd)"),
     _answer("there are no credentials", code="no_credentials", check="credentials", status="failed",

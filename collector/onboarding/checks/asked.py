@@ -91,5 +91,8 @@ class Asked(Protocol):
     def is_running(self) -> bool:
         """Whether a collector of this input is known to run now, and so to hold messages."""
 
+    def listen(self) -> str:
+        """Listen at http_listen and let go, and say what came of it; raises what stands in the way."""
+
     def issuer(self, text: str) -> str:
         """Who signed the certificate of the first https URL in a text; "" if that cannot be learnt."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from collector.config.inputs import Input
-from collector.errors import CollectorError
+from collector.errors import CollectorError, Fatal
 from collector.onboarding.checks.asked import Asked
-from collector.onboarding.checks.codes import CHECKPOINTS, CONFIGURATION, NARROWING
+from collector.onboarding.checks.codes import CHECKPOINTS, CONFIGURATION, NARROWING, STATUS_PAGE
 from collector.onboarding.checks.findings import Notes
-from collector.onboarding.checks.troubles import CAUTION, CHECKPOINT_DIR, CHECKPOINTS_BAD, NARROWING_LONG
+from collector.onboarding.checks.troubles import (
+    CAUTION,
+    CHECKPOINT_DIR,
+    CHECKPOINT_PLACE,
+    CHECKPOINTS_BAD,
+    NARROWING_LONG,
+)
 
 __all__ = ["check_local"]
 
@@ -23,6 +30,7 @@ def check_local(notes: Notes, found: Input, asked: Asked, *, offline: bool = Fal
         notes.ok(CONFIGURATION, f"sound; {written} of them set, shown by audit-s3 config")
     _check_narrowing(notes, found, asked)
     _check_checkpoints(notes, found, asked, offline=offline)
+    _check_status_page(notes, found, asked)
 
 
 def _check_narrowing(notes: Notes, found: Input, asked: Asked) -> None:
@@ -36,9 +44,10 @@ def _check_narrowing(notes: Notes, found: Input, asked: Asked) -> None:
 
 def _check_checkpoints(notes: Notes, found: Input, asked: Asked, *, offline: bool) -> None:
     if found.settings.checkpoint_store == "sqlite":
-        if not _is_writable(asked.checkpoint_dir):
-            where = f"{asked.checkpoint_dir} is not this user's to write"
-            notes.found(CHECKPOINTS, CHECKPOINT_DIR, where)
+        try:
+            _try_to_write(Path(asked.checkpoint_dir))
+        except OSError as error:
+            _say_not_written(notes, asked.checkpoint_dir, error)
             return
         answer = f"{asked.checkpoint_dir} can be written"
     elif offline:
@@ -54,9 +63,29 @@ def _check_checkpoints(notes: Notes, found: Input, asked: Asked, *, offline: boo
         notes.ok(CHECKPOINTS, answer + ("" if known else "; nothing is remembered yet"))
 
 
-def _is_writable(folder: str) -> bool:
-    """By this user, where it is or where it would be made."""
-    there = Path(folder)
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+def _try_to_write(folder: Path) -> None:
+    """What run does, undone at once: a file in the folder, or a folder where it would be made."""
+    if folder.exists():
+        tempfile.TemporaryFile(dir=folder).close()
+        return
+    there = next(parent for parent in folder.absolute().parents if parent.exists())
+    os.rmdir(tempfile.mkdtemp(dir=there))
+
+
+def _say_not_written(notes: Notes, folder: str, error: OSError) -> None:
+    """Whoever is no root may ask for a service that runs as somebody else."""
+    why = f"nothing can be written at {folder}: {error.strerror or error}"
+    if isinstance(error, PermissionError) and getattr(os, "geteuid", int)():
+        notes.found(CHECKPOINTS, CHECKPOINT_DIR, why)
+    else:
+        refused = Fatal(why, code=CHECKPOINT_PLACE.code, hint=CHECKPOINT_PLACE.hint)
+        notes.refused(CHECKPOINTS, refused, trouble=CHECKPOINT_PLACE, owner="you")
+
+
+def _check_status_page(notes: Notes, found: Input, asked: Asked) -> None:
+    if not found.settings.http_listen:
+        return
+    try:
+        notes.ok(STATUS_PAGE, asked.listen(), of=found.settings.http_listen)
+    except CollectorError as error:
+        notes.refused(STATUS_PAGE, error, of=found.settings.http_listen)

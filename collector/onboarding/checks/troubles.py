@@ -21,6 +21,9 @@ NARROWING_LONG = Trouble("the session policy is longer than STS takes, so one is
 CHECKPOINT_DIR = Trouble("this user may not write where checkpoints are to lie", code="checkpoint_dir",
     check="checkpoints", status="warning", owner="you",
     hint="let the service's user write there, or set checkpoint_dir")
+CHECKPOINT_PLACE = Trouble("checkpoints cannot lie where they are to", code="checkpoint_dir_unusable",
+    check="checkpoints", status="failed", owner="you",
+    hint="set checkpoint_dir to a directory on a local disk that can be written")
 CHECKPOINTS_BAD = Trouble("the checkpoints cannot be read as they are", code="checkpoints_unreadable",
     check="checkpoints", status="warning", owner="you",
     hint="a damaged file is set aside by the next start, which says what to fetch; a table needs rights")
@@ -77,8 +80,8 @@ NOT_STICKY = Trouble("several indexers share the URL, and nothing leads an ackno
     hint="turn on the load balancer's cookies, or list each indexer in hec_url")
 
 FOUND: Tuple[Trouble, ...] = (
-    CAUTION, NARROWING_LONG, CHECKPOINT_DIR, CHECKPOINTS_BAD, DIGEST_KEYS_DENIED, CLOCK_DRIFT,
-    RECEIVE_DENIED, DELETE_DENIED, VISIBILITY_DENIED,
+    CAUTION, NARROWING_LONG, CHECKPOINT_DIR, CHECKPOINT_PLACE, CHECKPOINTS_BAD, DIGEST_KEYS_DENIED,
+    CLOCK_DRIFT, RECEIVE_DENIED, DELETE_DENIED, VISIBILITY_DENIED,
     ATTRIBUTES_DENIED, RETENTION_SHORT, REDRIVE_LOW, DLQ_RETENTION, MESSAGE_SIZE_SMALL, QUEUE_OPEN,
     OTHER_READER, BUCKET_OWNER, VERSIONS_DENIED, REGION_DENIED, REGION_DIFFERS, FOREIGN_KEY, NOT_STICKY,
 )

@@ -553,9 +553,20 @@ def authority_that_is_no_certificate(stage: Any) -> None:
     stage.settings.update(hec_ca_file=file, hec_url=stage.hec.url.replace("http:", "https:"))
 
 
-@broken("checkpoint_dir", "you", "checkpoint_dir", status="warning")
-def checkpoints_out_of_reach(stage: Any) -> None:
+@broken("checkpoint_dir_unusable", "you", "checkpoint_dir", configuration=True)
+def checkpoints_beneath_a_file(stage: Any) -> None:
     stage.settings["checkpoint_dir"] = "/dev/null/state"
+
+
+@broken("checkpoint_dir_unusable", "you", "checkpoint_dir", configuration=True)
+def checkpoints_in_a_file(stage: Any) -> None:
+    stage.settings["checkpoint_dir"] = stage.folder / "state"
+    (stage.folder / "state").write_text("")
+
+
+@broken("http_listen", "you", "address", configuration=True)
+def status_page_where_somebody_listens(stage: Any) -> None:
+    stage.settings["http_listen"] = stage.hec.url.partition("//")[2]
 
 
 @broken("checkpoints_unreadable", "you", "Restart", status="warning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -112,7 +113,7 @@ class World:
         self.account, self.queue_account = Account(), None
         self.queue_door = QueueDoor(self.queue, ATTRIBUTES)
         self.bucket, self.hec = Bucket(self.objects), ()
-        self.runs = False
+        self.runs, self.listening = False, "it is free"
         self.session_policy_is_too_long, self.checkpoint_dir = False, "/tmp"
         self.checkpoints, self.digest_keys = True, None
 
@@ -124,6 +125,9 @@ class World:
 
     def is_running(self):
         return self.runs
+
+    def listen(self):
+        return told(self.listening)
 
     def issuer(self, text):
         return "CN=Somebody"
@@ -173,6 +177,51 @@ def test_codes_are_distinct_and_belong_to_a_check_in_the_order_of_the_report():
 )
 def test_the_owner_is_the_tables_else_the_hints_first_word(error, owner):
     assert mover(error.code, error.hint) == owner
+
+
+# -- this host
+
+
+@pytest.mark.parametrize("beneath", ["", "state"])
+def test_checkpoints_cannot_lie_in_a_file_or_beneath_one(world, tmp_path, beneath):
+    (tmp_path / "file").write_text("")
+    world.checkpoint_dir = str(tmp_path / "file" / beneath)
+    found = look(world, offline=True)["checkpoint_dir_unusable"]
+    assert (found.status, found.is_configuration) == ("failed", True)
+    assert found.answer == f"nothing can be written at {world.checkpoint_dir}: Not a directory"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="/proc is Linux's")
+def test_checkpoints_cannot_lie_where_nobody_can_make_a_directory(world):
+    world.checkpoint_dir = "/proc/x"
+    assert troubles(look(world, offline=True)) == ["checkpoint_dir_unusable"]
+
+
+def test_what_this_user_may_not_write_is_a_warning_as_the_services_user_may(world, tmp_path):
+    tmp_path.chmod(0o500)
+    world.checkpoint_dir, is_root = str(tmp_path / "state"), os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        found = look(world, offline=True)["checkpoint_dir"]
+    finally:
+        if is_root:
+            os.seteuid(0)
+    assert (found.status, "Permission denied" in found.answer) == ("warning", True)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_trying_where_checkpoints_are_to_lie_leaves_nothing_behind(world, tmp_path, made):
+    world.checkpoint_dir = str(tmp_path / ("" if made else "a/b"))
+    assert look(world, offline=True)["checkpoints"].status == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_status_page_that_has_no_address_to_itself_fails(world):
+    assert "status_page" not in look(world, offline=True)
+    world.listening = Fatal("It is not possible to listen there", code="http_listen", hint="Choose")
+    found = look(world, offline=True, http_listen="9090")["http_listen"]
+    assert (found.status, found.owner, found.is_configuration) == ("failed", "you", True)
 
 
 # -- what is asked, and what not
