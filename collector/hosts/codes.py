@@ -68,9 +68,9 @@ def _all() -> Iterator[Code]:
 
 def _area(symptom: str, about: str, **fates: Mapping[str, Tuple[str, ...]]) -> Area:
     codes = [
-        Code(code, fate, *said, owner=MOVES.get(code, ""))
+        Code(code, fate, meaning, step, MOVES.get(code, ""))
         for fate, rows in fates.items()
-        for code, said in rows.items()
+        for code, (meaning, step) in rows.items()
     ]
     return Area(symptom, about, tuple(codes))
 
@@ -82,6 +82,7 @@ _OPEN_BREAKER = (
 _HEC_WAITS = "Splunk's queues are full or it restarts; if it lasts, its administrators look at the indexers"
 _HEC_PLACE = "look at Settings > Data inputs > HTTP Event Collector in Splunk, and at hec_token"
 _HEC_URL = "hec_url is https://HOST:8088, where HEC listens; not Splunk Web (8000), not splunkd (8089)"
+_HEC_PLAIN = "enable SSL in HEC's Global Settings; http:// in hec_url only where HEC is on this host"
 _CHECKPOINT_DISK = "look at the disk of checkpoint_dir and at the kernel log"
 _TELL = "look at it with `audit-s3 quarantine show`"
 _CRYPTOGRAPHY = "install the package cryptography into the collector's Python"
@@ -328,6 +329,7 @@ AREAS: Tuple[Area, ...] = (
             "hec_proxy": ("the proxy does not let us through",
                 "compare proxy_url; user:password@ if it wants them"),
             "hec_ca_file": ("hec_ca_file is no file of certificates", "a PEM file with Splunk's authority"),
+            "hec_not_tls": ("HEC there speaks plain http", _HEC_PLAIN),
             "hec_tls": ("Splunk's certificate is not trusted", "name its authority in hec_ca_file"),
         },
         retry={

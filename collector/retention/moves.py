@@ -23,7 +23,7 @@ _YOU = (
     "hec_url hec_wrong_url hec_unavailable hec_queues_full hec_unhealthy hec_ack_unavailable "
     "hec_at_capacity hec_near_capacity hec_shutting_down hec_internal_error hec_server_error "
     "hec_unexpected hec_busy hec_token_invalid hec_token_disabled hec_ack_disabled hec_channel_invalid "
-    "foreign_kms_key wrong_bucket quarantine_full http_listen "
+    "foreign_kms_key wrong_bucket quarantine_full http_listen hec_not_tls "
 )
 _PROVIDER = (
     "kms_key_unusable customer_key archived gone notifications_broken sns_unconfirmed "

@@ -95,7 +95,7 @@ class Wire:
         """One request and its whole answer, whatever its status. Redirects are not followed.
 
         Retry "hec_unreachable": nothing was sent. Retry "hec_timeout" and "hec_connection_lost": the
-        request may have been taken. Fatal "hec_tls", "hec_proxy".
+        request may have been taken. Fatal "hec_tls", "hec_not_tls", "hec_proxy".
         """
         key = (endpoint.url, lane, errand)
         sending = False
@@ -255,8 +255,10 @@ def _bad_url(what: str, hint: str) -> Fatal:
     return Fatal(what, code="hec_url", where="hec_url", hint=hint)
 
 
-#: TLS failures that no waiting mends: one side does not speak TLS, or not the other's kind.
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "HTTP_REQUEST", "HANDSHAKE_FAILURE", "UNKNOWN_CA")
+#: What OpenSSL says of an answer that is no TLS: plain HTTP. Its newer versions have the last name for it.
+_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+#: TLS failures that no waiting mends: one side does not speak the other's kind.
+_OTHER_TLS = ("UNSUPPORTED_PROTOCOL", "HANDSHAKE_FAILURE", "UNKNOWN_CA")
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
@@ -267,7 +269,14 @@ def translate(error: Exception, *, where: str, sent: bool) -> CollectorError:
             f"the certificate of HEC is not trusted: {error.verify_message}", where,
             "Set hec_ca_file to the PEM file of the authority that signed Splunk's certificate",
         )  # fmt: skip
-    if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _NOT_TLS):
+    if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _PLAIN):
+        return _tls_error(
+            f"HEC there speaks plain http, no TLS: {_reason(error)}", where,
+            "Enable SSL in Splunk, Settings > Data inputs > HTTP Event Collector > Global Settings; only "
+            "where HEC is on this host may hec_url begin with http://",
+            code="hec_not_tls",
+        )  # fmt: skip
+    if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _OTHER_TLS):
         return _tls_error(f"TLS fails: {_reason(error)}", where, "Look whether HEC there speaks TLS 1.2")
     tunnel = _TUNNEL.search(str(error))
     if tunnel:
@@ -289,8 +298,8 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _tls_error(what: str, where: str, hint: str) -> Fatal:
-    return Fatal(what, code="hec_tls", where=where, hint=hint, scope="output")
+def _tls_error(what: str, where: str, hint: str, *, code: str = "hec_tls") -> Fatal:
+    return Fatal(what, code=code, where=where, hint=hint, scope="output")
 
 
 def _tunnel_error(status: int, where: str) -> CollectorError:

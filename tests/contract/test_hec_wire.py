@@ -372,7 +372,9 @@ def test_a_ca_file_that_is_not_there_is_a_configuration_error() -> None:
 
 def test_https_to_a_server_without_tls_is_the_operators(hec: FakeHec) -> None:
     sink = HecSink([hec.url.replace("http:", "https:")], hec.token, clock=ManualClock())
-    assert _failure(sink).code == "hec_tls"
+    error = _failure(sink)
+    assert (type(error), error.code) == (Fatal, "hec_not_tls")
+    assert "SSL" in error.hint and "http://" in error.hint and "TLS 1.2" not in error.hint
 
 
 class _Proxy:

@@ -89,7 +89,7 @@ def test_the_address_at_which_a_collector_listens_is_not_taken(make_stage: Any) 
     stage = make_stage()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        stage.settings["http_listen"] = "127.0.0.1:%d" % free.getsockname()[1]
+        stage.settings["http_listen"] = f"127.0.0.1:{free.getsockname()[1]}"
     assert stage.check("--offline").of("status_page")["answer"] == "it is free"
     with serving(stage.settings["http_listen"], Board(["it"])):
         report = stage.check("--offline")

@@ -107,6 +107,8 @@ ANSWERS: Tuple[Trouble, ...] = (
         hint="look at firewalls and at what stands before HEC"),
     _answer("the connection to HEC broke", code="hec_connection_lost", check="hec", status="failed",
         hint="look at what stands before HEC; does hec_url say https where HEC does?"),
+    _answer("HEC there speaks plain http", code="hec_not_tls", check="hec", status="failed",
+        hint="enable SSL in HEC's Global Settings; http:// in hec_url only where HEC is on this host"),
     _answer("TLS to HEC fails", code="hec_tls", check="hec", status="failed",
         hint="name the authority that signed its certificate in hec_ca_file"),
     _answer("the proxy before HEC refuses", code="hec_proxy", check="hec", status="failed",

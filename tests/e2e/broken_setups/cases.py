@@ -513,7 +513,7 @@ def hec_of_an_unknown_authority(stage: Any) -> None:
     stage.settings["hec_url"] = stage.tls(stage.hec.url)
 
 
-@broken("hec_tls", "network", "TLS 1.2")
+@broken("hec_not_tls", "you", "Enable SSL", "http://")
 def hec_without_tls(stage: Any) -> None:
     stage.settings["hec_url"] = stage.hec.url.replace("http:", "https:")
 
