@@ -2,6 +2,7 @@
 
     PREFIX/lib/audit-s3          the environment: requirements/runtime.lock, every package pinned by hash
     PREFIX/bin/audit-s3          the program
+    /usr/local/bin/audit-s3      a link to it, where PREFIX is below /opt and so on no PATH
     PREFIX/share                 documents and manual pages
     ETC/audit-s3                 audit-s3.conf.sample; your audit-s3.conf is yours
     UNITS, SYSUSERS              the units with these paths, and the service's user
@@ -45,6 +46,8 @@ class Places:
         self.is_system = prefix.rstrip("/") in ("/usr", "/usr/local") or prefix.startswith("/opt/")
         self.environment = self.prefix / "lib" / NAME
         self.program = self.prefix / "bin" / NAME
+        #: Nobody's PATH has a folder below /opt; what lies there already and is not ours stays.
+        self.link = Path("/usr/local/bin") / NAME if prefix.startswith("/opt/") else None
         self.documents = self.prefix / "share" / "doc" / NAME
         self.man = self.prefix / "share" / "man"
         self.etc = (Path("/etc") if self.is_system else self.prefix / "etc") / NAME
@@ -81,6 +84,7 @@ def install(places: Places) -> None:
     program.parent.mkdir(parents=True, exist_ok=True)
     program.unlink(missing_ok=True)
     program.symlink_to(os.path.relpath(places.environment / "bin" / NAME, places.program.parent))
+    _link(places)
     print(f"{NAME} is installed: {places.program}")
     config = places.etc / f"{NAME}.conf"
     print(f"1. cp {config}.sample {config}, and edit it, or: {places.program} init")
@@ -92,6 +96,8 @@ def install(places: Places) -> None:
 def uninstall(places: Places) -> None:
     shutil.rmtree(places.staged(places.environment), ignore_errors=True)
     gone = [place for _, place in places.files()]
+    if places.link is not None and _is_ours(places):
+        places.staged(places.link).unlink()
     for place in (*gone, places.program):
         places.staged(place).unlink(missing_ok=True)
     for place in sorted({place.parent for place in gone} | {places.program.parent}, reverse=True):
@@ -99,6 +105,26 @@ def uninstall(places: Places) -> None:
     print(f"{NAME} is removed from {places.prefix}.")
     print(f"Kept: the configuration and secrets in {places.etc}, the checkpoints in /var/lib/{NAME}*,")
     print(f"the user {NAME}. If the service still runs: systemctl disable --now {NAME}")
+
+
+def _link(places: Places) -> None:
+    """Put the program on the PATH, in place of nothing but an older link of ours."""
+    if places.link is None:
+        return
+    link = places.staged(places.link)
+    if _is_ours(places):
+        link.unlink()
+    elif os.path.lexists(link):
+        print(f"Beware: {places.link} is something else, and stays; call {places.program}")
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(places.program)
+
+
+def _is_ours(places: Places) -> bool:
+    assert places.link is not None
+    link = places.staged(places.link)
+    return link.is_symlink() and os.readlink(link) == str(places.program)
 
 
 def _python(places: Places) -> str:

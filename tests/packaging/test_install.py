@@ -113,12 +113,24 @@ def test_a_staged_installation_names_the_places_it_is_meant_for(tmp_path):
     script = (tmp_path / "opt/audit-s3/lib/audit-s3/bin/audit-s3").read_text()
     assert script.startswith("#!/opt/audit-s3/lib/audit-s3/bin/python")
     assert os.readlink(tmp_path / "opt/audit-s3/bin/audit-s3") == "../lib/audit-s3/bin/audit-s3"
+    on_the_path = os.readlink(tmp_path / "usr/local/bin/audit-s3")
+    assert on_the_path == "/opt/audit-s3/bin/audit-s3", "the documents say audit-s3 and no more"
     unit = tmp_path / "etc/systemd/system/audit-s3.service"
     assert unit.read_text() == (ROOT / "packaging/systemd/audit-s3.service").read_text()
     assert (tmp_path / "etc/sysusers.d/audit-s3.conf").exists()
     done = _make("uninstall", PREFIX="/opt/audit-s3", DESTDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == []
+
+
+def test_what_is_called_audit_s3_already_is_neither_replaced_nor_removed(tmp_path):
+    mine = tmp_path / "usr/local/bin/audit-s3"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    said = _install(PREFIX="/opt/audit-s3", DESTDIR=str(tmp_path))
+    assert "/usr/local/bin/audit-s3 is something else, and stays" in said
+    assert _make("uninstall", PREFIX="/opt/audit-s3", DESTDIR=str(tmp_path)).returncode == 0
+    assert mine.read_text() == "mine"
 
 
 def test_a_prefix_is_an_absolute_path():
