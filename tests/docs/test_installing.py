@@ -6,6 +6,7 @@ speak to here, so of them the files and units that they name are looked for.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from collector.hosts.signals import Signals
 from collector.hosts.systemd import status_of
 from collector.ports import QueueDepth
 from collector.retention.lag import Lag
+from requirements.environment import MAIN_VERSIONS
 from tests.docs.shown import ROOT, blocks, commands
 from tests.e2e.collector_process import environment
 from tests.packaging.units import SYSTEMD, UNIT
@@ -36,6 +38,17 @@ def _of(program: str) -> Iterator[List[str]]:
 def test_every_command_is_of_a_program_that_this_test_knows():
     known = {"make", "systemd-sysusers", "cp", "audit-s3", "systemctl", "docker", "kubectl", "git"}
     assert {words[0] for words in commands(PAGE)} <= known
+
+
+def test_the_versions_of_python_are_those_of_the_package_and_of_its_environments():
+    metadata = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    versions = re.findall(r"Python :: (3\.\d+)", metadata)
+    assert f"python_requires = >={versions[0]}" in metadata
+    assert f"| {versions[0]} to {versions[-1]} |" in PAGE
+    assert f"| {MAIN_VERSIONS[-1]} to {MAIN_VERSIONS[0]} |" in PAGE
+    for name in ("README.md", "docs/getting-started.md"):
+        page = (ROOT / name).read_text(encoding="utf-8")
+        assert f"Python {versions[0]} to {versions[-1]}" in page and "installing.md#which-python" in page
 
 
 def test_what_is_made_can_be_made():
