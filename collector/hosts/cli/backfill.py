@@ -17,6 +17,7 @@ import click
 from collector.config import Input, start_time
 from collector.hosts.cli.options import configured, load_inputs, moment, setting_flags
 from collector.model import ObjectRef, object_identity
+from collector.retention.notice import spell
 
 __all__ = ["command"]
 
@@ -167,8 +168,18 @@ def _planned(
         seen = survey(
             adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing
         )
-        span = f"{_moment(window.since)} to {_moment(window.until)}"
-        return _described(found, seen, listed=f"{seen.listed:,} objects listed, written {span}")
+        return _described(found, seen, listed=f"{seen.listed:,} objects listed; {_sought(found, window)}")
+
+
+def _sought(found: Input, window: Any) -> str:
+    """Which of the objects were looked for: a ledger may be younger than the grace."""
+    if window.since < window.until:
+        return f"looked for were those written {_moment(window.since)} to {_moment(window.until)}"
+    grace = spell(found.settings.reconcile_grace_seconds)
+    return (
+        f"none written since {_moment(window.since)} is old enough to be missing yet: the queue has {grace} "
+        "(reconcile_grace_seconds) to tell of one"
+    )
 
 
 def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
