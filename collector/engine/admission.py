@@ -169,9 +169,10 @@ def identify(ledger: Ledger, item: Item, ref: ObjectRef) -> Optional[Item]:
     """An item read without etag has learnt it; returns the item to go on with, None if joined."""
     del ledger.items[item.key]
     for delivery, anew in item.late:
-        item.deliveries.remove(delivery)
-        delivery.items.discard(item)
-        join(ledger, delivery, anew)
+        if delivery in item.deliveries:  # and not on its way back
+            item.deliveries.remove(delivery)
+            delivery.items.discard(item)
+            join(ledger, delivery, anew)
     if item.row is not None:
         item.stand_ins.append(item.row)
     item.row, item.outputs, item.provisional = None, {}, False

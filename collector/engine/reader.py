@@ -28,6 +28,8 @@ log = logging.getLogger("collector.engine")
 _DIGESTS = {name: f"digests_{name}" for name in ("valid", "invalid", "gap", "unsigned")}
 
 
+#: A large object is read so far before others have their turn.
+READ_BYTES = 3 * SLICE_MAX_BYTES
 #: As many small objects, and stored bytes of them, are read in one go: one turn of a thread costs as much as
 #: reading a small object does, and their requests are under way together.
 TOGETHER_MOST = 10
@@ -133,7 +135,7 @@ class Reader:
         slices: List[Slice] = []
         size = 0
         try:
-            while size < SLICE_MAX_BYTES:
+            while size < READ_BYTES:
                 piece = next(reading.slices, None)
                 if piece is None:
                     reading.close()

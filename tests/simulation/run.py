@@ -240,7 +240,7 @@ def run(seed, conditions=None, *, prepare=None):
     if prepare is not None:
         prepare(world)
     with mock.patch.multiple(slicer, SLICE_MAX_EVENTS=SLICE_EVENTS, SLICE_MAX_BYTES=SLICE_BYTES), \
-            mock.patch.multiple(reader, SLICE_MAX_BYTES=SLICE_BYTES, TOGETHER_BYTES=SLICE_BYTES):  # fmt: skip
+            mock.patch.multiple(reader, READ_BYTES=SLICE_BYTES, TOGETHER_BYTES=SLICE_BYTES):  # fmt: skip
         play = Play(world, rng)
         play.go()
     for output in world.outputs:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from collector.engine.reader import READ_BYTES
 from collector.engine.station import Wait
 from collector.errors import Fatal, Refused, Retry
-from collector.model import object_identity
+from collector.model import SLICE_MAX_BYTES, object_identity
 from collector.ports import Advance, Finish, SaveReceipt
 from collector.testing.twins import MemorySink
 
@@ -379,7 +380,7 @@ def test_what_is_read_and_not_sent_stays_within_its_window(make_bench):
     for _ in range(200):
         bench.run(0.5)
         most = max(most, bench.ledger.held_bytes)
-    assert 1_000_000 <= most <= 1_000_000 + 2 * 262144
+    assert 1_000_000 <= most <= 1_000_000 + READ_BYTES + SLICE_MAX_BYTES, "one read more"
     bench.sink.fail = None
     bench.run(300)
     assert len(bench.delivered()) == 16_000
