@@ -90,7 +90,8 @@ def test_the_plan_of_a_young_ledger_says_that_nothing_is_old_enough_to_be_missin
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
     provider.upload("k/one", ndjson("one", 1))
-    said = collector(provider.handover()).verb("backfill", "--missing", "--plan").stdout.decode()
+    ours = collector({**provider.handover(), "start_from": "now"})
+    said = ours.verb("backfill", "--missing", "--plan").stdout.decode()
     assert re.search(r"1 objects listed; none written since \S+Z is old enough to be missing yet", said)
     assert "the queue has 30 min (reconcile_grace_seconds) to tell of one" in said
     assert "to fetch: 0 objects" in said and not re.search(r"written \S+ to", said)

@@ -67,11 +67,28 @@ def _thrive(side: Side) -> Mapping[str, str]:
     )
     note = _ROLE_NOTE if ":role/" in caller else _ROOT_NOTE if caller.endswith(":root") else ""
     return {
+        "OpenRoles": _open_roles(side.values["RoleArn"], side.values["ProviderAccount"]),
         "CallerNote": _HOW_TO_KNOW if caller.startswith("<") else note,
         "AssumePolicy": _shown(assume),
         "TrustPolicy": _shown(_policy(trust)),
         "RightsPolicy": _shown(_policy(*rights)),
     }
+
+
+def _open_roles(role: str, account: str) -> str:
+    """What the user's policy lets it assume, and who decides: a role may trust an account by its root."""
+    if role:
+        return f"that role alone:\n   {role}"
+    if account:
+        return (
+            f"the roles of account {account} that\n"
+            "   trust your user, or your whole account (its root). Step 4 leaves one."
+        )
+    return (
+        "every role outside\n"
+        "   your own account that trusts your user, or your whole account (its root). If you know Thrive's\n"
+        "   account, narrow it now: --set ProviderAccount=ID. Step 4 leaves one role."
+    )
 
 
 def _immuta(side: Side) -> Mapping[str, str]:

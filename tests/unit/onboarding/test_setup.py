@@ -119,9 +119,33 @@ def test_a_bucket_is_encrypted_closed_and_survives_its_stack() -> None:
 def test_until_the_role_is_known_no_role_of_ones_own_account_may_be_assumed() -> None:
     (((day_zero, _),)) = statements(found("thrive")["user audit-s3: AssumePolicy"])
     assert day_zero["NotResource"] == "arn:aws:iam::222222222222:*"
+    known_account = found("thrive", ProviderAccount="111111111111")["user audit-s3: AssumePolicy"]
+    (((known, _),)) = statements(known_account)
+    assert (known["Resource"], "NotResource" in known) == ("arn:aws:iam::111111111111:role/*", False)
     role = "arn:aws:iam::111111111111:role/audit-access"
     (((later, _),)) = statements(found("thrive", RoleArn=role)["user audit-s3: AssumePolicy"])
     assert (later["Resource"], "NotResource" in later) == (role, False)
+
+
+@pytest.mark.parametrize(
+    ("more", "which"),
+    [
+        (
+            {},
+            "every role outside your own account that trusts your user, or your whole account (its root)",
+        ),
+        (
+            {"ProviderAccount": "111111111111"},
+            "the roles of account 111111111111 that trust your user, or your whole account (its root)",
+        ),
+        ({"RoleArn": "arn:aws:iam::111111111111:role/r"}, "that role alone: arn:aws:iam::111111111111:role/r"),
+    ],
+)
+def test_the_text_says_which_roles_open_and_that_trust_in_the_account_is_enough(
+    more: Dict[str, str], which: str
+) -> None:
+    said = " ".join(text(side_of("thrive", {**GIVEN["thrive"], **more})).split())
+    assert f"It opens {which}" in said
 
 
 def test_nobody_assumes_immutas_role_until_both_answers_of_immuta_are_there() -> None:
