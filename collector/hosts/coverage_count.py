@@ -69,7 +69,7 @@ def count(
     until: Optional[float],
     search: Optional[Callable[[str], Sequence[Mapping[str, str]]]] = None,
 ) -> Counted:
-    """Count what [since, until) holds; without bounds what retention has left since `start_from`, until now.
+    """Count what [since, until) holds; without bounds what retention has left, until now.
 
     `search` asks a search head. Raises what the ledger raises; a bucket that cannot be listed is part of the
     answer.
@@ -106,7 +106,7 @@ def _question(
         start = store.start_from(start)
     return Question(
         found.name, settings.bucket, settings.prefix,
-        since=max(start, now - settings.retention_days * 86400.0) if since is None else since,
+        since=now - settings.retention_days * 86400.0 if since is None else since,
         until=now if until is None else until,
         start_from=start, now=now, grace_seconds=float(settings.reconcile_grace_seconds),
     )  # fmt: skip

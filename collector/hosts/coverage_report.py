@@ -140,7 +140,8 @@ def cells(answer: Counted) -> List[List[str]]:
 def notes(answer: Counted) -> List[str]:
     """What the numbers mean for whoever reads them, each in sentences; a newline is where they may break."""
     return [
-        *_about_listing(answer), *_about_missing(answer), *_about_bodies(answer), *_about_splunk(answer)
+        *_about_listing(answer), *_about_missing(answer), *_about_the_past(answer), *_about_bodies(answer),
+        *_about_splunk(answer),
     ]  # fmt: skip
 
 
@@ -207,6 +208,25 @@ def _about_missing(answer: Counted) -> Iterator[str]:
     more = len(coverage.named) - MOST_SHOWN + coverage.unnamed
     if more > 0:
         yield f"  and {more:,} more that were not read (--format json names the first 1,000 of each kind)"
+
+
+def _about_the_past(answer: Counted) -> Iterator[str]:
+    """What nobody asked for, and what was not asked about; and how to ask."""
+    question, before = answer.coverage.question, answer.coverage.total.counts["before_start"]
+    name = shlex.quote(question.input_name)
+    if before:
+        yield (
+            f"{_count(before, 'object')} {_was(before)} written before start_from, "
+            f"{iso(question.start_from)}, and no message told of {'it' if before == 1 else 'them'}.\n"
+            f"To fetch: audit-s3 backfill --input {name} --since {iso(question.since)}"
+        )
+    earlier = answer.coverage.earlier
+    if earlier:
+        yield (
+            f"Not counted: {_count(earlier, 'object')} that {_are(earlier)} listed and {_was(earlier)} "
+            f"written earlier, the first {iso(answer.coverage.earliest)}.\n"
+            f"To count: audit-s3 coverage --input {name} --since {iso(answer.coverage.earliest)}"
+        )
 
 
 def _about_undelivered(answer: Counted) -> Iterator[str]:

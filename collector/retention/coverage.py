@@ -68,7 +68,8 @@ class Question:
 class Coverage:
     """The answer. `covered` is sorted by day, bucket and prefix; `unlisted` says why, by bucket.
 
-    `named` are the first objects that were not read, and `unnamed` how many more there are.
+    `named` are the first objects that were not read, and `unnamed` how many more there are. `earlier` are
+    listed and were written before the time that was asked about, the first of them at `earliest`.
     """
 
     question: Question
@@ -77,6 +78,8 @@ class Coverage:
     named: Tuple[Named, ...]
     unnamed: int
     unlisted: Mapping[str, str]
+    earlier: int = 0
+    earliest: float = 0.0
 
     @property
     def missing(self) -> int:
@@ -112,10 +115,14 @@ class Tally:
         self._drops = drops
         self._lines = lines or SortedLines()
         self._unlisted: Mapping[str, str] = {}
+        self._earlier, self._earliest = 0, question.since
 
     def listed(self, refs: Sequence[ObjectRef]) -> None:
         """Some objects of a listing: those without a row are counted, the others are left to their rows."""
         question = self._question
+        for moment in (ref.event_time or 0.0 for ref in refs):
+            if moment < question.since:
+                self._earlier, self._earliest = self._earlier + 1, min(moment, self._earliest)
         named = {
             object_identity(question.input_name, ref): ref
             for ref in refs
@@ -142,7 +149,10 @@ class Tally:
         sums = Sums(KINDS)
         sums.add_all(self._lines)
         covered, named = tuple(sums.covered()), tuple(sums.named)
-        return Coverage(self._question, covered, sums.total(), named, sums.unnamed, self._unlisted)
+        return Coverage(
+            self._question, covered, sums.total(), named, sums.unnamed, self._unlisted,
+            earlier=self._earlier, earliest=self._earliest,
+        )  # fmt: skip
 
     def __enter__(self) -> Tally:
         return self

@@ -83,6 +83,31 @@ def test_everything_in_the_bucket_is_one_thing_and_what_is_missing_is_named(
     assert said in ours.verb("coverage").stdout
 
 
+def test_what_the_queue_told_of_is_delivered_though_it_was_written_before_start_from(
+    ministack: LocalAws, collector: Make
+) -> None:
+    ministack.reset()
+    provider = Provider(ministack, "thrive", delivery="none")
+    for name in ("told", "untold"):
+        provider.upload(f"{FOLDER}/{name}.json.gz", ndjson(name, 5))
+    provider.notify(f"{FOLDER}/told.json.gz")
+    time.sleep(1.1)  # S3's times are whole seconds
+    ours = collector({**provider.handover(), "start_from": "now"})
+    ours.once()
+    assert total(entries(ours, code=0)) == {"delivered": 1, "before_start": 1}
+    text = ours.verb("coverage", code=0).stdout.decode()
+    (fetch,) = [line for line in text.splitlines() if "To fetch: audit-s3 backfill" in line]
+    assert "1 object was written before start_from, " in text
+    ours.verb("backfill", *fetch.partition("backfill ")[2].split())
+    assert total(entries(ours, code=0)) == {"delivered": 2}
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    later = ours.verb("coverage", "--since", begin, "--until", "2099-01-01", code=0).stdout.decode()
+    assert "Not counted: 2 objects that are listed and were written earlier, the first " in later
+    (count,) = [line for line in later.splitlines() if "To count: audit-s3 coverage" in line]
+    flags = count.partition("coverage ")[2].split()
+    assert total(entries(ours, *flags, code=0)) == {"delivered": 2}
+
+
 @pytest.mark.exhaustive
 def test_grace_start_and_span_decide_what_is_asked_about(ministack: LocalAws, collector: Make) -> None:
     _, settings = stage(ministack, reconcile_grace_seconds=3600)

@@ -21,8 +21,8 @@ Search = Callable[[str], Sequence[Mapping[str, Any]]]
 @click.command("coverage")
 @configured
 @click.option("--since", type=moment, metavar="T",
-              help="Objects written from this time on: ISO, or how long ago (30d). By default since "
-              "start_from, as far back as retention goes.")
+              help="Objects written from this time on: ISO, or how long ago (30d). By default as far back as "
+              "retention goes.")
 @click.option("--until", type=moment, metavar="T", help="Objects written before this time; now by default.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text",
               show_default=True, help="json is for keeping: --audit finds what was changed in it.")
