@@ -104,8 +104,8 @@ class Cliff:
         move = oldest.move or _MOVE
         owner = mover(oldest.code, move)
         if self.name == BUCKET:
-            end = f"is deleted in {spell(left)}" if left > 0 else "may be deleted at any moment, or is"
-            what = f"{share} that the bucket keeps an object are over for one that is not collected: it {end}"
+            end = f"S3 deletes it in {spell(left)}" if left > 0 else "S3 may delete it at any moment, or has"
+            what = f"{share} that the bucket keeps an object are over for one that is not collected: {end}"
             what += reason
             return Notice(what, code="bucket_deadline", where=oldest.what, hint=move, owner=owner)
         end = f"is forgotten in {spell(left)}" if left > 0 else "may be forgotten at any moment, or is"

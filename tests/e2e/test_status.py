@@ -159,7 +159,9 @@ def test_a_service_that_should_answer_and_does_not_needs_a_look(local_aws: Local
     provider.upload("k/one", ndjson("one", 2))
     ours = Collector(tmp_path, provider.handover())
     ours.once()
-    assert b"http_listen is not set" in ours.verb("status", code=0).stdout
+    said = ours.verb("status", code=0).stdout.decode()
+    assert "http_listen is not set" in said
+    assert "not seen: it has run before, as by run --once, and no running collector says how" in said
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         ours.config.write_text(

@@ -113,8 +113,8 @@ def _seen(found: Input, said: Mapping[str, Dict[str, Any]]) -> Seen:
 
 def _unfinished(url: str, object_time: float, found: Input) -> str:
     left = object_time + found.settings.retention_days * 86_400 - time.time()
-    when = f"is deleted in {spell(left)}" if left > 0 else "may be deleted by now"
-    return f"the oldest object that is unfinished and that nobody works on {when}: {url}"
+    when = f"S3 will delete it in {spell(left)}" if left > 0 else "S3 may have deleted it by now"
+    return f"{when}, the oldest object that is unfinished and that nobody works on: {url}"
 
 
 def _said_beside(inputs: Sequence[Input]) -> Mapping[str, Dict[str, Any]]:
@@ -132,8 +132,8 @@ def _report(
     bars = (sys.stdout.encoding or "").lower().startswith("utf")
     width = _width()
     report = list(lines(seen, width=width, bars=bars))
-    if not any(one.running for one in seen):
-        report += ["", *broken(_why_not(inputs), "", "", width)]
+    if not all(one.running for one in seen):
+        report += ["", *broken(_why_not(seen, inputs), "", "", width)]
     return "\n".join(report)
 
 
@@ -142,10 +142,14 @@ def _width() -> Optional[int]:
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
-def _why_not(inputs: Sequence[Input]) -> str:
-    address = inputs[0].settings.http_listen
+def _why_not(seen: Sequence[Seen], inputs: Sequence[Input]) -> str:
+    address, knows = inputs[0].settings.http_listen, any(one.running for one in seen)
     why = f"nobody answers at http_listen = {address}" if address else "http_listen is not set"
-    return f"Rates, deadlines, silence and lag are known to a running collector only, and {why}."
+    why = f"who answers at http_listen = {address} has other inputs only" if knows else why
+    said = f"Rates, deadlines, silence and lag are known to a running collector only, and {why}."
+    if any(one.state == "not seen" for one in seen):
+        said += " not seen: it has run before, as by run --once, and no running collector says how it is now."
+    return said
 
 
 def _now() -> str:
