@@ -10,7 +10,7 @@ import ssl
 from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
-from collector.config.addresses import is_loopback, queue_address
+from collector.config.addresses import arn_region, is_loopback, queue_address
 from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 
@@ -47,8 +47,9 @@ def contradictions(settings: Settings, *, under_splunkd: bool) -> Iterator[Contr
         )
 
 
-def cautions(settings: Settings) -> Iterator[str]:
-    """What is allowed and should be said aloud."""
+def cautions(settings: Settings, *, written: Settings) -> Iterator[str]:
+    """What is allowed and should be said aloud. `written` is what there was before anything was derived."""
+    yield from _queue_elsewhere(written)
     if not settings.hec_tls_verify:
         yield "hec_tls_verify is off: whoever is between here and Splunk can read the token and the audits"
     if settings.hec_url and settings.output == ("splunkd",):
@@ -65,6 +66,17 @@ def cautions(settings: Settings) -> Iterator[str]:
         yield f"prefix {settings.prefix!r} begins with a slash, as hardly any key does"
     if not settings.queue_url and not settings.reconcile_interval_seconds:
         yield "without a queue and with reconcile_interval_seconds = 0, only backfill reads anything"
+
+
+def _queue_elsewhere(written: Settings) -> Iterator[str]:
+    """S3 tells queues of its bucket's region, where the key is; only a topic between may lead elsewhere."""
+    regions = sorted({arn_region(key) for key in written.kms_key_arn} - {""})
+    is_name = written.queue_url and not queue_address(written.queue_url).region
+    if is_name and written.queue_region and regions and written.queue_region not in regions:
+        yield (
+            f"queue_region = {written.queue_region}, but kms_key_arn is in {', '.join(regions)}: "
+            "S3 tells queues of its own region; compare both with what was handed over"
+        )
 
 
 def _has_bucket(provider: str) -> bool:

@@ -59,7 +59,8 @@ class Draft:
         complete_settings, sources_then, queue = complete(
             settings, sources, environ=self._environ, under_splunkd=self._under_splunkd
         )
-        said = (*warnings, *self.warnings, *(f"{self.where}: {text}" for text in cautions(complete_settings)))
+        aloud = cautions(complete_settings, written=settings)
+        said = (*warnings, *self.warnings, *(f"{self.where}: {text}" for text in aloud))
         return Input(self.name, complete_settings, sources_then, queue, said, self.references)
 
     def adopt(self, name: str, value: Any, given: Given) -> None:

@@ -69,13 +69,15 @@ class Notes:
     ) -> None:  # fmt: skip
         """A trouble that somebody's answer says, under the name of `trouble` if that is more exact.
 
-        `first` is what to look at before the fix.
+        `first` is what to look at before the fix; `owner` is whose move that is, if another's.
         """
         known = trouble or TROUBLES.get(error.code)
-        owner, step = owner or mover(error.code, error.hint), _step(error, known)
+        answers_for_it = mover(error.code, error.hint)
+        owner, step = owner or answers_for_it, _step(error, known)
         if grant is not None and error.hint.partition(": ")[2].startswith("attach"):
             besides = error.hint.partition(", without ")[2]
-            step = grant.text(owner, kind_of_policy=error.what) + (f" Without {besides}" if besides else "")
+            step = grant.text(answers_for_it, kind_of_policy=error.what)
+            step += f" Without {besides}" if besides else ""
         code = known.code if known else error.code
         status = known.status if known else "failed"
         is_configuration = isinstance(error, Fatal) and error.scope == "config"

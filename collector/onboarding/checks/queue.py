@@ -53,7 +53,7 @@ def check_queue(
     try:
         queue = door.find()
     except CollectorError as error:
-        notes.refused(QUEUE, error, grant=asked.grant("GetQueueUrl"))
+        asked.tell_unfound(error, "GetQueueUrl")
         return []
     attributes, unseen = _attributes(door)
     if unseen is not None and unseen.code != "queue_denied":  # no queue, or no way to it: once is enough
@@ -61,7 +61,7 @@ def check_queue(
         return []
     delete = _refusal(lambda: queue.delete([_NOBODYS]))
     hide = _refusal(lambda: queue.change_visibility([_NOBODYS], timeout_seconds=0))
-    if _is_no_queue(notes, asked, delete, hide, unseen):
+    if _is_no_queue(asked, delete, hide, unseen):
         return []
     notes.ok(QUEUE, f"it is there: {queue.name}")
     refs = asked.receive(queue, peek=peek, most=most_receives(attributes), parse=parse)
@@ -74,15 +74,14 @@ def check_queue(
 
 
 def _is_no_queue(
-    notes: Notes, asked: _Asked, delete: Optional[CollectorError], hide: Optional[CollectorError],
+    asked: _Asked, delete: Optional[CollectorError], hide: Optional[CollectorError],
     unseen: Optional[CollectorError],
 ) -> bool:  # fmt: skip
     """Whether every question met the same refusal: then that is the one finding."""
     if delete is None or hide is None or unseen is None:
         return False
-    grant = asked.grant("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
-    first = "Compare queue_url with what was handed over: AWS may deny what does not exist. "
-    notes.refused(QUEUE, delete, grant=grant, first=first)
+    names = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
+    asked.tell_unfound(delete, *names)
     return True
 
 
@@ -123,6 +122,18 @@ class _Asked:
                 key = getattr(error, "resource", "") or "the queue's KMS key"
                 grant = Grant(["kms:Decrypt"], key, self._identity)
             self._notes.refused(check, error, trouble=trouble, grant=grant)
+
+    def tell_unfound(self, error: CollectorError, *names: str) -> None:
+        """Nothing was allowed. AWS denies what does not exist, too, and a right to a typo mends nothing."""
+        is_missing_right = error.code == "queue_denied" and error.hint.partition(": ")[2].startswith("attach")
+        if not is_missing_right:
+            self._notes.refused(QUEUE, error, grant=self.grant(*names))
+            return
+        first = (
+            "First compare queue_url and queue_region, letter by letter, with what was handed over: AWS "
+            f"denies a queue that does not exist, too. If {self._arn} is right: "
+        )
+        self._notes.refused(QUEUE, error, grant=self.grant(*names), first=first, owner="you")
 
     def receive(self, queue: Queue, *, peek: bool, most: int, parse: Parse) -> List[ObjectRef]:
         if not peek:

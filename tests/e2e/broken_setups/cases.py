@@ -167,7 +167,7 @@ def no_such_queue(stage: Any) -> None:
     stage.also("sqs:*", "*")
 
 
-@broken("queue_denied", "provider", "Compare queue_url")
+@broken("queue_denied", "you", "First compare queue_url", "is right: Send to the provider")
 def no_such_queue_and_rights_to_the_right_one_only(stage: Any) -> None:
     stage.settings["queue_url"] += "-of-another-name"
 
@@ -192,7 +192,7 @@ def no_attributes(stage: Any) -> None:
     stage.without("sqs:GetQueueAttributes")
 
 
-@broken("queue_denied", "provider", "sqs:ReceiveMessage", "sqs:DeleteMessage", "p-audit-queue")
+@broken("queue_denied", "you", "Send to the provider", "sqs:ReceiveMessage", "p-audit-queue")
 def nothing_of_the_queue(stage: Any) -> None:
     policy = json.loads(stage.provider.least_privilege())
     policy["Statement"] = [each for each in policy["Statement"] if ":sqs:" not in str(each["Resource"])]
@@ -204,7 +204,7 @@ def queue_denies_explicitly(stage: Any) -> None:
     stage.also("sqs:*", stage.provider.queue_arn, "Deny")
 
 
-@broken("queue_denied", "provider", '"sqs:GetQueueUrl"', role=False)
+@broken("queue_denied", "you", '"sqs:GetQueueUrl"', role=False)
 def queue_by_name_alone(stage: Any) -> None:
     stage.settings["queue_url"] = stage.provider.queue_url.rpartition("/")[2]
     stage.without("sqs:GetQueueUrl")

@@ -599,3 +599,15 @@ def test_what_cannot_be_under_splunkd_is_an_error(key: str, value: str) -> None:
 
 def test_hec_url_alone_does_not_change_the_output_under_splunkd() -> None:
     assert stanza({"hec_url": "https://s.example.com"}).settings.output == ("splunkd",)
+
+
+@pytest.mark.parametrize(
+    ("queue", "region", "is_told"),
+    [("audit-queue", "us-east-1", True), ("audit-queue", "us-west-2", False), (QUEUE, "eu-west-1", False)],
+)
+def test_a_queue_region_that_is_not_the_keys_is_a_warning(
+    load_text: LoadText, queue: str, region: str, is_told: bool
+) -> None:
+    lines = f"role_arn = {ROLE}\nkms_key_arn = {KEY}\nbucket = audits\nqueue_region = {region}\n"
+    (found,) = load_text(f"[audit_s3://thrive]\nqueue_url = {queue}\n{lines}")
+    assert any("but kms_key_arn is in us-west-2" in warning for warning in found.warnings) == is_told

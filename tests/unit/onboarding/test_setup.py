@@ -138,7 +138,7 @@ def test_until_the_role_is_known_no_role_of_ones_own_account_may_be_assumed() ->
             {"ProviderAccount": "111111111111"},
             "the roles of account 111111111111 that trust your user, or your whole account (its root)",
         ),
-        ({"RoleArn": "arn:aws:iam::111111111111:role/r"}, "that role alone: arn:aws:iam::111111111111:role/r"),
+        ({"RoleArn": "arn:aws:iam::111111111111:role/r"}, "that role alone: arn:aws:iam::111111111111:"),
     ],
 )
 def test_the_text_says_which_roles_open_and_that_trust_in_the_account_is_enough(
