@@ -90,9 +90,11 @@ class Receiver:
         if ledger.unclaimed and not ledger.stopping:
             claims = self._take_claims(ledger)
             if claims is not None:
+                self._fills_until = None  # who waits for room is another thread from now on
                 return claims
         again = self.unproven.take(ledger)
         if again:
+            self._fills_until = None
             return LookAgain(again, ledger.mismatch.in_doubt)
         due = self.unproven.sooner(due)
         now = ledger.clock.monotonic()
@@ -163,8 +165,15 @@ class Receiver:
         return ClaimItems(items) if items else None
 
     def has_more(self, ledger: Ledger) -> bool:
-        polls = self._queue is not None and self._polls < self._most_polls
-        return polls or bool(ledger.unclaimed) or ledger.has_waiting or len(self.unproven) > 0
+        if ledger.unclaimed or ledger.has_waiting or len(self.unproven):
+            return True
+        if self._queue is None or self._polls >= self._most_polls:
+            return False
+        if ledger.keys.errors or gate.troubled(ledger) or not ledger.reading:
+            return True
+        # Too little room for a full receive: one thread knows until when to wait for more.
+        room = ledger.room() - self._asked - self.unproven.room_taken
+        return room >= ledger.full_receive or (room > 0 and self._fills_until is None)
 
     def perform(self, work: Union[Receive, ClaimItems, LookAgain]) -> Any:
         if isinstance(work, ClaimItems):
