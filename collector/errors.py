@@ -31,7 +31,7 @@ class CollectorError(Exception):
         if self.where:
             text += f" at {self.where}"
         if self.hint:
-            text += f". {self.hint}"
+            text += f". {self.hint.rstrip('.')}"  # whoever goes on after it adds the dot
         return text
 
 

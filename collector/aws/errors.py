@@ -216,11 +216,14 @@ def _translate_local(error: Exception, call: Call) -> CollectorError:
     for kind in type(error).__mro__:
         make = _LOCAL.get(kind.__name__)
         if make is not None:
-            return make(what, call)
+            return make(f"{call.action} was not asked: {error}" if make in _UNASKED else what, call)
     if any(words in reason for words in _UNRESOLVED):
         return fates.unresolved(what, call)
     return Retry(what, code="connection_failed", where=call.where)
 
+
+#: What boto3 finds before it asks anybody.
+_UNASKED = (fates.no_credentials, fates.no_profile, fates.bad_parameter, fates.bad_setting)
 
 #: By the name of the exception's class, or of the nearest class above it.
 _LOCAL: Dict[str, Callable[[str, Call], CollectorError]] = {

@@ -6,6 +6,7 @@ Judged before anything is derived, so that each is told of what was written.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 
 __all__ = ["Contradiction", "cautions", "contradictions"]
+
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Contradiction(NamedTuple):
@@ -62,6 +66,12 @@ def cautions(settings: Settings, *, written: Settings) -> Iterator[str]:
         yield f"{settings.provider} writes to a bucket and none is set: what messages name is not fetched"
     if settings.sns_topic_arn and settings.sns_signature == "off":
         yield "sns_topic_arn has no effect while sns_signature is off"
+    for name in settings.bucket:
+        if not name.startswith("arn:") and not _BUCKET_NAME.fullmatch(name):
+            yield (
+                f"bucket = {name} is no name that S3 gives: lower case, digits, dots, hyphens, 63 at most; "
+                "only buckets of us-east-1 that were made before March 2018 may differ"
+            )
     if settings.prefix.startswith("/"):
         yield f"prefix {settings.prefix!r} begins with a slash, as hardly any key does"
     if not settings.queue_url and not settings.reconcile_interval_seconds:

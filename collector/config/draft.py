@@ -10,7 +10,7 @@ from collector.config.inputs import Input
 from collector.config.layers import Given, Layer
 from collector.config.problems import Problems
 from collector.config.providers import PROVIDERS
-from collector.config.secret import is_open_to_all, is_reference, read_text, resolve
+from collector.config.secret import is_reference, open_to_all, read_text, resolve
 from collector.config.settings import SETTINGS, Settings, shown
 from collector.config.stanzas import Stanza
 from collector.config.table import Invalid, Setting
@@ -76,10 +76,11 @@ class Draft:
                 self._warn_of_plain_text(row, text, given)
                 if is_reference(text):
                     self.references[row.name] = text
-                if row.secret and is_open_to_all(text):
+                may = open_to_all(text) if row.secret else ""
+                if may:
                     name = text.partition(":")[2]
                     self.warnings.append(
-                        f"{given.where}: all users here may read {text}; chmod 600 it, or for the service "
+                        f"{given.where}: all users here may {may} {text}; chmod 600 it, or for the service "
                         f"chgrp audit-s3 {name} && chmod 640 {name}"
                     )
                 text = resolve(text, environ=self._environ, read=read_text)

@@ -23,7 +23,7 @@ __all__ = [
     "REFERENCES",
     "ReadText",
     "Secret",
-    "is_open_to_all",
+    "open_to_all",
     "is_reference",
     "mask_userinfo",
     "read_text",
@@ -112,15 +112,19 @@ def resolve(text: str, *, environ: Mapping[str, str], read: ReadText) -> str:
     return text
 
 
-def is_open_to_all(text: str) -> bool:
-    """Whether `text` names a file that any user of this host may read or write. False on Windows."""
+def open_to_all(text: str) -> str:
+    """What any user of this host may do to the file that `text` names: "read", "write", both or "".
+
+    On Windows always "".
+    """
     kind, _, path = text.partition(":")
     if kind != "file" or os.name != "posix":
-        return False
+        return ""
     try:
-        return bool(os.stat(path).st_mode & (stat.S_IROTH | stat.S_IWOTH))
+        mode = os.stat(path).st_mode
     except OSError:
-        return False
+        return ""
+    return " and ".join(word for word, bit in (("read", stat.S_IROTH), ("write", stat.S_IWOTH)) if mode & bit)
 
 
 def read_text(path: str) -> str:

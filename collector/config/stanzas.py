@@ -57,6 +57,8 @@ def stanzas_of(path: str, read: ReadText, *, problems: Problems, warnings: List[
             continue
         check_name(name, where, problems)
         stanzas.append(Stanza(name, where, {**defaults, **_file_layer(found, header, path, problems)}))
+    if not stanzas and (found.malformed or set(found.lines) - {SCHEME}):
+        problems.raise_any()  # what stands beneath a broken header would be missed in the defaults
     if not stanzas:
         where = f"{path}:{found.lines[SCHEME]} [{SCHEME}]" if SCHEME in found.lines else path
         return [Stanza("default", where, defaults)]

@@ -50,10 +50,12 @@ KEPT = {
     "expired": "{} object{s} had outlived the retention, unread",
 }
 LEFT = {
-    "returned": "{} messages went back to the queue: it shows them to the next run, or to another collector",
-    "unsettled": "{} messages could be neither deleted nor handed back: they come back by themselves",
-    "leases_lapsed": "{} leases lapsed: their messages come back by themselves",
-    "fenced": "{} results were left to another collector, which had taken the object over",
+    "returned": (
+        "{} message{s} went back to the queue: it shows {them} to the next run, or to another collector"
+    ),
+    "unsettled": "{} message{s} could be neither deleted nor handed back: {they} will be shown again",
+    "leases_lapsed": "{} lease{s} lapsed: what {they} held will be shown again",
+    "fenced": "{} result{s} {were} left to another collector, which had taken the object over",
 }
 BEGUN = (
     "{} object{s} that an earlier run had begun {are} not finished: the queue shows {them} again when the "
@@ -301,7 +303,7 @@ class Runner:
         ledger, counters = self.engine.ledger, self.engine.ledger.counters
         found = [_counted(what, counters[name]) for name, what in KEPT.items() if counters[name]]
         if not asked:
-            found += [what.format(counters[name]) for name, what in LEFT.items() if counters[name]]
+            found += [_counted(what, counters[name]) for name, what in LEFT.items() if counters[name]]
         stopped = [breaker.error for breaker in (ledger.source, *gate.troubled(ledger)) if breaker.is_open]
         errors = (*stopped, *ledger.keys.errors, ledger.disk_low)
         found += [str(error) for error in errors if error is not None]
@@ -358,7 +360,7 @@ class Runner:
 
 
 def _counted(what: str, number: int) -> str:
-    """A sentence of KEPT with its number: one is not many."""
+    """A sentence of KEPT or LEFT with its number: one is not many."""
     if number == 1:
         return what.format(number, s="", are="is", were="was", they="it", them="it")
     return what.format(number, s="s", are="are", were="were", they="they", them="them")

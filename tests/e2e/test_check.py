@@ -97,6 +97,13 @@ def test_the_address_at_which_a_collector_listens_is_not_taken(make_stage: Any) 
     assert report.exit_code == 0
 
 
+def test_a_warning_of_the_configuration_is_said_once(make_stage: Any, capfd: Any) -> None:
+    stage = make_stage()
+    stage.settings["prefix"] = "/audits"
+    report, _ = stage.run("--offline")
+    assert (report + capfd.readouterr().err).count("begins with a slash") == 1
+
+
 # -- rights, one by one
 
 

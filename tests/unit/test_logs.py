@@ -160,6 +160,13 @@ def test_installing_again_says_what_the_first_one_left_out(stream: io.StringIO) 
     assert "again ... repeated 5 times" in stream.getvalue()
 
 
+def test_a_line_that_goes_on_after_an_error_has_one_dot(stream: io.StringIO) -> None:
+    logs.install(form="text", stream=stream)
+    error = Fatal("it cannot be made", code="store_unwritable", hint="Name a place that we may write to.")
+    logging.getLogger("collector").error("An input cannot be started: %s. input=%s", error, "thrive")
+    assert "may write to. input=thrive" in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("hint", "whose"),
     [

@@ -41,7 +41,7 @@ def command(
     """
     inputs: Sequence[Input] = ()
     try:
-        inputs = load_inputs(config_path, input_name, given)
+        inputs = load_inputs(config_path, input_name, given, warn=False)  # they are findings
         findings = [each for found in inputs for each in _examined(found, peek=peek, offline=offline)]
     except CollectorError as error:
         findings = _unusable(error, config_path)

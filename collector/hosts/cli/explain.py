@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -40,6 +41,8 @@ __all__ = ["command"]
 _GLIMPSE_CHARACTERS = 100
 #: For a provider who has nothing but a queue: which one it is does not matter to what a body means.
 _SOME_QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/explained"
+#: A hint's advice to somebody whose body has been received.
+_LOOK = re.compile(r"(look at|see) it with `audit-s3 quarantine show`(; |, and )?")
 
 
 @click.command("explain")
@@ -148,7 +151,8 @@ def _explain(text: str, found: Optional[Input], *, bodies: bool) -> Explained:
 
 
 def _problem(error: CollectorError) -> Dict[str, str]:
-    return {"code": error.code, "why": error.what, "hint": error.hint}
+    """What `run` would say; but this body is in no quarantine, so there is nothing to look at there."""
+    return {"code": error.code, "why": error.what, "hint": _LOOK.sub("", error.hint)}
 
 
 # -- codes

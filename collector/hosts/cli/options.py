@@ -42,8 +42,10 @@ def setting_flags(command: F) -> F:
     return command
 
 
-def load_inputs(config_path: str, input_name: str, given: Dict[str, Any]) -> List[Input]:
-    """The inputs to work on; logging is set up by their settings, and their warnings are logged.
+def load_inputs(
+    config_path: str, input_name: str, given: Dict[str, Any], *, warn: bool = True
+) -> List[Input]:
+    """The inputs to work on; logging is set up by their settings, and their warnings are logged if `warn`.
 
     The file may lie in S3 (s3://bucket/key). Raises ConfigError with everything that is wrong.
     """
@@ -57,7 +59,7 @@ def load_inputs(config_path: str, input_name: str, given: Dict[str, Any]) -> Lis
     first = inputs[0].settings
     install(level=first.log_level, form=first.log_format, secrets=secrets_of(inputs))
     for found in inputs:
-        for warning in found.warnings:
+        for warning in found.warnings if warn else ():
             logging.getLogger("collector").warning("%s input=%s", warning, found.name)
     return inputs
 

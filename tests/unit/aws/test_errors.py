@@ -292,6 +292,12 @@ def test_what_never_got_an_answer_has_a_fate_too(error: Exception, fate: tuple[s
     assert _fate(translate(error, GET)) == fate
 
 
+def test_what_nobody_was_asked_for_is_not_said_to_have_had_no_answer() -> None:
+    said = translate(boto.NoCredentialsError(), GET).what
+    assert said.endswith("was not asked: Unable to locate credentials")
+    assert "got no answer" in translate(boto.ReadTimeoutError(endpoint_url="x"), GET).what
+
+
 def test_a_proxy_that_answers_in_place_of_aws_is_not_mistaken_for_it() -> None:
     error = translate(_answer("407", status=407), GET)
     assert _fate(error) == ("Fatal", "proxy_refused", "role")

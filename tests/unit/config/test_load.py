@@ -611,3 +611,36 @@ def test_a_queue_region_that_is_not_the_keys_is_a_warning(
     lines = f"role_arn = {ROLE}\nkms_key_arn = {KEY}\nbucket = audits\nqueue_region = {region}\n"
     (found,) = load_text(f"[audit_s3://thrive]\nqueue_url = {queue}\n{lines}")
     assert any("but kms_key_arn is in us-west-2" in warning for warning in found.warnings) == is_told
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o604, "read"), (0o602, "write"), (0o666, "read and write"), (0o640, "")]
+)
+def test_what_all_may_do_to_the_file_of_a_secret_is_said(
+    load_text: LoadText, tmp_path: Path, mode: int, told: str
+) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("x")
+    secret.chmod(mode)
+    url = "https://splunk.example.com:8088"
+    (found,) = load_text(f"{MINIMAL}output = hec\nhec_url = {url}\nhec_token = file:{secret}\n")
+    said = [warning for warning in found.warnings if "all users here" in warning]
+    assert [f"all users here may {told} file:" in warning for warning in said] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    "header", ["audit_s3://thrive]", "[audit_s3:/thrive]", "(audit_s3://thrive)"]
+)
+def test_a_broken_header_is_told_once_and_not_as_what_it_hides(load_text: LoadText, header: str) -> None:
+    found = problems_of(f"{header}\nqueue_url = {QUEUE}\n", load_text)
+    assert found and not any("neither queue_url nor bucket" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"), [("Acme_Audit", True), ("acme.audit-1", False), ("a" * 64, True), ("acme-", True)]
+)
+def test_a_bucket_whose_name_s3_no_longer_gives_is_a_warning(
+    load_text: LoadText, name: str, is_told: bool
+) -> None:
+    (found,) = load_text(f"{MINIMAL}bucket = {name}\n")
+    assert any(f"bucket = {name} is no name" in warning for warning in found.warnings) == is_told

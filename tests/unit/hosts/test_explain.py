@@ -191,3 +191,8 @@ def test_neither_a_file_nor_a_code_is_a_usage_error(explain):
 def test_a_file_wins_over_a_code_of_its_name(explain, tmp_path):
     (tmp_path / "gone").write_text("what is this")
     assert "quarantined as unknown_body" in explain("", what="gone", code=1)
+
+
+def test_a_body_that_was_never_received_is_not_looked_for_in_quarantine(explain):
+    for body in ('{"what": "is this"}', "", "[1]"):
+        assert "quarantine show" not in explain(body, code=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
 from collector.runtime import runner as runner_module
 from collector.runtime.adapters import SystemClock
-from collector.runtime.runner import Errand, Runner
+from collector.runtime.runner import KEPT, LEFT, Errand, Runner, _counted
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import MemoryBucket, MemorySink
 
@@ -169,3 +170,12 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     assert runner.was_left_by_stop() is was_left
     assert "1 object is in quarantine (audit-s3 quarantine list)" in runner.shortcomings(asked=True)
     over.set()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_one_that_is_left_is_told_as_one_and_many_as_many(number: int) -> None:
+    told = [_counted(what, number) for what in (*KEPT.values(), *LEFT.values())]
+    nouns = r"message|object|event|lease|result"
+    assert all(re.match(rf"{number} ({nouns})(s?) ", line) for line in told)
+    assert [bool(re.match(rf"\d ({nouns})s ", line)) for line in told] == [number > 1] * len(told)
+    assert not any("{" in line for line in told)
