@@ -38,12 +38,14 @@ def figures(engine: Engine) -> Mapping[str, str]:
     """The figures by name, as text; called under the engine's lock."""
     ledger = engine.ledger
     counted = {name: str(count) for name, count in sorted(ledger.status().items()) if count}
-    stopped = ",".join(name for name, error in stops(ledger).items() if error is not None)
+    stopped = [name for name, error in stops(ledger).items() if error is not None]
+    if engine.receiver.failed_polls:  # no breaker is open for what is tried again, yet nothing comes
+        stopped.append("queue")
     return {
         **counted,
         "quarantine_bytes": str(ledger.quarantine_bytes),
         **dict(_timely(engine.watch.picture(ledger))),
-        "stopped_by": stopped or "nothing",
+        "stopped_by": ",".join(stopped) or "nothing",
     }
 
 

@@ -29,6 +29,7 @@ __all__ = ["STATES", "Finding", "Probe", "Silence", "Trail"]
 #: What each state means, for status and docs.
 STATES: Mapping[str, str] = {
     "off": "No interval is expected, so no silence is noticed.",
+    "listening": "No message came yet, and not for longer than expected.",
     "hearing": "Messages come as often as expected.",
     "silent": "Nothing for longer than expected; why is looked at.",
     "quiet": "Nothing for longer than expected, and nothing new in the bucket.",
@@ -36,6 +37,8 @@ STATES: Mapping[str, str] = {
     "access_broken": "The queue or the bucket refuses us.",
     "unknown": "Nothing for longer than expected; why cannot be told.",
 }
+#: Nothing is amiss.
+_CALM = ("listening", "hearing")
 #: In which a notification that is under way has come: S3 says seconds, at times a minute or longer.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
 ANNOUNCED_SECONDS = 300.0
@@ -129,7 +132,7 @@ class Silence:
         self.interval_seconds = interval_seconds
         #: Whether a listing feeds what no message tells of.
         self.fetches = fetches
-        self.state = "hearing" if interval_seconds else "off"
+        self.state = "listening" if interval_seconds else "off"
         self.notice: Optional[Notice] = None
         self.seconds = 0.0
         self.newest = began
@@ -174,7 +177,7 @@ class Silence:
         self._counted = now
         if not self.interval_seconds or self.seconds < self.interval_seconds:
             return False
-        if self.state == "hearing":
+        if self.state in _CALM:
             self.state = "silent"
         return now - self._looked >= self.interval_seconds
 
@@ -188,7 +191,7 @@ class Silence:
 
     def found(self, finding: Optional[Finding], *, now: float) -> Optional[Notice]:
         """What is news after a look; None is that of an input without a bucket."""
-        if self.state in ("off", "hearing"):
+        if self.state in ("off", *_CALM):
             return None  # a message came while we looked
         if finding is None:
             return self._tell("unknown", self._untold("there is no bucket to look into", "ask the provider"))

@@ -329,7 +329,7 @@ def test_while_nothing_may_be_received_nobody_is_called_silent() -> None:
     bench.run(60.0)
     look(bench)
     live(bench, 7200.0)
-    assert (state(bench), bench.bucket.lists) == ("hearing", [])
+    assert (state(bench), bench.bucket.lists) == ("listening", [])
 
 
 def test_what_another_collector_of_the_same_store_receives_is_no_silence(

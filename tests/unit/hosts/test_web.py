@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector.engine import admission, gate
 from collector.engine.engine import Engine, Plan
+from collector.engine.figures import figures
 from collector.engine.station import perform_safely
 from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
@@ -669,3 +670,12 @@ def test_on_loopback_other_names_are_refused(thrive: Input, host: str) -> None:
 
 def test_on_an_address_that_was_asked_for_every_name_is_answered(thrive: Input) -> None:
     assert ask(board_of(thrive), "/status.json", host="collector.example.com", local=False).status == 200
+
+
+def test_the_line_of_progress_does_not_say_that_nothing_stops_while_polls_fail(thrive: Input) -> None:
+    told = []
+    for error in (None, AWAY, None):
+        thrive.poll(error)
+        told.append(figures(thrive.engine)["stopped_by"])
+    assert told == ["nothing", "queue", "nothing"]
+    assert figures(thrive.engine)["silence"] != "hearing", "no message came yet"

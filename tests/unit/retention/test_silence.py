@@ -64,7 +64,7 @@ def ear() -> Ear:
 def test_there_is_no_look_before_the_interval_is_over_and_one_an_interval_after_it() -> None:
     ear = Ear()
     ear.wait(HOUR - 300)
-    assert (ear.looks, ear.state) == ([], "hearing")
+    assert (ear.looks, ear.state) == ([], "listening")
     ear.wait(24 * HOUR)
     assert len(ear.looks) == 24
     assert min(after - before for before, after in zip(ear.looks, ear.looks[1:])) >= HOUR
@@ -81,7 +81,7 @@ def test_messages_within_the_interval_keep_it_from_looking() -> None:
 def test_time_in_which_the_queue_is_not_listened_to_is_no_silence() -> None:
     ear = Ear()
     ear.wait(10 * HOUR, listening=False)
-    assert (ear.looks, ear.state) == ([], "hearing")
+    assert (ear.looks, ear.state) == ([], "listening")
     ear.wait(HOUR)
     assert ear.state == "silent"
 
@@ -214,7 +214,7 @@ def test_the_end_of_a_quiet_time_is_told_too(ear: Ear) -> None:
 
 def test_every_state_is_explained(ear: Ear) -> None:
     assert set(STATES) == {
-        "off", "hearing", "silent", "quiet", "notifications_broken", "access_broken", "unknown"
+        "off", "listening", "hearing", "silent", "quiet", "notifications_broken", "access_broken", "unknown"
     }  # fmt: skip
 
 
