@@ -42,7 +42,9 @@ _GLIMPSE_CHARACTERS = 100
 #: For a provider who has nothing but a queue: which one it is does not matter to what a body means.
 _SOME_QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/explained"
 #: A hint's advice to somebody whose body has been received.
-_LOOK = re.compile(r"(look at|see) it with `audit-s3 quarantine show`(; |, and )?")
+_LOOK = re.compile(
+    r"(look at|see) it with `audit-s3 quarantine show`(; |, and )?| that `audit-s3 quarantine show` shows"
+)
 
 
 @click.command("explain")

@@ -194,5 +194,5 @@ def test_a_file_wins_over_a_code_of_its_name(explain, tmp_path):
 
 
 def test_a_body_that_was_never_received_is_not_looked_for_in_quarantine(explain):
-    for body in ('{"what": "is this"}', "", "[1]"):
+    for body in ('{"what": "is this"}', "", "[1]", golden("sns_subscription_confirmation")):
         assert "quarantine show" not in explain(body, code=1)
