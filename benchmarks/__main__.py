@@ -63,14 +63,14 @@ def measure(names: List[str], scale: Scale, *, objects: Path) -> Dict[str, Any]:
             results[name] = {
                 "rows": [{**row._asdict(), "ratio": row.ratio, "verdict": row.verdict} for row in rows],
                 "seconds": time.monotonic() - began, **found,
-            }  # fmt: skip
+            }
             loads.append(os.getloadavg()[0])
             turns.append(calibrate())
     spread = max(turns) / min(turns) - 1
     machine = {
         "cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine(),
         "load": loads, "calibration_seconds": turns, "calibration_spread": spread,
-    }  # fmt: skip
+    }
     print(
         f"\n{machine['cores']} cores, Python {machine['python']}, load {min(loads):.1f} to {max(loads):.1f}; "
         f"the same work took up to {spread:.0%} more CPU time at one time than at another"

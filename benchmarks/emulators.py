@@ -143,7 +143,7 @@ class Stage:
             "posted_bytes": sum(size for _, size in self._sent), "most_polls": self.most_polls,
             "active_seconds": max(0.0, self.last - self.first),
             "raw_bytes": self._manifest.get("raw_bytes", 0) * self._copies,
-        }  # fmt: skip
+        }
 
     def verify(self, *, plain: bool) -> Dict[str, Any]:
         """Whether exactly the events of the set have arrived; with `plain`, the objects' own bytes."""
@@ -201,7 +201,7 @@ def _notification(key: str, found: Dict[str, Any]) -> str:
             "object": {"key": quote_plus(key, safe="/"), "size": found["size"], "eTag": found["etag"],
                        "sequencer": "0055AED6DCD90281E5"},
         },
-    }  # fmt: skip
+    }
     return json.dumps({"Records": [record]})
 
 
@@ -210,7 +210,7 @@ def _message(identity: str, handle: str, body: str) -> Dict[str, Any]:
         "MessageId": identity, "ReceiptHandle": handle, "Body": body,
         "MD5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
         "Attributes": {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"},
-    }  # fmt: skip
+    }
 
 
 class Server:
@@ -233,7 +233,7 @@ class Server:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, target, _ = head[0].split(" ")
                 headers = {name.lower(): value.strip() for name, _, value in
-                           (line.partition(":") for line in head[1:] if line)}  # fmt: skip
+                           (line.partition(":") for line in head[1:] if line)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 status, answer, more = await self._answer(method, target, headers, body)
                 writer.write(
@@ -269,7 +269,7 @@ class Server:
         return 200, found, (
             f'ETag: "{number:032x}"\r\nLast-Modified: Mon, 04 May 2026 10:15:03 GMT\r\n'
             "Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\n"
-        )  # fmt: skip
+        )
 
     # -- SQS ------------------------------------------------------------------------------------
 

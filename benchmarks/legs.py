@@ -75,7 +75,7 @@ class Theatre:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.emulators"], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+        )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
         self._runs = 0
@@ -96,7 +96,7 @@ class Theatre:
         said = self.load(wanted, copies=copies, **conditions)
         stdin = json.dumps(said["keys"]).encode() if leg.program == "limit" else b""
         spent = spend(self.command(leg), environment=environment(pure=leg.pure), stdin=stdin,
-                      log=self._folder / "log")  # fmt: skip
+                      log=self._folder / "log")
         report = self.ask("/_report", {})
         if leg.program == "limit":
             report["left"] = 0
@@ -140,7 +140,7 @@ class Theatre:
             return [sys.executable, "-m", "benchmarks.limit", host, "gzip" if leg.gzip else "plain"]
         if leg.program == "typical":
             return [sys.executable, "-m", "benchmarks.typical", f"http://{host}/111111111111/audits",
-                    f"http://{host}"]  # fmt: skip
+                    f"http://{host}"]
         flags = ["--once"] if once else []
         return [sys.executable, "-m", "collector", "run", "--config", str(self._configure(leg)), *flags]
 
@@ -156,7 +156,7 @@ class Theatre:
             "aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret", "output": "hec",
             "checkpoint_dir": folder, "start_from": "2026-05-01T00:00:00Z", "hec_gzip": leg.gzip,
             **leg.settings,
-        }  # fmt: skip
+        }
         shared = {"processes": settings.pop("processes", 1)}
         lines = ["[audit_s3]", *_lines(shared), "[audit_s3://benchmark]", *_lines(settings)]
         path = folder / "audit-s3.conf"
@@ -167,14 +167,14 @@ class Theatre:
 def spend(
     command: Sequence[str], *, environment: Optional[Mapping[str, str]] = None, stdin: bytes = b"",
     log: Optional[Path] = None, stop_after_seconds: float = 0.0,
-) -> Spent:  # fmt: skip
+) -> Spent:
     """Run a program to its end, or until it is told to stop; what it and its children took."""
     began = time.monotonic()
     with (log or Path(os.devnull)).open("wb") as err:
         process = subprocess.Popen(
             command, cwd=ROOT, env=dict(environment or os.environ), stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=err,
-        )  # fmt: skip
+        )
     end = (process.terminate, stop_after_seconds) if stop_after_seconds else (process.kill, _LONGEST_SECONDS)
     timer = threading.Timer(end[1], end[0])
     timer.start()
@@ -199,4 +199,4 @@ def environment(*, pure: bool = False) -> Dict[str, str]:
 
 def _lines(settings: Mapping[str, Any]) -> List[str]:
     return [f"{name} = {str(value).lower() if isinstance(value, bool) else value}"
-            for name, value in settings.items()]  # fmt: skip
+            for name, value in settings.items()]

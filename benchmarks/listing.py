@@ -114,7 +114,7 @@ def sweep(path: Path, bucket: GeneratedBucket, kind: str) -> Line:
     engine = Engine(
         plan, queue=None, objects=bucket, sinks=[MemorySink(clock)], store=store, clock=clock,
         rng=random.Random(1),
-    )  # fmt: skip
+    )
     engine.resume(0.0, ())
     if kind == "recent":  # as if the full one had just been: its keys were seen, and none lied
         engine.reconciler._watermark, engine.reconciler._full_began = NOW - DAY / 4, clock.monotonic()
@@ -170,7 +170,7 @@ def show(printed: str) -> None:
     seen = min(int(keys), int(lists) * PAGE_KEYS)
     rate = f"{seen / float(cpu_seconds):,.0f}"
     print(f"| {int(keys):,} | {int(rows):,} | {kind} | {int(lists):,} | {float(seconds):.1f} |"
-          f" {float(cpu_seconds):.1f} | {rate} | {float(peak):.0f} |", flush=True)  # fmt: skip
+          f" {float(cpu_seconds):.1f} | {rate} | {float(peak):.0f} |", flush=True)
 
 
 if __name__ == "__main__":

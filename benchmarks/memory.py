@@ -276,7 +276,7 @@ def decode_stdin() -> None:
     answer = {
         "stored_mb": stored / MIB, "seconds": time.process_time(), "peak_mb": peak_mb(),
         "events": events, "outcome": outcome,
-    }  # fmt: skip
+    }
     print(json.dumps(answer))
 
 
@@ -309,7 +309,7 @@ def main() -> None:
             print(
                 f"{found.case:14} {found.raw_mb:7.0f} {found.stored_mb:10.1f} {found.seconds:7.1f} "
                 f"{found.peak_mb:8.0f} {found.events:10d}  {found.outcome}", flush=True,
-            )  # fmt: skip
+            )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def _values(seed: str, count: int) -> Iterator[Dict[str, Any]]:
             "a": bits >> 8 & 127, "b": bits >> 16 & 127, "c": bits >> 24 & 127, "size": bits >> 32 & 0xFFFFF,
             "name": _NAMES[bits % 5], "milli": bits % 1000,
             "second": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(_START + number // 40)),
-        }  # fmt: skip
+        }
 
 
 def _CLOUDTRAIL_EVENT(values: Dict[str, Any]) -> bytes:
@@ -128,7 +128,7 @@ def _nested_event(values: Dict[str, Any]) -> bytes:
     text = b'},{\\"eventVersion\\":\\"1.09\\"' * 10
     return b'{"eventVersion":"1.09","eventTime":"%s","id":"%s","inner":[%s],"text":"%s"}' % (
         values["second"].encode() + b"Z", values["hex32"].encode(), inner, text
-    )  # fmt: skip
+    )
 
 
 #: How an event is made, its usual size, and what stands before, between and after the events of an object.
@@ -154,7 +154,7 @@ def _make_objects(place: Path, wanted: ObjectSet) -> Dict[str, Any]:
     return {
         "objects": objects, "bodies": 0, "events": count, "digest": total, "raw_bytes": raw,
         "plain_sha256": plain.hexdigest(), "suffix": ".json.gz",
-    }  # fmt: skip
+    }
 
 
 def _pieces(wanted: ObjectSet, number: int) -> Iterator[Tuple[bytes, bytes, Tuple[int, int]]]:
@@ -195,4 +195,4 @@ def _make_bodies(place: Path, wanted: ObjectSet) -> Dict[str, Any]:
     return {
         "objects": [], "bodies": len(bodies), "events": count, "digest": total,
         "raw_bytes": sum(map(len, events)), "plain_sha256": "", "suffix": "",
-    }  # fmt: skip
+    }

@@ -97,7 +97,7 @@ def main() -> None:
     asked = parser.parse_args()
     stored = {asked.file.name: asked.file.read_bytes()} if asked.file else {
         shape: _object(asked.output / "objects", shape, asked.megabytes) for shape in asked.shapes
-    }  # fmt: skip
+    }
     for name, packed in stored.items():
         spent, events, raw_bytes = measure(packed, runs=asked.runs)
         print(f"{name}: {events} events of {raw_bytes / events:.0f} bytes")

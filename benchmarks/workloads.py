@@ -97,7 +97,7 @@ _LARGE_COPIES = {
 _LARGE_GOALS = (
     ("collector", "limit", 4.0), ("collector_gzip", "limit_gzip", 3.0), ("pure_python", "typical", 0.25),
     ("collector", "typical", 0.1),
-)  # fmt: skip
+)
 COMPARISONS: Dict[str, Comparison] = {
     "large_cloudtrail": Comparison(ObjectSet("cloudtrail", 3, 40_000_000), _LARGE_COPIES, _LARGE_GOALS),
     "large_ndjson": Comparison(ObjectSet("ndjson", 3, 40_000_000), _LARGE_COPIES, _LARGE_GOALS),
@@ -111,7 +111,7 @@ COMPARISONS: Dict[str, Comparison] = {
         ObjectSet("pgaudit", 5000), {"collector": 1, "typical": 1, "pure_python": 1},
         (("collector", "typical", 0.2), ("pure_python", "typical", 0.25)),
     ),
-}  # fmt: skip
+}
 
 
 def comparison(name: str) -> Callable[[Theatre, Scale], Outcome]:
@@ -128,7 +128,7 @@ def _compare(name: str, one: Comparison, theatre: Theatre, scale: Scale) -> Outc
             runs[leg].append(theatre.net(LEGS[leg], scale.of(one.wanted), copies=scale.copies(copies)))
     each = {leg: [_per_event(spent) for spent in spents] for leg, spents in runs.items()}
     rows = [_ratio_row(f"{name}: {leg} / {other}", each[leg], each[other], goal)
-            for leg, other, goal in one.goals]  # fmt: skip
+            for leg, other, goal in one.goals]
     rows += _counted(name, runs["collector"])
     found = {
         leg: {
@@ -148,7 +148,7 @@ def _counted(name: str, spents: Sequence[Spent]) -> Rows:
     report = spents[-1].report
     if report["bodies"]:
         return [Row(f"{name}: messages joined in one request", report["bodies"] / report["posts"], 10.0,
-                    "", is_most=False)]  # fmt: skip
+                    "", is_most=False)]
     rows = [Row(f"{name}: peak memory", max(spent.peak_mb for spent in spents), None, "MB")]
     if report["objects"] >= 100:
         calls = sum(report["calls"].values()) / report["objects"]
@@ -205,10 +205,10 @@ def latency(theatre: Theatre, scale: Scale) -> Outcome:
     alone = theatre.run(Leg(settings={"workers": 1}), scale.of(wanted), get_delay_ms=30)
     many = Leg(settings={"workers": 64})
     both = [theatre.run(many, scale.of(wanted), copies=scale.copies(20), get_delay_ms=30)
-            for _ in range(scale.rounds)]  # fmt: skip
+            for _ in range(scale.rounds)]
     rates = [_rate(spent) for spent in both]
     rows = [_ratio_row("30 ms a GET: rate / sequential", rates, [_rate(alone)] * len(rates), 40.0,
-                       is_most=False)]  # fmt: skip
+                       is_most=False)]
     return rows, {"sequential": _rate(alone), "rates": rates}
 
 
@@ -219,7 +219,7 @@ def processes(theatre: Theatre, scale: Scale) -> Outcome:
         rates.append([
             _rate(theatre.run(Leg(settings={"processes": count}), scale.of(wanted), copies=scale.copies(3)))
             for count in (1, 2)
-        ])  # fmt: skip
+        ])
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     why = "" if cores > 2 and load < cores - 2 else f"not judged: {cores} cores, load {load:.1f}"
     one, two = zip(*rates)
@@ -257,9 +257,9 @@ def start_up(theatre: Theatre, scale: Scale) -> Outcome:
         "--scheme": [_PYTHON, str(ROOT / "bin" / "audit_s3.py"), "--scheme"],
     }
     found = {name: [spend(command).cpu_seconds for _ in range(max(3, scale.rounds))]
-             for name, command in commands.items()}  # fmt: skip
+             for name, command in commands.items()}
     rows = [Row(f"{name}: CPU", min(seconds), 0.15, "s", low=min(seconds), high=max(seconds))
-            for name, seconds in found.items()]  # fmt: skip
+            for name, seconds in found.items()]
     return rows, {name: {"cpu_seconds": seconds} for name, seconds in found.items()}
 
 

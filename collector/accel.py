@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Protocol, 
 __all__ = [
     "Decompressor", "INFLATE_ERRORS", "JsonWindows", "TimeFields", "ZSTD_ERRORS", "active",
     "crc32", "gzip_compress", "inflater", "is_utf8", "json_windows", "zstd_decompressor",
-]  # fmt: skip
+]
 
 _wanted = os.environ.get("AUDIT_S3_ACCELERATORS", "on").strip().lower() not in ("off", "0", "no", "false")
 

@@ -21,7 +21,7 @@ __all__ = [
     "Batch", "Block", "CONTAINERS", "DIGEST", "Event", "Format", "Ignores", "Lines", "Message",
     "Notification", "ObjectRef", "Origin", "Payload", "Receipt", "Slice", "Span", "SLICE_MAX_BYTES",
     "SLICE_MAX_EVENTS", "object_identity", "payload_identity", "provisional_identity",
-]  # fmt: skip
+]
 
 #: A Slice holds at most this many event bytes; a larger single event stands alone. A constant, not a
 #: setting: slices are cut from ordinal 0 so that a replay after any restart cuts the same.
@@ -112,7 +112,7 @@ DIGEST = "cloudtrail-digest"
 CONTAINERS = (
     "auto", "json", "lines", "csv", "vpcflow", "cloudfront", "elb", "s3access", "cloudwatch", "pgaudit",
     DIGEST,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Format:
         "eventTime", "event_time", "eventTimestamp", "event_timestamp", "timestamp", "@timestamp", "time",
         "ts", "updatedAt", "createdAt", "created_at", "occurredAt", "evtTime", "date", "dateTime",
         "query_timestamp", "configurationItemCaptureTime", "requestReceivedTimestamp",
-    )  # fmt: skip
+    )
     zone_minutes: int = 0
     max_event_bytes: int = 5_000_000
 

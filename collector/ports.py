@@ -28,7 +28,7 @@ __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
     "FINAL", "FileStore", "Finish", "Fleeting", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined",
     "Queue", "QueueDepth", "Release", "Salvage", "SaveReceipt", "Sink", "Spool", "Unspool",
-]  # fmt: skip
+]
 
 #: The states in which an object's work is over for good.
 FINAL = frozenset({"done", "gone", "expired", "filtered", "quarantined"})
@@ -449,4 +449,4 @@ def object_row(oid: str, ref: ObjectRef, object_time: float) -> Checkpoint:
     return Checkpoint(
         oid=oid, url=ref.url, object_time=object_time, bucket=ref.bucket, key=ref.key,
         etag=ref.etag or "", version_id=ref.version_id or "", size=ref.size,
-    )  # fmt: skip
+    )

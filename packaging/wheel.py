@@ -31,7 +31,7 @@ def build(folder: Path) -> Path:
             _copy(ROOT / name, source / name)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": _moment(), "PYTHONHASHSEED": "0"}
         command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
-                   "--disable-pip-version-check", "--wheel-dir", str(folder), str(source)]  # fmt: skip
+                   "--disable-pip-version-check", "--wheel-dir", str(folder), str(source)]
         subprocess.run(command, check=True, env=environment, umask=0o022)
     return max(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime_ns)
 

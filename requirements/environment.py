@@ -191,7 +191,7 @@ def _compile(compiler: Path, name: str, *, extras: Sequence[str], within: str = 
         "--build-deps-for=editable", "--no-header", "--no-emit-options", "--no-emit-index-url",
         "--no-emit-find-links", "--no-emit-trusted-host", *options,
         f"--output-file=requirements/{name}.lock", "setup.cfg",
-    ]  # fmt: skip
+    ]
     print(f"requirements/{name}.lock", flush=True)
     subprocess.run(command, check=True, cwd=str(ROOT))
 

@@ -64,12 +64,12 @@ class Leg:
             report = os.path.join(folder, "report.json")
             environment = {
                 **os.environ, **self.environment, REPORT: report, "AUDIT_S3_TEST_PYTHON": sys.executable,
-            }  # fmt: skip
+            }
             done = subprocess.run(
                 [str(self.python()), "-m", "pytest", *self._options(), *options, *self._present()],
                 cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if beside else None, stderr=subprocess.STDOUT if beside else None,
-            )  # fmt: skip
+            )
             tally = read(report) if os.path.exists(report) else Tally()
         if done.returncode and not tally.failed and tally.executed:
             tally.failed += 1
@@ -86,7 +86,7 @@ class Leg:
             "-q", f"--timeout={TEST_TIMEOUT_SECONDS}", f"--numprocesses={workers}", "--dist=loadfile",
             "--no-loadscope-reorder",  # as they stand: long files first, those of a second in the end
             *self.options,
-        ]  # fmt: skip
+        ]
 
 
 def _ours() -> Path:

@@ -55,9 +55,9 @@ class S3EncryptionClient:
     def _run(self, provider: Any, order: Dict[str, Any]) -> None:
         place = {"endpoint": provider.aws.endpoint_url, "region": provider.aws.region,
                  "bucket": provider.bucket, "kms_key_arn": provider.kms_key_arn,
-                 "account": provider.kms_key_arn.split(":")[4]}  # fmt: skip
+                 "account": provider.kms_key_arn.split(":")[4]}
         done = subprocess.run([self._python, __file__], input=json.dumps({**place, **order}).encode(),
-                              check=False, capture_output=True, timeout=120)  # fmt: skip
+                              check=False, capture_output=True, timeout=120)
         assert done.returncode == 0, done.stderr.decode()[-4000:]
 
 
@@ -86,7 +86,7 @@ def _official(order: Dict[str, Any]) -> Any:
         made = boto3.client(
             service, region_name=order["region"], endpoint_url=order["endpoint"], config=Config(proxies={}),
             aws_access_key_id=order["account"], aws_secret_access_key="test",
-        )  # fmt: skip
+        )
         made.meta.events.register("before-sign", name_account)
         return made
 
@@ -97,7 +97,7 @@ def _official(order: Dict[str, Any]) -> Any:
         "v2": {"encryption_algorithm": AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
                "commitment_policy": CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT},
         "v3": {"commitment_policy": CommitmentPolicy.REQUIRE_ENCRYPT_ALLOW_DECRYPT},
-    }  # fmt: skip
+    }
     keyring = KmsKeyring(client("kms"), order["kms_key_arn"], enable_legacy_wrapping_algorithms=True)
     config = S3EncryptionClientConfig(
         keyring=keyring, enable_legacy_unauthenticated_modes=True, **forms[order["form"]]

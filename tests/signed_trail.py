@@ -138,7 +138,7 @@ class Trail:
                 }
                 for log in logs
             ],
-        }  # fmt: skip
+        }
 
 
 @dataclass

@@ -73,7 +73,7 @@ class ClientSide:
                 "The object is encrypted in AES-CBC, which cannot tell whether it was changed",
                 code="unauthenticated_cbc", where=where,
                 hint="Provider: use AES/GCM. You: or set allow_unauthenticated_cbc, and `quarantine retry`",
-            )  # fmt: skip
+            )
         require_cryptography(where=where)
         return Content(envelope, self._keys.open(envelope, where=where), where=where)
 
@@ -145,7 +145,7 @@ class _Plaintext:
                 raise Retry(
                     "S3 answered with other bytes under the same etag", code="ciphertext_changed",
                     where=self.ref.url, hint="Something between S3 and here (a proxy) changes bodies",
-                )  # fmt: skip
+                )
             yield piece
 
 

@@ -38,7 +38,7 @@ def require_cryptography(*, where: str) -> None:
             f"The object was encrypted by its writer; without the package cryptography it waits: {error}",
             code="client_side_needs_cryptography", where=where, scope="object",
             hint=f"You: {INSTALL_CRYPTOGRAPHY}",
-        ) from error  # fmt: skip
+        ) from error
 
 
 class Content:

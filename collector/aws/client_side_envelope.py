@@ -45,7 +45,7 @@ _BOUND = "aws:x-amz-cek-alg"
 _KMS_WRAPS = ("kms+context", "kms")
 _LOCAL_WRAPS = (
     "AES/GCM", "AESWrap", "AES", "RSA-OAEP-SHA1", "RSA", "RSA/ECB/OAEPWithSHA-256AndMGF1Padding",
-)  # fmt: skip
+)
 _V3_WRAPS = {"02": "AES/GCM", "12": "kms+context", "22": "RSA-OAEP-SHA1"}
 
 
@@ -131,7 +131,7 @@ class _Metadata:
                 "The object's key is not with it: it may be in an instruction file, which is never used",
                 code="instruction_file_needed", where=self.where,
                 hint="Provider: store the envelope in the object's metadata, not in an instruction file",
-            )  # fmt: skip
+            )
         others = (_V1_V2 if "x-amz-3" in keys else _V3).intersection(self.values)
         if len(keys) > 1 or others:
             what = f"Keys of several formats together ({', '.join(sorted({*keys, *others}))})"
@@ -143,7 +143,7 @@ class _Metadata:
                 f"The object's key is wrapped with {wrap}, by a key that only its writer has",
                 code="local_key_needed", where=self.where,
                 hint="Provider: encrypt with a KMS key (kms+context); other keys cannot be used here",
-            )  # fmt: skip
+            )
         if wrap not in allowed:
             raise self.tampered(f"No sound client wraps keys by {wrap[:60]!r}", code="unknown_key_wrap")
 

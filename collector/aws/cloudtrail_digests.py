@@ -94,7 +94,7 @@ class DigestVerifier:
                 raise Poison(
                     f"a digest of more than {MOST_DOCUMENT_BYTES} bytes", code="digest_too_large",
                     where=opened.ref.url, hint="Look at the object: genuine digests are some kilobytes long",
-                )  # fmt: skip
+                )
         return b"".join(pieces)
 
     def _check_place(self, digest: Digest, opened: OpenObject, verdict: Verdict) -> None:
@@ -214,4 +214,4 @@ def _tell(url: str, digest: Digest, verdict: Verdict) -> None:
         level, "CloudTrail digest: %s. reasons=%s logs=%d valid=%d invalid=%d missing=%d unchecked=%d url=%s",
         verdict.result, ",".join(verdict.reasons) or "none", len(digest.logs),
         *(len(verdict.logs[state]) for state in LOG_STATES), url,
-    )  # fmt: skip
+    )

@@ -76,7 +76,7 @@ def read_digest(document: bytes, *, where: str) -> Digest:
         raise Poison(
             f"this is no CloudTrail digest: {type(error).__name__}: {error}", code="digest_format",
             where=where, hint="Provider: who wrote this beside CloudTrail's digests?",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def epoch_seconds(text: str) -> int:

@@ -152,7 +152,7 @@ def _read_key(der: bytes, region: str) -> Any:
             f"signatures cannot be checked without the package cryptography: {error}",
             code="digest_needs_cryptography", where=region, scope="keys",
             hint=f"You: {INSTALL_CRYPTOGRAPHY}. Hashes and chains of digests are checked all the same",
-        ) from error  # fmt: skip
+        ) from error
     try:
         key = load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

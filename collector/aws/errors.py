@@ -193,7 +193,7 @@ _BY_STATUS = {
 _UNRESOLVED = (
     "NameResolutionError", "Name or service not known", "Temporary failure in name resolution",
     "nodename nor servname", "No address associated", "getaddrinfo failed",
-)  # fmt: skip
+)
 
 #: How OpenSSL words a file of authorities that holds none.
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "BAD_BASE64_DECODE", "BAD_END_LINE")

@@ -99,7 +99,7 @@ def key_denied(answer: Answer, call: Call) -> CollectorError:
     return Fatal(
         _said(answer, call), code="kms_denied", where=call.where, hint=hint, scope=_kms_scope(call),
         resource=_key_arn(answer) or _key_asked_for(call),
-    )  # fmt: skip
+    )
 
 
 def key_unusable(answer: Answer, call: Call) -> CollectorError:
@@ -107,7 +107,7 @@ def key_unusable(answer: Answer, call: Call) -> CollectorError:
     return Fatal(
         _said(answer, call), code="kms_key_unusable", where=call.where, hint=hint, scope=_kms_scope(call),
         resource=_key_arn(answer) or _key_asked_for(call),
-    )  # fmt: skip
+    )
 
 
 def wrong_ciphertext(answer: Answer, call: Call) -> CollectorError:

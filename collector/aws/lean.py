@@ -97,7 +97,7 @@ class Lean:
     def ask(
         self, kind: Hashable, method: str, *, path: str = "", query: str = "",
         headers: Mapping[str, str] = {}, body: bytes = b"",
-    ) -> Optional[Answer]:  # fmt: skip
+    ) -> Optional[Answer]:
         """One call: an answer of 200, whose body is to be read, or None: ask boto3."""
         asked = self.begin(kind, method, path=path, query=query, headers=headers, body=body)
         return None if asked is None else self.finish(kind, asked)
@@ -105,7 +105,7 @@ class Lean:
     def begin(
         self, kind: Hashable, method: str, *, path: str = "", query: str = "",
         headers: Mapping[str, str] = {}, body: bytes = b"",
-    ) -> Optional[Asked]:  # fmt: skip
+    ) -> Optional[Asked]:
         """Send a call whose answer `finish` waits for; None: ask boto3."""
         pattern = self._patterns.get(kind)
         if pattern is None:

@@ -130,7 +130,7 @@ class AwsSession:
         call = Call(
             "sts:GetCallerIdentity", where=self.role or self.access.endpoint_url("sts"),
             resource=self.role or "*", scope="role", role=self.role,
-        )  # fmt: skip
+        )
         client = self.client("sts")
         with translated(call):
             return str(client.get_caller_identity()["Arn"])
@@ -142,7 +142,7 @@ class AwsSession:
         return Lean(
             credentials.get_frozen_credentials, ca_file=self._ca_file, is_proxied=self._is_proxied,
             user_agent=self.access.user_agent, calls=self.calls,
-        )  # fmt: skip
+        )
 
     def _ca_file(self) -> str:
         from botocore.httpsession import where

@@ -123,7 +123,7 @@ class SnsVerifier:
             log.warning(
                 "An SNS message could not be verified and is read all the same (sns_signature = warn): "
                 "%s. topic=%s more_since_last_warning=%d", error, topic or "any", unsaid,
-            )  # fmt: skip
+            )
 
 
 def string_to_sign(envelope: Mapping[str, Any]) -> bytes:
@@ -169,7 +169,7 @@ def _is_signed(text: bytes, signature: bytes, certificate: Certificate, *, versi
         raise Retry(
             f"{_HASHES[version]} is not allowed on this host", code="sns_hash_unsupported",
             hint="The provider can set the topic's SignatureVersion to 2 (SHA256)", after_seconds=60.0,
-        ) from error  # fmt: skip
+        ) from error
     return True
 
 
@@ -182,7 +182,7 @@ def _require_cryptography() -> None:
             code="sns_needs_cryptography", where="sns_signature",
             hint=f"You: {INSTALL_CRYPTOGRAPHY}. Or set sns_signature to off (or to warn, which then only "
             "says so)",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _topic_of(envelope: Mapping[str, Any]) -> str:
@@ -198,11 +198,11 @@ def _foreign(topic: str) -> Poison:
     return Poison(
         f"the topic {topic!r} is none of this input's", code="foreign_topic", where=topic,
         hint="Security: who may send to the queue? If the topic is your provider's, add it to sns_topic_arn",
-    )  # fmt: skip
+    )
 
 
 def _forged(what: str, topic: str) -> Poison:
     return Poison(
         f"not a message of SNS: {what}", code="sns_forged", where=topic,
         hint="Who may send to the queue? Its policy should allow only the provider's topic (aws:SourceArn)",
-    )  # fmt: skip
+    )

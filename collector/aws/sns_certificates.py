@@ -26,7 +26,7 @@ from collector.ports import Clock
 
 __all__ = [
     "CERTIFICATE_MAX_BYTES", "Certificate", "Certificates", "Fetch", "https_fetch", "no_fetch", "trusted_url",
-]  # fmt: skip
+]
 
 #: What a URL answers. Raises Retry or Fatal if it cannot be had now, Poison if there is no such thing.
 Fetch = Callable[[str], bytes]
@@ -61,7 +61,7 @@ def trusted_url(url: object, *, topic_arn: str) -> str:
     raise Poison(
         f"SNS does not keep its certificates at {str(url)[:200]!r}", code="sns_cert_url", where=topic_arn,
         hint="Who may send to the queue? A message with such a SigningCertURL was not sent by SNS",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Certificates:
             raise Poison(
                 f"the certificate is good from {_iso(found.not_before)} to {_iso(found.not_after)} only",
                 code="sns_certificate_invalid", where=url, hint="Look whether this host's clock is right",
-            )  # fmt: skip
+            )
         return found
 
     def _seeded(self, url: str) -> Optional[Certificate]:
@@ -205,7 +205,7 @@ def https_fetch(
             raise Poison(
                 f"SNS has no such certificate: HTTP {status}", code="sns_certificate_missing", where=url,
                 hint="The message was not signed by SNS, or so long ago that its certificate is gone",
-            )  # fmt: skip
+            )
         if status != 200:
             raise _unreachable(f"HTTP {status} instead of a certificate; redirects are not followed", url)
         if len(body) > CERTIFICATE_MAX_BYTES:
@@ -244,7 +244,7 @@ def _unreachable(what: str, where: str, *, hint: str = "", after_seconds: Option
     return Retry(
         what, code="sns_certificate_unreachable", where=where, after_seconds=after_seconds,
         hint=hint or "This host must reach SNS by HTTPS, or be given the certificate: docs/security.md",
-    )  # fmt: skip
+    )
 
 
 def _remember(table: Dict[str, Any], name: str, value: Any) -> None:

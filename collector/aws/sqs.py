@@ -23,7 +23,7 @@ __all__ = ["SqsQueue", "queue_region", "resolve_queue"]
 _ATTRIBUTES = ["SentTimestamp", "ApproximateReceiveCount", "MessageGroupId"]
 #: What `measure` asks for: visible, in flight, delayed, and the queue's retention.
 _DEPTH = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
-          "ApproximateNumberOfMessagesDelayed", "MessageRetentionPeriod"]  # fmt: skip
+          "ApproximateNumberOfMessagesDelayed", "MessageRetentionPeriod"]
 
 
 class SqsQueue:
@@ -35,7 +35,7 @@ class SqsQueue:
     def __init__(
         self, client: Any, url: str, *, visibility_timeout_seconds: int = 300, role: str = "",
         lean: Optional[Lean] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = url
         self.fifo = url.endswith(".fifo")
         self._client = client

@@ -22,4 +22,4 @@ from collector.config.values import start_time
 __all__ = [
     "PROVIDERS", "SETTINGS", "ConfigError", "Input", "Problem", "Provider", "QueueAddress", "Route", "Secret",
     "Setting", "Settings", "from_stanza", "load", "shown", "start_time",
-]  # fmt: skip
+]

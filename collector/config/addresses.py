@@ -21,7 +21,7 @@ __all__ = [
     "QueueAddress", "account", "arn_account", "arn_region", "bucket", "endpoint", "external_id", "hec_url",
     "is_loopback", "kms_key_arn", "listen", "owner", "proxy", "queue", "queue_address", "queue_role_arn",
     "region", "role_arn", "session_name", "topic_arn",
-]  # fmt: skip
+]
 
 # Compiled at first use: this module is imported by every `--help` and `--scheme`.
 _QUEUE_NAME = r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo"

@@ -90,7 +90,7 @@ _SPELT = {
     "arn": "ARN", "aws": "AWS", "ca": "CA", "cbc": "CBC", "dynamodb": "DynamoDB", "fips": "FIPS",
     "hec": "HEC", "http": "HTTP", "id": "ID", "kms": "KMS", "s3": "S3", "sns": "SNS", "sqs": "SQS",
     "sts": "STS", "tls": "TLS", "url": "URL",
-}  # fmt: skip
+}
 
 
 def _title(name: str) -> str:
@@ -165,7 +165,7 @@ def sample() -> str:
 
 #: The settings that the sample sets; the others stand there as comments.
 _FILLED_IN = ("provider", "role_arn", "kms_key_arn", "queue_url", "bucket", "output", "hec_url", "hec_token",
-              "checkpoint_dir")  # fmt: skip
+              "checkpoint_dir")
 
 
 def reference() -> str:

@@ -61,7 +61,7 @@ def strange_variables(environ: Mapping[str, str]) -> Iterable[str]:
 
 def _setting_of(variable: str) -> str:
     """The setting that an environment variable would be, or "" where it is none of ours."""
-    rest = variable[len(ENVIRONMENT_PREFIX):] if variable.startswith(ENVIRONMENT_PREFIX) else ""  # fmt: skip
+    rest = variable[len(ENVIRONMENT_PREFIX):] if variable.startswith(ENVIRONMENT_PREFIX) else ""
     return "" if rest == "CONFIG" or _KUBERNETES.fullmatch(rest) else rest.lower()
 
 

@@ -94,7 +94,7 @@ def from_stanza(
     the one that splunkd offers.
     """
     environ = os.environ if environ is None else environ
-    name = name[len(f"{SCHEME}://"):] if name.startswith(f"{SCHEME}://") else name  # fmt: skip
+    name = name[len(f"{SCHEME}://"):] if name.startswith(f"{SCHEME}://") else name
     where = source or f"inputs.conf [{SCHEME}://{name}]"
     given = {key: Given(text, where) for key, text in mapping.items() if text.strip() not in ("", MASK)}
     given = {key: value for key, value in given.items() if not _SPLUNK_OWN.fullmatch(key)}

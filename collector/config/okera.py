@@ -39,7 +39,7 @@ def okera_layer(text: str, path: str, problems: Problems) -> Layer:
         problems.add(
             f"it begins like JSON and is none: {error}", where=path, code="config_malformed",
             hint='{"s3Region": "...", "sqsRegion": "...", "sqsUrl": "..."}, or the lines of a conf file',
-        )  # fmt: skip
+        )
         problems.raise_any()
     layer: Dict[str, Given] = {"provider": Given("cloudtrail", f"{path} (Okera's form)")}
     for key, value in found.items():

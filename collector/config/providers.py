@@ -18,7 +18,7 @@ __all__ = ["COMMON_MARKERS", "PROVIDERS", "Provider"]
 #: Files that AWS and its kin leave beside logs, and that hold no audits; see `routes.is_marker`.
 COMMON_MARKERS = (
     "ELBAccessLogTestFile", "ConfigWritabilityCheckFile", "aws-logs-write-test", "*.instruction", "_SUCCESS",
-)  # fmt: skip
+)
 
 _TIMES = Format().time_fields
 #: A provider that writes every 15 minutes when there is activity is silent after three of them.

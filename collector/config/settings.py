@@ -24,7 +24,7 @@ __all__ = ["SETTINGS", "SPLUNK_KEYS", "Settings", "shown"]
 #: Keys of Splunk's own in an input's stanza: accepted, and of no effect here but for `disabled`.
 SPLUNK_KEYS = (
     "disabled", "interval", "python.version", "python.required", "start_by_shell", "validate_online",
-)  # fmt: skip
+)
 
 _E, _T = "everyday", "tuning"
 _ACCESS, _SOURCE, _OUTPUT = "Access", "Queue and bucket", "Output"

@@ -293,7 +293,7 @@ def _unsupported(what: str) -> Poison:
     return Poison(
         f"the Avro file uses what is not read here: {what}", code="unsupported_container",
         hint="ask its producer for blocks of at most 16 MiB, packed with deflate, snappy or zstandard",
-    )  # fmt: skip
+    )
 
 
 def _corrupt(why: str) -> Poison:

@@ -28,7 +28,7 @@ _XZ_MEMORY_BYTES = 80 * 1024**2
 
 _MAGICS: Dict[str, bytes] = {
     "gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd",
-}  # fmt: skip
+}
 #: What `inflate` reads.
 COMPRESSIONS = frozenset(_MAGICS)
 
@@ -130,7 +130,7 @@ class _Gzip(_Deflate):
 
 _ERRORS: Tuple[Type[Exception], ...] = (
     *accel.INFLATE_ERRORS, *accel.ZSTD_ERRORS, OSError, EOFError, lzma.LZMAError,
-)  # fmt: skip
+)
 
 
 def member_of(name: str, *, accelerated: bool = True) -> Member:
@@ -208,7 +208,7 @@ def _refused(name: str, why: str) -> Poison:
     return Poison(
         f"the {name} stream can be read only with a lot of memory: {why}", code="unsupported_container",
         hint="ask its producer for a window of at most 8 MiB (zstd -19 or less, without --long; xz -9)",
-    )  # fmt: skip
+    )
 
 
 def _another(tape: Tape, name: str) -> bool:

@@ -66,7 +66,7 @@ def texts(
         raise Poison(
             f"wrapped more than {_MAX_LAYERS} times", code="nested_too_deep",
             hint="look at the object; if it is genuine, ask its producer for fewer wrappings",
-        )  # fmt: skip
+        )
     if name in _TABLES:
         yield Text(_TABLES[name](tape, budget=budget), rows=True)
         return
@@ -96,4 +96,4 @@ def _unreadable(name: str) -> Poison:
     return Poison(
         f"the object is a {name} container, which is not read here",
         code="unsupported_container", hint=_ELSEWHERE[name],
-    )  # fmt: skip
+    )

@@ -91,7 +91,7 @@ def _errors(arrow: Any) -> Tuple[Type[Exception], ...]:
     """What pyarrow raises on damage; a batch that does not fit into memory was never genuine."""
     return (
         arrow.ArrowException, OSError, ValueError, OverflowError, LookupError, MemoryError, RecursionError,
-    )  # fmt: skip
+    )
 
 
 def _check_end(file: IO[bytes]) -> None:
@@ -106,7 +106,7 @@ def _batches(arrow: Any, file: IO[bytes]) -> Iterator[Any]:
     table = arrow.parquet.ParquetFile(
         file, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True,
         thrift_string_size_limit=_FOOTER_BYTES,
-    )  # fmt: skip
+    )
     yield from table.iter_batches(batch_size=_rows_at_once(table.metadata), use_threads=False)
 
 
@@ -214,7 +214,7 @@ def _unsupported(why: str) -> Poison:
     return Poison(
         f"the Parquet file uses what is not read here: {why}", code="unsupported_container",
         hint="ask its producer for plain types and Snappy, gzip or zstd",
-    )  # fmt: skip
+    )
 
 
 def _corrupt(why: str) -> Poison:

@@ -116,7 +116,7 @@ def parse(text: str) -> Optional[Line]:
         audit=_audit(message),
         # An @ more may be the user's or the database's: CREATE DATABASE "x@sales" is allowed.
         certain="@" not in user and longest is not None and longest.end() == session.end(),
-    )  # fmt: skip
+    )
 
 
 def _audit(message: str) -> Optional[Audit]:
@@ -134,7 +134,7 @@ def _audit(message: str) -> Optional[Audit]:
         fields[0], int(fields[1]), int(fields[2]),
         class_, command, object_type, object_name, statement, parameter,
         rows=int(fields[9]) if len(fields) == 10 else None, truncated=not closed or len(fields) < 9,
-    )  # fmt: skip
+    )
 
 
 _FIELD = re.compile(r'"([^"]*(?:""[^"]*)*)(?:(")(?=,|\Z)|\Z)|([^,]*)')

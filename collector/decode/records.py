@@ -287,11 +287,11 @@ class Records:
             return Poison(
                 "the JSON document ends before it is closed", code="truncated_json",
                 hint="its complete events were delivered; the producer stored only a part of it",
-            )  # fmt: skip
+            )
         return Poison(
             "the JSON document is not JSON from here on", code="corrupt_json",
             hint="the events before were delivered; look at the object",
-        )  # fmt: skip
+        )
 
 
 def _opening(window: bytes, position: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Iterable, Optional, Tuple
 __all__ = [
     "lines", "quoted", "spelt_base64", "spelt_clock", "spelt_day", "spelt_decimal", "spelt_float",
     "spelt_instant", "spelt_list", "spelt_object", "spelt_text",
-]  # fmt: skip
+]
 
 _EPOCH = datetime(1970, 1, 1)
 

@@ -43,7 +43,7 @@ def _fill(file: IO[bytes], tape: Tape, budget: Budget) -> None:
             raise Poison(
                 f"the container is larger than {budget.max_bytes} bytes", code="bomb",
                 hint="look at the object; if it is genuine, ask its producer for smaller ones",
-            )  # fmt: skip
+            )
         try:
             file.write(piece)
         except OSError as error:
@@ -54,4 +54,4 @@ def _failed(error: OSError) -> Retry:
     return Retry(
         f"an archive or table could not be put on disk: {error}", code="spool_failed",
         hint="make room in the temporary directory, or name another one in TMPDIR",
-    )  # fmt: skip
+    )

@@ -37,7 +37,7 @@ class Stanzas:
     def __init__(
         self, times: Times, *, max_bytes: int, joint: bytes, stamp: re.Pattern[bytes], ahead: int,
         needs_stamp: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.ahead = ahead
         self._seen = Remembered(times)
         self._max_bytes = max_bytes

@@ -173,11 +173,11 @@ def _junk() -> Poison:
     return Poison(
         "something that is no tar follows the end of the tar archive", code="trailing_junk",
         hint="every event before it was delivered; look at the end of the object",
-    )  # fmt: skip
+    )
 
 
 def _sparse() -> Poison:
     return Poison(
         "the tar archive holds a sparse file", code="unsupported_container",
         hint="ask its producer to write it without --sparse",
-    )  # fmt: skip
+    )

@@ -151,7 +151,7 @@ def _content(
         raise Poison(
             "the zip archive holds an encrypted file", code="encrypted_zip",
             hint="ask its producer for an archive without a password: S3 encrypts it at rest",
-        )  # fmt: skip
+        )
     crc = size = 0
     for piece in _unpacked(_stored(file, entry, directory), entry.method, budget, accelerated):
         crc, size = accel.crc32(piece, crc), size + len(piece)
@@ -200,7 +200,7 @@ def _unsupported(what: str) -> Poison:
     return Poison(
         f"the zip archive is {what}, which is not read here", code="unsupported_container",
         hint="ask its producer for one file, packed with deflate or not at all",
-    )  # fmt: skip
+    )
 
 
 def _corrupt(why: str) -> Poison:

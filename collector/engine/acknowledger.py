@@ -131,7 +131,7 @@ class Acknowledger:
         log.warning(
             "An acknowledgement did not come; its events are sent again. channel=%s ack_id=%s",
             tracked.receipt.channel, tracked.receipt.ack_id,
-        )  # fmt: skip
+        )
         self._sinks[output.name].abandon(tracked.receipt)
         for item, first, end in _items(ledger, tracked):
             item.receipts.discard(tracked.id)

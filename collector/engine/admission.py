@@ -24,7 +24,7 @@ from collector.model import (
     object_identity,
     payload_identity,
     provisional_identity,
-)  # fmt: skip
+)
 from collector.ports import Claim, DropReceipts
 
 __all__ = ["admit", "claimed", "hold", "identify", "join", "stand_in"]

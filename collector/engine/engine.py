@@ -53,7 +53,7 @@ def _output(sink: Sink) -> Output:
     return Output(
         sink.name, lanes=sink.lanes, envelope_bytes=sink.envelope_bytes,
         lasting=not isinstance(sink, Fleeting),
-    )  # fmt: skip
+    )
 
 
 def _is_out(output: Output) -> bool:
@@ -118,7 +118,7 @@ class Engine:
                 plan.expected_interval_seconds, now=clock.monotonic(), began=clock.now(),
                 fetches=plan.reconcile_interval_seconds > 0,
             ),
-        )  # fmt: skip
+        )
         self.receiver = Receiver(
             queue, store, plan.parse_received or plan.parse, parse_spooled=plan.parse
         )
@@ -131,11 +131,11 @@ class Engine:
         self.reconciler = Reconciler(
             objects, store, buckets=sorted(plan.buckets), prefix=plan.prefix,
             interval_seconds=plan.reconcile_interval_seconds,
-        )  # fmt: skip
+        )
         self.watch = Watch(
             queue, objects, store, input_name=plan.input_name, route=plan.route,
             grace_seconds=plan.listing_grace_seconds, reconciler=self.reconciler, reconcile=self.reconcile,
-        )  # fmt: skip
+        )
         self.settler = Settler(queue, store, chores or {}, self.watch)
         self.start_from = 0.0
 

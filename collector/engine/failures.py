@@ -204,7 +204,7 @@ def quarantine_object(ledger: Ledger, item: Item, reason: str, error: CollectorE
             url=item.url, created=ledger.clock.now(), oid=item.oid, row=item.row,
             body=item.payload.body if item.payload else b"",
         )
-    )  # fmt: skip
+    )
 
 
 def open_source(ledger: Ledger, error: CollectorError) -> None:

@@ -18,7 +18,7 @@ __all__ = ["figures", "stops"]
 QUARANTINE_FULL = Fatal(
     "The quarantine is full", code="quarantine_full", scope="object",
     hint="Look with `audit-s3 quarantine list`, then retry or drop what is there",
-)  # fmt: skip
+)
 
 
 def stops(ledger: Ledger) -> Dict[str, Optional[CollectorError]]:

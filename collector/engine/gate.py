@@ -14,7 +14,7 @@ from collector.errors import CollectorError, Fatal
 
 __all__ = [
     "is_refused", "looked", "looks", "may_feed", "may_look", "may_receive", "may_receive_probe", "troubled",
-]  # fmt: skip
+]
 
 log = logging.getLogger("collector.engine")
 
@@ -81,7 +81,7 @@ def looked(ledger: Ledger, *, disk_low: Optional[CollectorError], quarantine_byt
         log.error(
             "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. "
             "bytes=%d move=you", quarantine_bytes,
-        )  # fmt: skip
+        )
     ledger.tell("receiver")
 
 

@@ -332,7 +332,7 @@ class Ledger:
         entry = Quarantined(
             id=f"body-{delivery.message.message_id}", kind="body", reason=reason, detail=detail,
             url=self.payload_url(delivery.message), created=self.clock.now(), body=body,
-        )  # fmt: skip
+        )
         self.change(entry, lambda _: self.let_go(delivery))
         self.counters["quarantined_bodies"] += 1
         log.warning("A message body goes to quarantine: %s. reason=%s where=%s", detail, reason, entry.url)
@@ -434,7 +434,7 @@ class Ledger:
                 tracked.open_spans = {
                     span for span in tracked.open_spans
                     if span[0] != item.oid or not (final or span[2] <= offset)
-                }  # fmt: skip
+                }
                 if not tracked.open_spans:
                     self.forget_receipt(output, tracked)
 

@@ -72,7 +72,7 @@ class Mismatch:
             what, code="wrong_bucket", where=where,
             hint=f"Compare bucket with what was handed over: if {told} is your provider's, write it there; "
             "if not, another input's messages come into this queue: ask the provider",
-        )  # fmt: skip
+        )
 
     def open(self, error: Fatal, *, now: float) -> bool:
         """Such a message is kept; True if it is the first."""

@@ -67,7 +67,7 @@ class Opener:
             raise Poison(
                 f"{item.ref.bucket} is not a bucket of this input, which has none", code="foreign_bucket",
                 where=item.url, hint="If the bucket is your provider's, add it to the bucket setting",
-            )  # fmt: skip
+            )
         opened = self._objects.open(item.ref)
         content = Content() if self._digests is not None else None
         reading = Reading(opened, iter(()), content)

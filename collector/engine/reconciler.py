@@ -207,7 +207,7 @@ class Reconciler:
         log.info(
             "Reconciled %s with the ledger. kind=%s listed=%d missing=%d lists=%d since=%s", what,
             window.kind, listing.listed, sweep.missing, sweep.lists, _moment(window.since),
-        )  # fmt: skip
+        )
         if not listing.is_complete or window.kind == ASKED:
             return
         self._watermark = window.until
@@ -223,7 +223,7 @@ class Reconciler:
                 "Before start_from lie %d objects that were never read, %d bytes, the oldest of %s. To fetch "
                 "them: audit-s3 backfill --input %s --since %s", before.objects, before.size_bytes,
                 _moment(before.oldest), ledger.input_name, _moment(before.oldest),
-            )  # fmt: skip
+            )
 
     def has_more(self, ledger: Ledger) -> bool:
         return True
@@ -301,7 +301,7 @@ class Reconciler:
                         row.bucket, row.key, etag=row.etag or None, version_id=row.version_id or None,
                         size=row.size, event_time=row.object_time,
                     )
-                )  # fmt: skip
+                )
 
     def _record_failure(self, ledger: Ledger, sweep: Sweep, work: Work, error: CollectorError) -> None:
         """A bucket that may not be listed is passed over until the next sweep; the rest is tried again."""
@@ -313,7 +313,7 @@ class Reconciler:
                 log.warning(
                     "A bucket cannot be listed, so only those of its objects that the queue tells of are "
                     "sure to arrive. Listing is tried again at every reconcile: %s", error,
-                )  # fmt: skip
+                )
             return
         self.failures += 1
         self._pause_until = ledger.clock.monotonic() + ledger.backoff(self.failures, longest=600.0)

@@ -250,7 +250,7 @@ class Sender:
                 oid=one.item.oid, ordinal=event.ordinal, row=one.item.row,
             ),
             kept,
-        )  # fmt: skip
+        )
 
 
 def _is_settled(ledger: Ledger, lane: Lane) -> bool:

@@ -62,7 +62,7 @@ class Settler:
     def __init__(
         self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]],
         *stations: Station[Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._queue = queue
         self._store = store
         self._chores = chores

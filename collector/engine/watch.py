@@ -216,7 +216,7 @@ class Watch:
                 "How deep the queue is, and how long it keeps messages, may not be asked: a queue that keeps "
                 "its messages back is not noticed. To allow it: sqs:GetQueueAttributes. input=%s queue=%s",
                 ledger.input_name, self._queue.name,
-            )  # fmt: skip
+            )
         self._has_told_depth = depth is None
 
     def _record_finding(self, ledger: Ledger, finding: Finding) -> None:
@@ -275,7 +275,7 @@ class Watch:
         return Watched(
             deadlines, silence.state, silence.seconds, silence.interval_seconds, silence.notice, self.depth,
             ledger.lags.shown(), warnings, self._looked_at,
-        )  # fmt: skip
+        )
 
 
 def _receives(counters: Mapping[str, int]) -> Receives:

@@ -80,7 +80,7 @@ class Doors(Adapters):
         wire = Wire(
             ca_file=settings.hec_ca_file, tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
             reply_timeout_seconds=20.0,
-        )  # fmt: skip
+        )
         return [HecQuestions(url, settings.hec_token.reveal, wire=wire) for url in settings.hec_url]
 
     def read_checkpoints(self) -> bool:

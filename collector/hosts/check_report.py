@@ -90,7 +90,7 @@ def _html(findings: Sequence[Finding], at: float) -> str:
         summary=escape(_summary(findings)), when=when, version=escape(__version__),
         troubles=_table(troubles) if troubles else "<p>Nothing that was tried is wrong.</p>",
         rest=_folded(findings) if len(troubles) < len(findings) else "",
-    )  # fmt: skip
+    )
 
 
 def _folded(findings: Sequence[Finding]) -> str:

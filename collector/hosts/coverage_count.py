@@ -109,7 +109,7 @@ def _question(
         since=now - settings.retention_days * 86400.0 if since is None else since,
         until=now if until is None else until,
         start_from=start, now=now, grace_seconds=float(settings.reconcile_grace_seconds),
-    )  # fmt: skip
+    )
 
 
 def _no_rows(oids: Sequence[str]) -> Mapping[str, Checkpoint]:

@@ -27,7 +27,7 @@ FORMAT = "audit-s3 coverage 1"
 MOST_SHOWN = 20
 HEADINGS = (
     "day", "prefix", "objects", *(kind.replace("_", " ") for kind in KINDS), "events", "bytes", "hash",
-)  # fmt: skip
+)
 
 
 # -- for an auditor
@@ -73,10 +73,10 @@ def _entries(answer: Counted, *, created: float) -> Iterator[Mapping[str, Any]]:
         "grace_seconds": int(question.grace_seconds), "compared_with_listing": bool(question.buckets),
         "unlisted": dict(coverage.unlisted), "started": answer.is_started, "version": __version__,
         "created": iso(created),
-    }  # fmt: skip
+    }
     for one in coverage.covered:
         yield {"kind": "window", **about, "day": one.day, "bucket": one.bucket, "prefix": one.prefix,
-               **_sums(one)}  # fmt: skip
+               **_sums(one)}
     for named in coverage.named:
         yield {"kind": "unread", **about, **_named(named)}
     if answer.splunk is not None:
@@ -85,35 +85,35 @@ def _entries(answer: Counted, *, created: float) -> Iterator[Mapping[str, Any]]:
             yield {"kind": "difference", **about, **_difference(difference)}
     yield {"kind": "total", **about, **_sums(coverage.total), "unnamed": coverage.unnamed,
            "quarantined_bodies": answer.bodies, "whole": answer.is_whole,
-           "undelivered": sum(answer.undelivered.values()) + answer.bodies}  # fmt: skip
+           "undelivered": sum(answer.undelivered.values()) + answer.bodies}
 
 
 def _sums(one: Covered) -> Dict[str, Any]:
     return {
         "objects": one.objects, **one.counts, "events": one.events, "bytes": one.size_bytes,
         "delivered_sha256": one.sha256,
-    }  # fmt: skip
+    }
 
 
 def _named(one: Named) -> Dict[str, Any]:
     return {
         "what": one.kind, "bucket": one.bucket, "key": one.key, "etag": one.etag, "bytes": one.size_bytes,
         "written": iso(one.moment),
-    }  # fmt: skip
+    }
 
 
 def _splunk(one: Comparison) -> Dict[str, Any]:
     return {
         "by": one.by, "indexes": sorted(one.indexes), "objects": one.objects, "events": one.events,
         "too_new": one.too_new, "events_left_out": one.leaves_out, "differing": one.differing,
-    }  # fmt: skip
+    }
 
 
 def _difference(one: Difference) -> Dict[str, Any]:
     return {
         "what": one.kind, "source": one.url, "s3_oid": one.oid, "expected": one.expected, "found": one.found,
         "repeats": one.repeats,
-    }  # fmt: skip
+    }
 
 
 # -- for people
@@ -142,7 +142,7 @@ def notes(answer: Counted) -> List[str]:
     return [
         *_about_listing(answer), *_about_missing(answer), *_about_the_past(answer), *_about_bodies(answer),
         *_about_splunk(answer),
-    ]  # fmt: skip
+    ]
 
 
 def iso(seconds: float) -> str:

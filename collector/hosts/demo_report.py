@@ -41,7 +41,7 @@ class Verdict:
         if self.complete:
             return f"All {self.written} events written arrived, each exactly once, byte for byte."
         return (f"Of {self.written} events written {self.missing} are missing; {self.repeated} arrived that "
-                "should not have, or twice.")  # fmt: skip
+                "should not have, or twice.")
 
 
 def _key(received: Received) -> _Key:
@@ -60,12 +60,12 @@ def _sourcetype(scene: Scene) -> str:
 def summary_table(
     scenes: Sequence[Scene], verdict: Verdict, counters: Mapping[str, Mapping[str, int]],
     counter: CallCounter,
-) -> Table:  # fmt: skip
+) -> Table:
     """A row per system and their sum; `counters` is what each input of the collector counted."""
     table = Table(box=box.SIMPLE_HEAD, show_footer=True)
     rows = [_row(scene, verdict.of(scene), counters.get(scene.name, {}), counter) for scene in scenes]
     totals = ["all", *(f"{sum(row[column] for row in rows):,}" for column in range(4)), "",
-              f"{sum(row[5] for row in rows):,}"]  # fmt: skip
+              f"{sum(row[5] for row in rows):,}"]
     for title, total in zip(
         ("provider", "messages", "objects", "events", "bytes", "seconds", "calls"), totals
     ):

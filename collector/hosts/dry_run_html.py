@@ -83,7 +83,7 @@ def _listing(listing: Mapping[str, Any]) -> Iterator[str]:
             "To be read": listing["to_be_read"],
             "Before start_from, read if the queue has their message": listing["before_start_from"],
             "Past retention": listing["past_retention"], "Filtered": sum(listing["filtered"].values()),
-        }  # fmt: skip
+        }
         more = "" if listing["is_whole"] else ", and more: the listing was not followed to its end"
         title = f"{listing['url']}: {listing['listed']:,} objects{more}"
         yield f"<div><h3>{escape(title)}</h3>{_figures(counts)}</div>"

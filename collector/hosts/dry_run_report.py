@@ -189,7 +189,7 @@ def _error(error: Optional[CollectorError]) -> Optional[Document]:
     hint = "" if _OF_A_RUN.search(error.hint) else error.hint
     return {
         "what": error.what, "code": error.code, "where": error.where, "hint": hint, "run_would": _then(error),
-    }  # fmt: skip
+    }
 
 
 def _then(error: CollectorError) -> str:
@@ -247,7 +247,7 @@ def _of_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "  The queue gave no message."
         return
     yield (f"  {len(messages)} messages of the queue, all given back; each cost one receive of those that "
-           "the queue allows before its dead letter queue:")  # fmt: skip
+           "the queue allows before its dead letter queue:")
     for message in messages:
         receives = message["receives"]
         times = "received once" if receives == 1 else f"received {receives} times"

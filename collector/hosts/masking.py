@@ -67,7 +67,7 @@ def walk(value: Any, clean: Clean, *, names: bool) -> Any:
             clean(name): MASK if names and _NAMED.search(name) and one not in (None, "", [], {})
             else walk(one, clean, names=names)
             for name, one in value.items()
-        }  # fmt: skip
+        }
     return value
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMON", "COUNTED", "COUNTERS", "GAUGES", "OPERATIONS", "QUANTILES", "QUEUE_STATES", "SUMMARIES",
     "Family", "exposition", "registry",
-]  # fmt: skip
+]
 
 #: Where SQS counts messages.
 QUEUE_STATES = ("visible", "in_flight", "delayed")
@@ -74,7 +74,7 @@ COUNTERS: Sequence[Family] = (
     Family("audit_s3_list_calls_total", (), "Pages of a bucket listed."),
     Family("audit_s3_aws_calls_total", ("operation",),
            "Requests sent to AWS, those that boto3 made again included."),
-)  # fmt: skip
+)
 
 #: Each counter of the engine: its metric, and the value of that metric's label.
 COUNTED: Mapping[str, Tuple[str, str]] = {
@@ -127,7 +127,7 @@ COUNTED: Mapping[str, Tuple[str, str]] = {
 OPERATIONS = (
     "sqs:ReceiveMessage", "sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch",
     "sqs:GetQueueAttributes", "s3:GetObject", "s3:ListObjectsV2", "sts:AssumeRole",
-)  # fmt: skip
+)
 
 GAUGES: Sequence[Family] = (
     Family("audit_s3_input_state", ("state",), "1 for the state that the input is in, 0 for the others."),
@@ -145,12 +145,12 @@ GAUGES: Sequence[Family] = (
     Family("audit_s3_silence_seconds", (), "For how long no message with work came while we listened."),
     Family("audit_s3_queue_messages", ("state",),
            "Messages in the queue as SQS counts them, NaN if unknown."),
-)  # fmt: skip
+)
 
 SUMMARIES: Sequence[Family] = (
     Family("audit_s3_lag_seconds", ("owner",),
            "How late audits are, by who had them meanwhile; quantiles are of the last 1,000 objects."),
-)  # fmt: skip
+)
 
 Sample = Tuple[Tuple[str, ...], float]
 
@@ -190,7 +190,7 @@ def _collect(seen: Sequence[Tuple[int, Observation]]) -> Iterator[Metric]:
     yield build
     kinds: Sequence[Tuple[Any, Sequence[Family], Any]] = (
         (CounterMetricFamily, COUNTERS, _counted), (GaugeMetricFamily, GAUGES, _gauged),
-    )  # fmt: skip
+    )
     for make, families, samples_of in kinds:
         samples = [(one.name, str(process), samples_of(one)) for process, one in seen]
         for family in families:

@@ -177,7 +177,7 @@ def _with_secrets_put_away(definition: Definition) -> Definition:
     settings = put_away(
         definition.settings, stanza=f"{SCHEME}://{definition.name}", app=definition.app,
         server_uri=definition.server_uri, session_key=definition.session_key,
-    )  # fmt: skip
+    )
     return replace(definition, settings=settings)
 
 
@@ -198,7 +198,7 @@ def _with_one_lister(definition: Definition) -> Definition:
         "The bucket is not listed for what the queue forgot: this search head is one of a cluster, and each "
         "would send again what the others have delivered. With checkpoint_store = dynamodb one of them "
         "lists; %s says otherwise. input=%s", _LISTING, definition.name,
-    )  # fmt: skip
+    )
     return replace(definition, settings={**settings, _LISTING: "0"})
 
 

@@ -22,7 +22,7 @@ from typing import (
     Tuple,
     TypeVar,
     Union,
-)  # fmt: skip
+)
 
 from collector.engine.figures import stops
 from collector.engine.watch import Watched

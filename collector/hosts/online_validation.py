@@ -46,7 +46,7 @@ def try_online(found: Input, *, within_seconds: float = WITHIN_SECONDS) -> None:
             f"AWS or the output did not answer within {within_seconds:.0f} seconds",
             code="online_validation_timeout", where=found.name,
             hint="is there a firewall or a proxy in between? Without validate_online it can be saved",
-        )  # fmt: skip
+        )
     failed = [each for each in masked(findings, secrets_of(found.settings)) if each.status == "failed"]
     if failed:
         raise _Refused(failed)

@@ -39,7 +39,7 @@ def look(engine: Engine, *, named: int) -> Backfilled:
     return Backfilled(
         listed=sweep.listing.listed if sweep else 0, missing=missing, done=missing - engine.left_over(),
         events=counters["events"], is_listing=bool(sweep and not sweep.listing.is_over),
-    )  # fmt: skip
+    )
 
 
 class Progress:
@@ -69,7 +69,7 @@ class Progress:
         return Backfilled(
             sum(one.listed for one in seen), sum(one.missing for one in seen), sum(one.done for one in seen),
             sum(one.events for one in seen), any(one.is_listing for one in seen) or not seen,
-        )  # fmt: skip
+        )
 
     def _log(self) -> None:
         while not self._over.wait(LINE_EVERY_SECONDS):
@@ -83,7 +83,7 @@ class Progress:
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-        )  # fmt: skip
+        )
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar, _lines_above_it():
             task = bar.add_task("listing", total=None, rate="")
             while not self._over.wait(BAR_EVERY_SECONDS):

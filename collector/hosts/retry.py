@@ -45,7 +45,7 @@ def deliver_again(found: Input, entries: Sequence[Quarantined]) -> Dict[str, str
     stayed = {
         entry.id: _why(adapters.store, runner, entry, identities[entry.id])
         for entry in entries if entry.id not in done
-    }  # fmt: skip
+    }
     runner.close()
     return stayed
 
@@ -105,7 +105,7 @@ def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
         return ObjectRef(
             row.bucket, row.key, etag=row.etag or None, version_id=row.version_id or None,
             event_time=row.object_time,
-        )  # fmt: skip
+        )
     bucket, _, key = url[len("s3://") :].partition("/")
     return ObjectRef(bucket, key)
 

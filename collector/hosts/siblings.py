@@ -104,7 +104,7 @@ def _observation(told: Dict[str, Any]) -> Observation:
             "depth": QueueDepth(**depth) if depth is not None else None,
             "lags": {owner: Lag(**one) for owner, one in watched["lags"].items()},
         }),
-    }  # fmt: skip
+    }
     return Observation(**picture)
 
 

@@ -82,7 +82,7 @@ class Signals:
                     "The checkpoints lie on %s, which ends with this container or at the host's next start: "
                     "what was delivered is then forgotten. Mount a volume there. checkpoint_dir=%s",
                     kind, folder,
-                )  # fmt: skip
+                )
 
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """This is what runs now, and why the rest does not."""

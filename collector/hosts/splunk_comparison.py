@@ -29,7 +29,7 @@ from collector.retention.splunk_counts import (
     search_of,
     sent_apart,
     slices,
-)  # fmt: skip
+)
 
 __all__ = ["compare_with_splunk", "field_of"]
 

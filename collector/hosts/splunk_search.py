@@ -68,7 +68,7 @@ class SearchHead:
             raise Retry(
                 f"the search failed: {trouble[0].get('text')}", code="splunk_search_failed", where=self._url,
                 hint="look at the search head's own messages",
-            )  # fmt: skip
+            )
         return list(answer.get("results", ()))
 
     def _read(self, body: bytes) -> Dict[str, Any]:
@@ -105,7 +105,7 @@ def _context(host: str, ca_file: str, *, verify: bool) -> ssl.SSLContext:
         raise Fatal(
             f"the CA file cannot be read ({error})", code="splunkd_certificate", where=ca_file,
             hint="hec_ca_file names a PEM file that the collector's user may read",
-        ) from error  # fmt: skip
+        ) from error
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -33,7 +33,7 @@ from collector.errors import CollectorError, Fatal, Retry
 __all__ = [
     "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "call", "connect", "refusal",
     "service_of", "stored_settings", "tls_context",
-]  # fmt: skip
+]
 
 T = TypeVar("T")
 
@@ -252,7 +252,7 @@ def answer_of(call: Callable[[], T], refusal: Callable[[int], CollectorError], *
         raise Retry(
             f"splunkd did not answer ({type(error).__name__})", code="splunkd_unreachable", where=where,
             hint="is this its management port, and may we reach it? An input is started again by splunkd",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def tls_context(host: str) -> ssl.SSLContext:

@@ -101,7 +101,7 @@ def _mask(service: Any, server_uri: str, stanza: str, *, app: str, stored: Mappi
         log.warning(
             "%s: stored, but a file that outranks local/inputs.conf of app %s still shows it in plain text; "
             "write %s there. stanza=%s", ", ".join(shown), app, MASK, stanza,
-        )  # fmt: skip
+        )
     else:
         log.info("Moved into storage/passwords: %s. stanza=%s", names, stanza)
 

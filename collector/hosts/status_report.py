@@ -133,13 +133,13 @@ def _running(told: Mapping[str, Any], *, bars: bool) -> Iterator[Tuple[str, str]
 _FIRST = (
     ("rate", ("rate",)), ("waiting", ("backlog",)), ("delivered", ("delivered",)),
     ("last hour", ("last_hour",)),
-)  # fmt: skip
+)
 _TIMES = (
     ("lag", ("lag", "provider"), "provider: "), ("lag", ("lag", "aws"), "AWS: "),
     ("lag", ("lag", "collector"), "us: "), ("kept", ("retention", "bucket"), "by the bucket: "),
     ("kept", ("retention", "queue"), "by the queue: "),
     ("silence", ("silence",), ""),
-)  # fmt: skip
+)
 
 
 def _texts(told: Mapping[str, Any], wanted: Sequence[Sequence[Any]]) -> Iterator[Tuple[str, str]]:

@@ -30,7 +30,7 @@ def opened(found: Input, *, read_only: bool = True) -> Iterator[Optional[Checkpo
         store = SqliteStore(
             checkpoint_path(found), input_name=found.name, owner=this_owner(), clock=SystemClock(),
             read_only=read_only,
-        )  # fmt: skip
+        )
     else:
         yield None
         return
@@ -57,7 +57,7 @@ def refuse_another_place(inputs: Sequence[Input]) -> None:
             raise Fatal(
                 f"{found.name} has no ledger here, but at {other}: what is done would be sent again",
                 code="ledger_elsewhere", where=str(checkpoint_path(found)), hint=_hint(other), scope="config",
-            )  # fmt: skip
+            )
 
 
 def _is_absent(found: Input) -> bool:
@@ -70,7 +70,7 @@ def _is_absent(found: Input) -> bool:
         raise Fatal(
             "this user may not look into checkpoint_dir", code="store_unreadable", where=str(path), hint=hint,
             scope="config",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _services_own(found: Input) -> str:

@@ -142,7 +142,7 @@ def status_of(seen: Sequence[Observation], *, rate: float) -> str:
     well = sum(each.is_ready for each in seen)
     depths = [each.watched.depth.visible for each in seen if each.watched.depth is not None]
     lags = [lag.p95_seconds for each in seen for name, lag in each.watched.lags.items()
-            if name == "collector" and lag.count]  # fmt: skip
+            if name == "collector" and lag.count]
     parts = [f"{well} of {len(seen)} inputs collect", f"{rate:,.0f} events/s"]
     parts += [f"lag {spell_short(max(lags))}"] if lags else []
     parts += [f"backlog {sum(depths):,} messages"] if depths else []

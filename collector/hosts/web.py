@@ -72,7 +72,7 @@ def serving(address: str, board: Board) -> Iterator[None]:
             "Status page and metrics can be read by whoever reaches this address: no password is asked for. "
             "Set http_listen = %d for this host alone, or put something before it that asks. url=%s",
             server.server_port, server.url,
-        )  # fmt: skip
+        )
     try:
         yield
     finally:
@@ -120,7 +120,7 @@ class Server(ThreadingHTTPServer):
                 f"It is not possible to listen there: {error.strerror or error}", code="http_listen",
                 where=f"http_listen = {address}",
                 hint="Choose an address of this host and a port that nobody else has, or unset http_listen",
-            ) from error  # fmt: skip
+            ) from error
 
     @property
     def url(self) -> str:

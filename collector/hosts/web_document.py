@@ -212,12 +212,12 @@ def _clock(reading: Reading, age: str) -> Dict[str, Any]:
 def _lag(lag: Lag) -> Dict[str, Any]:
     if not lag.count:
         return {"p50_seconds": None, "p95_seconds": None, "objects": 0, "text": str(lag),
-                "p50": "none yet", "p95": "none yet"}  # fmt: skip
+                "p50": "none yet", "p95": "none yet"}
     return {
         "p50_seconds": round(lag.p50_seconds, 3), "p50": spell_short(lag.p50_seconds),
         "p95_seconds": round(lag.p95_seconds, 3), "p95": spell_short(lag.p95_seconds),
         "objects": lag.count, "text": str(lag),
-    }  # fmt: skip
+    }
 
 
 def _error(

@@ -50,7 +50,7 @@ def page(status: Status) -> str:
     """The whole page for one document; nothing in it is loaded from elsewhere."""
     numbers = range(len(status["inputs"]))
     shape = json.dumps([status["started"], *(one["name"] for one in status["inputs"])], separators=(",", ":"),
-                       ensure_ascii=False)  # fmt: skip
+                       ensure_ascii=False)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>audit-s3</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -110,7 +110,7 @@ def _without_impossible(found: Notification) -> Notification:
     problem = Poison(
         f"an object key of more than {_KEY_MAX_BYTES:,} bytes, which S3 does not have", code="unknown_body",
         hint="see it with `audit-s3 quarantine show`, and ask who writes to the queue",
-    )  # fmt: skip
+    )
     if not refs and not found.payloads:
         raise problem
     return replace(found, refs=refs, problems=(*found.problems, problem))

@@ -43,7 +43,7 @@ class Room:
             raise Poison(
                 f"the body unpacks to more than {MOST_UNPACKED_BYTES >> 20} MiB", code="bomb",
                 hint="look at it with `audit-s3 quarantine show`; nobody genuine packs so much into one",
-            )  # fmt: skip
+            )
 
 
 def unverified(envelope: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class Body:
             raise Poison(
                 f"the body is wrapped more than {MAX_DEPTH} times", code="nested_too_deep",
                 hint="look at it with `audit-s3 quarantine show`",
-            )  # fmt: skip
+            )
         return self.read(text, depth=self.depth + 1, audits=self.audits)
 
 

@@ -89,7 +89,7 @@ def _s3_ref(record: Mapping[str, Any]) -> ObjectRef:
         raise Poison(
             f"S3 event records of version {version}", code="unknown_event_version",
             hint="only version 2 is known; look whether the fields still mean the same, and upgrade",
-        )  # fmt: skip
+        )
     thing, bucket = record["s3"]["object"], at(record, "s3", "bucket", "name")
     if not isinstance(bucket, str) or not bucket or not thing["key"]:
         raise Poison("an S3 event record without bucket or key", code="unknown_body")
@@ -115,7 +115,7 @@ def _decoded_key(raw: str) -> str:
         raise Poison(
             f"the object key {glimpse(raw)} is not UTF-8", code="key_undecodable",
             hint="the object cannot be named through S3's API from here; ask for it under another key",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def cloudtrail(body: Body) -> Optional[Notification]:

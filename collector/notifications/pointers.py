@@ -28,14 +28,14 @@ def follow(objects: Optional[ObjectStore]) -> Fetch:
             raise Poison(
                 f"the body lies at {ref.url}, and this input has no bucket", code="foreign_bucket",
                 hint="If the bucket is your provider's, add it to the bucket setting",
-            )  # fmt: skip
+            )
         try:
             return _text_of(objects, ref)
         except Fatal as error:
             raise Retry(
                 error.what, code=error.code, where=error.where or ref.url, hint=error.hint,
                 after_seconds=TRY_AGAIN_SECONDS,
-            ) from error  # fmt: skip
+            ) from error
 
     return fetch
 
@@ -61,4 +61,4 @@ def _whole(opened: OpenObject) -> bytes:
             raise Poison(
                 f"the body that is pointed to is larger than {MOST_BYTES >> 20} MiB", code="body_too_large",
                 where=opened.ref.url, hint="ask the sender to write such audits as an object with its event",
-            )  # fmt: skip
+            )

@@ -69,7 +69,7 @@ def _unconfirmed(topic: str) -> Poison:
         code="sns_unconfirmed", where=topic,
         hint="Provider: aws sns confirm-subscription with the token that `audit-s3 quarantine show` "
         "shows, or subscribe the queue again. SubscribeURL is never visited from here",
-    )  # fmt: skip
+    )
 
 
 def wrapped_records(body: Body) -> Optional[Notification]:

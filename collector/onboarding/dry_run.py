@@ -188,7 +188,7 @@ class _Tally:
         return Looked(
             self._bucket, self._listed, self._too_old, self._before_start, dict(self._filtered),
             self._wanted, self._is_whole and failure is None, failure,
-        )  # fmt: skip
+        )
 
 
 # -- the queue

@@ -52,7 +52,7 @@ _DECODERS = {
     "amazonsecuritylake": _Decoder(sourcetype="aws:asl", note="Parquet needs the extra: "
         "pip install 'audit-s3-collector[parquet]'; one JSON event for each row"),
     "delimitedfilesdecoder": _Decoder(note="the add-on makes JSON of each row; compare with run --dry-run"),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Carried:
 def carry(
     text: str, *, given: Mapping[str, str], buckets: Mapping[str, str], roles: Mapping[str, str],
     cut_over: str,
-) -> Carried:  # fmt: skip
+) -> Carried:
     """The inputs of an inputs.conf.
 
     `given` holds for every one of them and wins. `buckets` is by stanza name, as the add-on reads whatever
@@ -101,7 +101,7 @@ def carry(
 def _carry_one(
     all_: Carried, name: str, stanza: Mapping[str, str], *, given: Mapping[str, str], bucket: str,
     roles: Mapping[str, str], cut_over: str,
-) -> None:  # fmt: skip
+) -> None:
     one = _One(name, stanza, roles)
     for setting, say in SETTINGS.items():
         if stanza.get(setting, "") != "":
@@ -142,7 +142,7 @@ _Say = Callable[[_One, str, str], None]
 
 def _account(one: _One, setting: str, value: str) -> None:
     one.note(setting, f"{value!r}: its keys stand encrypted in the add-on: set aws_access_key_id and "
-             "aws_secret_access_key, or none on a host with a role of its own")  # fmt: skip
+             "aws_secret_access_key, or none on a host with a role of its own")
 
 
 def _role(one: _One, setting: str, value: str) -> None:
@@ -170,7 +170,7 @@ def _batch(one: _One, setting: str, value: str) -> None:
     if value != "10":
         one.settings["max_number_of_messages"] = value
     one.note(setting, "how many messages one receive takes, and no longer how many threads there are: "
-             "that is workers (32)")  # fmt: skip
+             "that is workers (32)")
 
 
 def _decoder(one: _One, setting: str, value: str) -> None:
@@ -264,7 +264,7 @@ SETTINGS: Mapping[str, _Say] = {
     "s3_multipart_threshold": _said("not carried: objects are read as a stream"),
     "exit_on_idle": _said("not carried: the service does not end"),
     "disabled": _nothing,
-}  # fmt: skip
+}
 
 #: What splunkd itself reads in any stanza.
 _SPLUNK_OWN = re.compile(r"_.*|evt_.*|python\..*|start_by_shell|run_only_one|passAuth|source|placeholder")

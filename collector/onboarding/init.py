@@ -35,7 +35,7 @@ from collector.errors import Fatal
 __all__ = [
     "SECRET_FILES", "SERVICE_GROUP", "Draft", "Part", "Question", "input_name", "questions", "service_state",
     "share", "write",
-]  # fmt: skip
+]
 
 #: The file that a secret is put into, beside the configuration or in the directory that is named.
 SECRET_FILES = {"aws_secret_access_key": "aws-secret", "hec_token": "hec-token"}
@@ -102,7 +102,7 @@ def _is_asked(name: str, given: Mapping[str, str]) -> bool:
     if name == "queue_region":
         return not given.get("region") and not queue_address(given.get("queue_url", "x")).region
     after = {"external_id": "role_arn", "kms_key_arn": "bucket", "aws_secret_access_key": "aws_access_key_id",
-             "hec_token": "hec_url", "index": "hec_url"}  # fmt: skip
+             "hec_token": "hec_url", "index": "hec_url"}
     return name not in after or bool(given.get(after[name]))
 
 

@@ -76,7 +76,7 @@ class View:
         return Origin(
             oid=oid, source=self.source or url, fallback_time=f"{fallback:.3f}",
             sourcetype=route.sourcetype or self.sourcetype, index=route.index or self.index, host=self.host,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def of_object(view: View, objects: ObjectStore, ref: ObjectRef, *, now: float) -
         return _decoded(
             view, view.decode(chunks, route), origin=origin, now=now, url=ref.url, head=chunks,
             size=opened.ref.size or 0, object_time=opened.last_modified,
-        )  # fmt: skip
+        )
     finally:
         opened.close()
 
@@ -165,7 +165,7 @@ class _Chunks:
 def _decoded(
     view: View, blocks: Iterator[Block], *, origin: Origin, now: float, url: str, head: _Chunks, size: int,
     object_time: float,
-) -> Sample:  # fmt: skip
+) -> Sample:
     """Count the events of one object, and keep the first of them."""
     seen: List[Block] = []
     failure, is_whole = None, False

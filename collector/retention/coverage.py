@@ -133,7 +133,7 @@ class Tally:
             row, moment = rows.get(oid), ref.event_time or 0.0
             if row is None:
                 self._add(ref.bucket, ref.key, ref.etag or "", LISTED, self._kind_of_ref(ref), moment,
-                          ref.size or 0, 0)  # fmt: skip
+                          ref.size or 0, 0)
             elif not question.covers(row.object_time):
                 self._add_row(row, moment)  # by its own time, a row like this one is not of the window
 
@@ -152,7 +152,7 @@ class Tally:
         return Coverage(
             self._question, covered, sums.total(), named, sums.unnamed, self._unlisted,
             earlier=self._earlier, earliest=self._earliest,
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Tally:
         return self
@@ -183,7 +183,7 @@ class Tally:
         self._add(
             row.bucket, row.key if row.bucket else row.url, row.etag, 1 if is_open else 0,
             self._kind_of_row(row), moment, row.size or 0, row.offset if is_open else row.events,
-        )  # fmt: skip
+        )
 
     def _add(
         self, bucket: str, key: str, etag: str, rank: int, kind: str, moment: float, size: int, events: int

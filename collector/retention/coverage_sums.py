@@ -16,7 +16,7 @@ from collector.retention.partitions import dated
 
 __all__ = [
     "LISTED", "MOST_NAMED", "MOST_PREFIXES", "OTHERS", "Covered", "Named", "Sums", "prefix_of",
-]  # fmt: skip
+]
 
 #: The rank of a fact that only a listing knows, after those of rows: 0 final, 1 open.
 LISTED = 2

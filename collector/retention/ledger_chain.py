@@ -70,7 +70,7 @@ def _hash(entry: Mapping[str, Any]) -> str:
         text = json.dumps(
             {name: value for name, value in entry.items() if name != "sha256"},
             sort_keys=True, separators=(",", ":"), allow_nan=False,
-        )  # fmt: skip
+        )
     except (ValueError, RecursionError):
         return _NEVER
     return hashlib.sha256(text.encode()).hexdigest()

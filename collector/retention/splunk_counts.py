@@ -22,7 +22,7 @@ from collector.ports import Checkpoint
 __all__ = [
     "BY_OID", "BY_SOURCE", "MOST_NAMED", "SETTLE_SECONDS", "Comparison", "Difference", "Expected", "compare",
     "expectation", "is_settled", "search_of", "sent_apart", "slices",
-]  # fmt: skip
+]
 
 BY_OID, BY_SOURCE = "s3_oid", "source"
 #: Objects in one search, and characters of their names: a search is limited in both.

@@ -70,7 +70,7 @@ class Adapters:
     def __init__(
         self, configured: Input, *, checkpoint_dir: Optional[str], stdout: BinaryIO,
         read_only: bool = False, queue: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         settings = configured.settings
         self.clock: Clock = SystemClock()
         self._input = configured
@@ -108,7 +108,7 @@ class Adapters:
         return DigestVerifier(
             self.objects, self.store.hashes, self.public_keys, content=content,
             max_event_bytes=self._input.settings.max_event_bytes,
-        )  # fmt: skip
+        )
 
     @cached_property
     def public_keys(self) -> PublicKeys:
@@ -200,7 +200,7 @@ class Adapters:
         return SqsQueue(
             client, url, visibility_timeout_seconds=settings.visibility_timeout_seconds, role=session.role,
             lean=session.lean,
-        )  # fmt: skip
+        )
 
     def _objects(self, settings: Settings) -> Optional[ObjectStore]:
         if not settings.bucket:
@@ -219,13 +219,13 @@ class Adapters:
             expected_bucket_owner="" if owner == "none" else owner, role=self._session.role,
             client_side=self._client_side(settings),
             signed_get=signed_get,
-        )  # fmt: skip
+        )
 
     def _client_side(self, settings: Settings) -> ClientSide:
         keys = DataKeys(
             lambda region: self._session.client("kms", region=region), allowed=settings.kms_key_arn,
             region=settings.bucket_region or settings.region, role=self._session.role,
-        )  # fmt: skip
+        )
         return ClientSide(keys, allow_unauthenticated_cbc=settings.allow_unauthenticated_cbc)
 
 
@@ -242,7 +242,7 @@ def access_of(configured: Input, role_arn: str, *, read_only: bool = False) -> A
             queue_arn=configured.queue.arn if configured.queue else "", buckets=settings.bucket,
             prefix=settings.prefix, kms_key_arns=settings.kms_key_arn, read_only=read_only,
             verifies_digests=configured.verifies_digests,
-        )  # fmt: skip
+        )
     return Access(
         region=settings.region,
         access_key_id=settings.aws_access_key_id,
@@ -291,7 +291,7 @@ def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock, token: 
             settings.hec_url, token[0], clock=clock, renew_token=token[1], ack=settings.hec_ack,
             gzip=settings.hec_gzip, event_identity=settings.event_identity, ca_file=settings.hec_ca_file,
             tls_verify=settings.hec_tls_verify, proxy_url=settings.proxy_url,
-        )  # fmt: skip
+        )
     if name == "splunkd":
         from collector.sinks.splunkd import SplunkdSink
 
@@ -320,7 +320,7 @@ def _store(
         return DynamoStore(
             client, settings.checkpoint_table, input_name=configured.name, owner=this_owner(), clock=clock,
             retention_seconds=settings.retention_days * 86_400, read_only=read_only,
-        )  # fmt: skip
+        )
     from collector.stores.sqlite import SqliteStore
 
     path = checkpoint_path(configured, checkpoint_dir)

@@ -26,7 +26,7 @@ ONCE_POLL_SECONDS = 5
 def plan_of(
     configured: Input, *, once: bool, verify: Callable[[Mapping[str, Any]], None], fetch: Fetch,
     digests: Optional[Digests],
-) -> Plan:  # fmt: skip
+) -> Plan:
     """How to read, cut, route and bound what an input collects; and whose messages are opened."""
     settings, provider = configured.settings, configured.provider
     queue_name = configured.queue.name if configured.queue else ""
@@ -71,5 +71,5 @@ def plan_of(
         listing_grace_seconds=float(settings.reconcile_grace_seconds),
         reconcile_interval_seconds=float(settings.reconcile_interval_seconds),
         expected_interval_seconds=float(settings.expected_interval_seconds),
-    )  # fmt: skip
+    )
 

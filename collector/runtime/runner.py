@@ -110,7 +110,7 @@ class Runner:
             queue=adapters.queue, objects=adapters.objects,
             sinks=adapters.sinks, store=adapters.store, clock=adapters.clock,
             rng=random.Random(), chores=chores,
-        )  # fmt: skip
+        )
         self._threads = Threads(self.name, self.engine, workers=configured.settings.workers)
         self._lock = self._threads.lock
 
@@ -130,7 +130,7 @@ class Runner:
             self._adapters.queue.name if self._adapters.queue else "-",
             ",".join(self._input.settings.bucket) or "-", ",".join(self._input.settings.output),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        )  # fmt: skip
+        )
 
     def _say_what_was_damaged(self, store: CheckpointStore) -> None:
         if not isinstance(store, FileStore) or not (store.moved_aside or store.salvage):
@@ -147,7 +147,7 @@ class Runner:
             self.name, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)),
             "" if saved and saved.is_whole else ", as far as it could be read",
             saved.quarantined if saved else 0, saved.spooled if saved else 0, store.moved_aside,
-        )  # fmt: skip
+        )
 
     def _proposed_start(self, now: float) -> float:
         """`start_from` of the settings as a time: what an empty ledger begins with (rule 13)."""
@@ -239,7 +239,7 @@ class Runner:
             log.error(
                 "The checkpoint file was removed or replaced while in use; what the queue holds is sent "
                 "again. Find out who did it. input=%s", self.name,
-            )  # fmt: skip
+            )
         try:
             store.check()
         except CollectorError as error:

@@ -57,7 +57,7 @@ def run(
         raise Fatal(
             "stdout is closed", code="stdout_closed", where="stdout",
             hint="Start the program with a stdout, /dev/null where nobody reads it",
-        )  # fmt: skip
+        )
     stream = stdout if stdout is not None else sys.stdout.buffer
     arenas.bound()
 
@@ -137,7 +137,7 @@ class Supervisor:
         log.info(
             "The configuration was read again. unchanged=%s stopped=%s started=%s",
             *(",".join(names) or "-" for names in (same, gone, new)),
-        )  # fmt: skip
+        )
 
     def stop(self) -> Sequence[Runner]:
         """End everything in order; what was at work."""
@@ -157,7 +157,7 @@ class Kit:
     def __init__(
         self, configured: Input, *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO,
         errand: Optional[Errand] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._input = configured
         self._once = once
         self._errand = errand
@@ -175,7 +175,7 @@ class Kit:
             self._adapters = Adapters(
                 self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout,
                 queue=self._errand is None,
-            )  # fmt: skip
+            )
         runner = Runner(self._input, self._adapters, once=self._once, errand=self._errand)
         runner.start()
         self._adapters = None  # the runner's, which closes them

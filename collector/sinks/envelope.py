@@ -18,7 +18,7 @@ from collector.model import Block, Origin, Slice
 
 __all__ = [
     "ENVELOPE_BYTES", "envelopes", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines",
-]  # fmt: skip
+]
 
 #: What an envelope with usual names adds to an event.
 ENVELOPE_BYTES = 300

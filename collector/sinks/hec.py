@@ -67,7 +67,7 @@ class HecSink:
         rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto", gzip: bool = True,
         event_identity: bool = True, ca_file: str = "", tls_verify: bool = True,
         proxy_url: str = "", connect_timeout_seconds: float = 10.0, reply_timeout_seconds: float = 60.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not urls:
             raise Fatal("there is no HEC URL", code="hec_url", where="hec_url", hint="Set hec_url")
         if ack not in ("auto", "on", "off"):
@@ -88,7 +88,7 @@ class HecSink:
         self._wire = Wire(
             ca_file=ca_file, tls_verify=tls_verify, proxy_url=proxy_url,
             connect_timeout_seconds=connect_timeout_seconds, reply_timeout_seconds=reply_timeout_seconds,
-        )  # fmt: skip
+        )
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """POST the batch to the lane's endpoint, or to the next ones if that has not taken it.
@@ -176,7 +176,7 @@ class HecSink:
             raise error_of(
                 answer, where=endpoint.url, now=self._clock.now(), count=batch.count,
                 keeps_prefix=refused and not self._acknowledges(endpoint),
-            )  # fmt: skip
+            )
         return self._receipt(endpoint, channel, answer, batch)
 
     def _post(self, endpoint: Endpoint, channel: _Channel, body: _Body, *, lane: int) -> Answer:
@@ -333,7 +333,7 @@ def checked_token(text: str) -> str:
             "hec_token is empty, or has characters that no token has", code="hec_token_invalid",
             where="hec_token", hint="It is the token's value, a GUID, without 'Splunk' before it",
             scope="output",
-        )  # fmt: skip
+        )
     return token
 
 

@@ -72,7 +72,7 @@ CODES: Mapping[int, Meaning] = {
     26: Meaning(RETRY, "hec_at_capacity", "HEC's queue is full", _WAIT, elsewhere=True),
     27: Meaning(RETRY, "hec_at_capacity", "HEC's ack channel is full", _WAIT, elsewhere=True),
     28: Meaning(FATAL, "hec_channel_missing", "HEC wants a channel and sticky sessions", _CHANNEL),
-}  # fmt: skip
+}
 
 _GATEWAY = Meaning(RETRY, "hec_gateway", "what stands before HEC cannot reach it", _WAIT, elsewhere=True)
 _UNAVAILABLE = Meaning(RETRY, "hec_unavailable", "HEC is unavailable", _WAIT, elsewhere=True)
@@ -131,7 +131,7 @@ def read(reply: Reply) -> Answer:
         reply.status, _whole(body.get("code")), str(body.get("text", "")), _whole(body.get("ackId")),
         _whole(body.get("invalid-event-number")), acks if isinstance(acks, dict) else None,
         reply.retry_after,
-    )  # fmt: skip
+    )
 
 
 def meaning_of(answer: Answer) -> Meaning:

@@ -79,7 +79,7 @@ class SplunkdSink:
         return Receipt(
             self.name, batch.spans, self._clock.now(), endpoint="stdout", channel=self._channel,
             ack_id=position,
-        )  # fmt: skip
+        )
 
     def _write(self, rendered: bytes) -> None:
         if self._state == "closed":

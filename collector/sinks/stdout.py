@@ -42,7 +42,7 @@ class StdoutSink:
             raise Fatal(
                 f"stdout has no format {format!r}", code="stdout_format", where="stdout_format",
                 hint="Use raw, json or hec",
-            )  # fmt: skip
+            )
         self.envelope_bytes = 1 if format == "raw" else ENVELOPE_BYTES
         self._render = formats[format]
         self._stream = stream

@@ -38,11 +38,11 @@ def translate(error: Exception, *, output: str) -> CollectorError:
             f"{output} is closed: nobody reads it any more", code=f"{output}_closed", where=output,
             hint="Start the program that reads it again; what was not delivered will be sent then",
             scope="output",
-        )  # fmt: skip
+        )
     return Retry(
         f"{output} cannot be written: {error}", code=f"{output}_write_failed", where=output,
         hint="Look whether the disk that it is redirected to is full",
-    )  # fmt: skip
+    )
 
 
 def unread_bytes(stream: BinaryIO) -> Optional[int]:

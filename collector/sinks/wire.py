@@ -80,7 +80,7 @@ class Wire:
     def __init__(
         self, *, ca_file: str = "", tls_verify: bool = True, proxy_url: str = "",
         connect_timeout_seconds: float = 10.0, reply_timeout_seconds: float = 60.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._ca_file, self._tls_verify = ca_file, tls_verify
         self._proxy = _Proxy.parse(proxy_url) if proxy_url else None
         self._connect_timeout = connect_timeout_seconds
@@ -91,7 +91,7 @@ class Wire:
     def exchange(
         self, endpoint: Endpoint, method: str, path: str,
         *, headers: Mapping[str, str], body: bytes = b"", lane: int = 0, errand: str = "send",
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         """One request and its whole answer, whatever its status. Redirects are not followed.
 
         Retry "hec_unreachable": nothing was sent. Retry "hec_timeout" and "hec_connection_lost": the
@@ -123,7 +123,7 @@ class Wire:
     def _converse(
         self, connection: http.client.HTTPConnection, endpoint: Endpoint, method: str, path: str,
         headers: Mapping[str, str], body: bytes,
-    ) -> Tuple[Reply, bool]:  # fmt: skip
+    ) -> Tuple[Reply, bool]:
         target = endpoint.prefix + path
         sent = dict(headers)
         proxy = self._proxy_for(endpoint)
@@ -145,7 +145,7 @@ class Wire:
         reply = Reply(
             response.status, read, response.getheader("Retry-After") or "",
             tuple(response.headers.get_all("Set-Cookie") or ()),
-        )  # fmt: skip
+        )
         usable = response.isclosed() and not response.will_close and cut_off is None
         return reply, usable and reply.status not in _LEAVE_AFTER
 
@@ -213,7 +213,7 @@ class _Proxy:
             raise Fatal(
                 "proxy_url is not the URL of an HTTP proxy", code="hec_proxy", where="proxy_url",
                 hint="It looks like http://proxy.example.com:3128, with user:password@ if it wants them",
-            )  # fmt: skip
+            )
         if parts.username is None:
             return cls(parts.hostname, port, {})
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -230,7 +230,7 @@ def _tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
         raise Fatal(
             f"hec_ca_file cannot be read: {error}", code="hec_ca_file", where=ca_file,
             hint="It must be a PEM file with the certificate of the authority that signed Splunk's",
-        ) from error  # fmt: skip
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         context.check_hostname = False
@@ -268,14 +268,14 @@ def translate(error: Exception, *, where: str, sent: bool) -> CollectorError:
         return _tls_error(
             f"the certificate of HEC is not trusted: {error.verify_message}", where,
             "Set hec_ca_file to the PEM file of the authority that signed Splunk's certificate",
-        )  # fmt: skip
+        )
     if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _PLAIN):
         return _tls_error(
             f"HEC there speaks plain http, no TLS: {_reason(error)}", where,
             "Enable SSL in Splunk, Settings > Data inputs > HTTP Event Collector > Global Settings; only "
             "where HEC is on this host may hec_url begin with http://",
             code="hec_not_tls",
-        )  # fmt: skip
+        )
     if isinstance(error, ssl.SSLError) and any(name in str(error) for name in _OTHER_TLS):
         return _tls_error(f"TLS fails: {_reason(error)}", where, "Look whether HEC there speaks TLS 1.2")
     tunnel = _TUNNEL.search(str(error))
@@ -285,13 +285,13 @@ def translate(error: Exception, *, where: str, sent: bool) -> CollectorError:
         return Retry(
             f"HEC cannot be reached: {_reason(error)}", code="hec_unreachable", where=where,
             hint="Look at the host name, the port (8088 by default), firewalls and proxy_url",
-        )  # fmt: skip
+        )
     late = isinstance(error, (TimeoutError, socket.timeout))  # two classes until 3.10
     return Retry(
         f"HEC did not answer: {_reason(error)}", where=where,
         code="hec_timeout" if late else "hec_connection_lost",
         hint="It may have taken the events, so some may come twice",
-    )  # fmt: skip
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ def judge(
         fresh = Checkpoint(
             oid=want.oid, url=want.url, object_time=want.object_time, bucket=want.bucket, key=want.key,
             etag=want.etag, version_id=want.version_id, size=want.size, epoch=1, owner=owner, updated=now,
-        )  # fmt: skip
+        )
         return "yours", fresh
     if row.state in FINAL:
         return "final", row

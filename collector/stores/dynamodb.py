@@ -44,7 +44,7 @@ from collector.stores.dynamodb_items import (
     number,
     open_place,
     text,
-)  # fmt: skip
+)
 from collector.stores.dynamodb_prune import Prune
 from collector.stores.dynamodb_schema import create_command, create_table, refuse_newer
 from collector.stores.dynamodb_table import ABSENT, Condition, Table
@@ -97,7 +97,7 @@ class DynamoStore:
         place = Place(table, region, create_command(table, region))
         self._door = Table(
             client, place, foreign=_foreign_errors(), threads=threads, read_only=read_only
-        )  # fmt: skip
+        )
         self._opening = threading.Lock()
         self._opened = False
         self._receipts = Bodies(self._door, keys, "receipt")
@@ -108,7 +108,7 @@ class DynamoStore:
         self._changes = Changes(
             self._door, keys, owner=owner, counts=counts, receipts=self._receipts, entries=self._entries,
             spool=self._spool, receipt_expires=lambda now: int(now + _RECEIPT_SECONDS),
-        )  # fmt: skip
+        )
 
     def start_from(self, proposed: float) -> float:
         key = self._keys.about("start_from")

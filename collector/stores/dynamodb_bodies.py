@@ -57,7 +57,7 @@ class Bodies:
         raise Fatal(
             f"A part of the body of {self._kind} {id_} is missing", code="store_damaged",
             where=str(self._table.place), hint="Somebody else deletes items of this table; let it be.",
-        )  # fmt: skip
+        )
 
     def _named(self, id_: str, body: bytes) -> Item:
         """What the item says of its body; the parts, if there are any, are durable now."""

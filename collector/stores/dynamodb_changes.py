@@ -24,7 +24,7 @@ from collector.ports import (
     SaveReceipt,
     Spool,
     Unspool,
-)  # fmt: skip
+)
 from collector.stores.dynamodb_bodies import Bodies
 from collector.stores.dynamodb_items import (
     DAY_SECONDS,
@@ -36,7 +36,7 @@ from collector.stores.dynamodb_items import (
     number,
     open_place,
     text,
-)  # fmt: skip
+)
 from collector.stores.dynamodb_table import Attribute, Condition, Table
 from collector.stores.sqlite_rows import entry_bytes, furthest_ends, receipt_text
 
@@ -94,7 +94,7 @@ class Changes:
     def __init__(
         self, table: Table, keys: Keys, *, owner: str, counts: Counts, receipts: Bodies, entries: Bodies,
         spool: Bodies, receipt_expires: Callable[[float], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._table = table
         self._keys = keys
         self._owner = owner
@@ -144,7 +144,7 @@ class Changes:
         sets: Dict[str, Any] = {
             "state": change.state, "events": change.events, "reason": change.reason, "updated": now,
             "place": Attribute("aged"),
-        }  # fmt: skip
+        }
         if change.sha256:
             sets["sha256"] = change.sha256
         fence = self._fence(change.epoch, ("state", "in", ("open", change.state)))
@@ -165,7 +165,7 @@ class Changes:
             "owner": "", "attempts": change.attempts, "first_failed": change.first_failed,
             "not_before": change.not_before, "reason": change.reason, "updated": now,
             "place": open_place(change.not_before),
-        }  # fmt: skip
+        }
         fence = self._fence(change.epoch, ("state", "=", "open"))
         return self._table.update(self._keys.row(change.oid), sets, where=fence) is not None
 
@@ -179,7 +179,7 @@ class Changes:
             "state": "open", "offset": change.offset, "events": 0, "reason": "", "attempts": 0,
             "first_failed": 0.0, "not_before": 0.0, "owner": "", "updated": now, "sha256": "",
             "place": open_place(0.0),
-        }  # fmt: skip
+        }
         old = self._table.update(key, sets, adds={"epoch": 1}, where=[("pk", "present", None)])
         if old and text(old, "state") in FINAL:
             self._counts.note(old, text(old, "state"), -1)
@@ -230,7 +230,7 @@ class Changes:
         item = {
             **self._keys.spooled(message.message_id), **message_attributes(message),
             "since": attribute(since),
-        }  # fmt: skip
+        }
         known = self._table.get(self._keys.spooled(message.message_id))
         if known is not None:
             item["since"] = known["since"]

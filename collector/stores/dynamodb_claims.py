@@ -24,7 +24,7 @@ from collector.stores.dynamodb_items import (
     open_place,
     row_attributes,
     text,
-)  # fmt: skip
+)
 from collector.stores.dynamodb_table import ABSENT, Condition, Table
 from collector.stores.sqlite_rows import furthest_ends, receipt
 
@@ -99,11 +99,11 @@ class Claims:
             return lambda: self.table.put(self._fresh(after), where=[ABSENT]) is not None
         as_read: List[Condition] = [
             ("epoch", "=", row.epoch), ("owner", "=", row.owner), ("state", "=", "open"),
-        ]  # fmt: skip
+        ]
         sets: Dict[str, Any] = {
             "owner": after.owner, "epoch": after.epoch, "updated": after.updated,
             "version_id": after.version_id, "expires": self.expires(after.object_time),
-        }  # fmt: skip
+        }
         if after.size is not None:
             sets["size"] = after.size
         return lambda: self.table.update(self.keys.row(after.oid), sets, where=as_read) is not None

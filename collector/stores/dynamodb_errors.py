@@ -15,7 +15,7 @@ __all__ = ["ACTIONS", "Place", "error_code", "translate"]
 #: All that the store ever calls.
 ACTIONS = (
     "BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ __all__ = [
     "open_place",
     "row_attributes",
     "text",
-]  # fmt: skip
+]
 
 T = TypeVar("T")
 #: An item in DynamoDB's own notation: {"epoch": {"N": "1"}}.
@@ -212,7 +212,7 @@ def entry(item: Item, body: bytes) -> Quarantined:
         id=text(item, "sk"), kind=text(item, "kind"), reason=text(item, "reason"),
         detail=text(item, "detail"), url=text(item, "url"), created=number(item, "created"), body=body,
         oid=text(item, "oid"), ordinal=int(number(item, "ordinal")) if "ordinal" in item else None, row=row,
-    )  # fmt: skip
+    )
 
 
 def message_attributes(message: Message) -> Item:
@@ -232,7 +232,7 @@ def message(item: Item, body: bytes) -> Message:
         receipt_handle=text(item, "receipt_handle"), receive_count=int(number(item, "receive_count")),
         sent_at=number(item, "sent_at") if "sent_at" in item else None,
         group_id=text(item, "group_id") if "group_id" in item else None,
-    )  # fmt: skip
+    )
 
 
 def chunked(values: Sequence[T], size: int) -> List[Sequence[T]]:

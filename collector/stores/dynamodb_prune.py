@@ -20,7 +20,7 @@ from collector.stores.dynamodb_items import (
     final_place,
     number,
     text,
-)  # fmt: skip
+)
 from collector.stores.dynamodb_table import Condition, Table
 
 __all__ = ["Prune"]
@@ -68,7 +68,7 @@ class Prune:
         still: List[Condition] = [
             ("object_time", "<", before), ("place", "=", text(item, "place")),
             ("owner", "=", text(item, "owner")),
-        ]  # fmt: skip
+        ]
 
         def work() -> bool:
             old = self.table.delete({"pk": item["pk"], "sk": item["sk"]}, where=still)

@@ -109,7 +109,7 @@ class Table:
         return self._write(
             "update_item", expression, Key=key, UpdateExpression=expression.update(sets, adds or {}),
             **expression.condition(where),
-        )  # fmt: skip
+        )
 
     def delete(self, key: Item, *, where: Sequence[Condition] = ()) -> Optional[Item]:
         """The item as it was, {} if there was none; None if the condition refused it."""
@@ -241,7 +241,7 @@ class Table:
             raise Retry(
                 f"DynamoDB left {left} of {asked} items unprocessed", code="store_busy",
                 where=str(self.place),
-            )  # fmt: skip
+            )
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

@@ -41,7 +41,7 @@ from collector.stores.sqlite_changes import (
     marks,
     prune_receipts,
     prune_rows,
-)  # fmt: skip
+)
 from collector.stores.sqlite_file import open_reader, open_writer, translated
 from collector.stores.sqlite_rows import (
     CHECKPOINT_COLUMNS,
@@ -51,7 +51,7 @@ from collector.stores.sqlite_rows import (
     message,
     plain_text,
     text_value,
-)  # fmt: skip
+)
 
 __all__ = ["SqliteStore"]
 
@@ -120,7 +120,7 @@ class SqliteStore:
             return claim_rows(
                 connection, wanted, owner=self.owner, now=self._clock.now(),
                 living=lambda: self._living(connection),
-            )  # fmt: skip
+            )
 
         return self._commits.run(work, rows=len(wanted))
 
@@ -291,7 +291,7 @@ class SqliteStore:
             raise Retry(
                 f"Only {free} bytes are free, {self._floor_bytes} are needed",
                 code="disk_low", where=str(self.path), hint="Free space on the disk of checkpoint_dir.",
-            )  # fmt: skip
+            )
 
     def close(self) -> None:
         """Wait for a commit under way; what comes later is Retry "store_closed"."""

@@ -37,7 +37,7 @@ from collector.ports import (
     SaveReceipt,
     Spool,
     Unspool,
-)  # fmt: skip
+)
 from collector.stores.claims import judge
 from collector.stores.sqlite_rows import (
     CHECKPOINT_COLUMNS,
@@ -50,7 +50,7 @@ from collector.stores.sqlite_rows import (
     receipt,
     receipt_text,
     text_value,
-)  # fmt: skip
+)
 
 __all__ = ["CHUNK", "apply_change", "chunks", "claim_rows", "marks", "prune_receipts", "prune_rows"]
 
@@ -177,7 +177,7 @@ def _finish(connection: sqlite3.Connection, change: Finish, owner: str, now: flo
             change.state, change.events, text_value(change.reason), now, change.sha256,
             change.oid, change.epoch, owner, change.state,
         ),
-    )  # fmt: skip
+    )
     return written.rowcount == 1
 
 
@@ -189,7 +189,7 @@ def _release(connection: sqlite3.Connection, change: Release, owner: str, now: f
             change.attempts, change.first_failed, change.not_before, text_value(change.reason), now,
             change.oid, change.epoch, owner,
         ),
-    )  # fmt: skip
+    )
     return written.rowcount == 1
 
 

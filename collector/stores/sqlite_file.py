@@ -46,7 +46,7 @@ _FATES: Tuple[Tuple[str, Union[Type[Retry], Type[Fatal]], str, str], ...] = (
     ("not a database", Retry, "store_damaged", _RESTART),
     ("readonly", Fatal, "store_unwritable", "Give the collector's user write access to checkpoint_dir."),
     ("closed database", Retry, "store_closed", ""),
-)  # fmt: skip
+)
 
 
 @contextlib.contextmanager

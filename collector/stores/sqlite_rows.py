@@ -28,7 +28,7 @@ __all__ = [
     "receipt_text",
     "plain_text",
     "text_value",
-]  # fmt: skip
+]
 
 CHECKPOINT_COLUMNS = (
     'oid, url, object_time, bucket, key, etag, version_id, size, state, "offset", events, reason,'
@@ -64,7 +64,7 @@ def checkpoint_values(row: Checkpoint) -> Columns:
         text_value(row.version_id), row.size, row.state, row.offset, row.events, text_value(row.reason),
         row.attempts, row.first_failed, row.not_before, row.epoch, row.owner, row.updated,
         row.sha256,
-    )  # fmt: skip
+    )
 
 
 def checkpoint(columns: Columns) -> Checkpoint:
@@ -73,7 +73,7 @@ def checkpoint(columns: Columns) -> Checkpoint:
     return Checkpoint(
         oid, _s3_url(bucket, key) if url is None else plain_text(url), object_time, bucket, key,
         plain_text(etag), plain_text(version_id), size, state, offset, events, plain_text(reason), *rest,
-    )  # fmt: skip
+    )
 
 
 def _s3_url(bucket: str, key: str) -> str:
@@ -121,7 +121,7 @@ def entry_values(entry: Quarantined) -> Columns:
     return (
         entry.id, entry.kind, entry.reason, text_value(entry.detail), text_value(entry.url),
         entry.created, entry.oid, entry.ordinal, row, entry_bytes(entry), entry.body,
-    )  # fmt: skip
+    )
 
 
 def entry(columns: Columns) -> Quarantined:
@@ -129,7 +129,7 @@ def entry(columns: Columns) -> Quarantined:
     row: Optional[Checkpoint] = None if row_text is None else Checkpoint(**json.loads(row_text))
     return Quarantined(
         id_, kind, reason, plain_text(detail), plain_text(url), created, bytes(body), oid, ordinal, row
-    )  # fmt: skip
+    )
 
 
 def message_values(message: Message) -> Columns:
@@ -137,7 +137,7 @@ def message_values(message: Message) -> Columns:
     return (
         message.message_id, message.receipt_handle, message.receive_count, message.sent_at,
         message.group_id, text_value(message.body),
-    )  # fmt: skip
+    )
 
 
 def message(columns: Columns) -> Message:

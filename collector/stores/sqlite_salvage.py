@@ -49,7 +49,7 @@ def _newest(path: Path) -> Optional[Path]:
     beside = [
         one for one in path.parent.glob(f"{path.name}.damaged-*")
         if _DAMAGED.fullmatch(one.name[len(path.name):])
-    ]  # fmt: skip
+    ]
     return max(beside, key=lambda one: (os.stat(one).st_mtime, one.name), default=None)
 
 

@@ -175,7 +175,7 @@ _STATEMENTS = (
     ("DDL", "CREATE TABLE", "TABLE", "public.refund", "CREATE TABLE refund (id int, amount numeric);"),
     ("ROLE", "GRANT", "TABLE", "", "GRANT SELECT ON orders TO analyst_eu;"),
     ("MISC", "SET", "", "", "SET statement_timeout = '30s';"),
-)  # fmt: skip
+)
 
 
 def pgaudit(*, now: float, seed: int = 1) -> Audits:

@@ -94,7 +94,7 @@ class FakeHec:
         self, *, token: str = TOKEN, disabled: Sequence[str] = (), acks: bool = False,
         indexes: Sequence[str] = (), indexers: int = 1, cookie: str = "", port: int = 0,
         max_body_bytes: int = 838_860_800, tls: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.token, self.acks, self.cookie = token, acks, cookie
         self.policy = Policy(indexes=tuple(indexes))
         self.busy = False
@@ -152,7 +152,7 @@ class FakeHec:
         self, status: int = 503, code: Optional[int] = None, *, times: int = 1, kind: str = "event",
         after_taking: bool = False, reset: bool = False, body: Optional[bytes] = None,
         headers: Optional[Mapping[str, str]] = None, number: Optional[int] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Answer the next requests of a kind ("event", "ack", "health") so; faults queue up.
 
         Without `code` and `body` the answer is an HTML page, as proxies send. `number` is the

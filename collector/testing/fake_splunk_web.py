@@ -115,7 +115,7 @@ class _Pages(BaseHTTPRequestHandler):
             title=root.findtext("label"), panel=json.dumps(panel), script=root.get("script"),
             stylesheet=root.get("stylesheet"), static=f"{_LOCALE}/static/app/{web.splunkd.app}",
             ground=_GROUNDS[web.theme],
-        )  # fmt: skip
+        )
         cookies = {f"splunkd_{web.port}": web.session, f"splunkweb_csrf_token_{web.port}": web.form_key}
         self._answer(200, page.encode(), "text/html", cookies)
 

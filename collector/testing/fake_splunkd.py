@@ -329,7 +329,7 @@ def _entry(base: str, app: str, key: Tuple[str, str], password: str) -> str:
     return _ENTRY.format(
         title=escape(title), uri=escape(href), href=escape(href), app=app, password=escape(password),
         realm=escape(key[0]), username=escape(key[1]),
-    )  # fmt: skip
+    )
 
 
 def _json_entry(key: Tuple[str, str], password: str, fields: List[str]) -> Any:
@@ -337,7 +337,7 @@ def _json_entry(key: Tuple[str, str], password: str, fields: List[str]) -> Any:
     content = {
         "clear_password": password, "encr_password": "$7$bm90IGEgcmVhbCBvbmU=", "password": "********",
         "realm": key[0], "username": key[1],
-    }  # fmt: skip
+    }
     shown = {name: value for name, value in content.items() if not fields or name in fields}
     return {"name": _title(*key), "content": shown}
 

@@ -31,7 +31,7 @@ TEXTS: Mapping[int, str] = {
     25: "ACK channel approaching capacity", 26: "Queue at capacity", 27: "ACK channel at capacity",
     28: "Data channel is missing. If you have multiple indexers, sticky session load balancers must be "
         "provisioned",
-}  # fmt: skip
+}
 
 _KEYS = frozenset({"time", "host", "source", "sourcetype", "index", "event", "fields"})
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -191,7 +191,7 @@ class MemoryCheckpointStore:
             row = _with(
                 want, state="open", offset=0, events=0, reason="", attempts=0, first_failed=0.0,
                 not_before=0.0, epoch=1, owner=self.owner, updated=now, sha256="",
-            )  # fmt: skip
+            )
             self.table.put(row)
             return Claim("yours", row, self._receipts(row))
         if row.state in FINAL:
@@ -247,7 +247,7 @@ class MemoryCheckpointStore:
                 row, state=change.state, events=change.events, reason=change.reason, updated=now,
                 sha256=change.sha256 or row.sha256,
             )
-        )  # fmt: skip
+        )
         return True
 
     def _release(self, change: Release, now: float) -> bool:
@@ -259,7 +259,7 @@ class MemoryCheckpointStore:
                 row, owner="", attempts=change.attempts, first_failed=change.first_failed,
                 not_before=change.not_before, reason=change.reason, updated=now,
             )
-        )  # fmt: skip
+        )
         return True
 
     def _forget(self, change: Forget, now: float) -> bool:
@@ -270,7 +270,7 @@ class MemoryCheckpointStore:
                     row, state="open", offset=change.offset, events=0, reason="", attempts=0,
                     first_failed=0.0, not_before=0.0, epoch=row.epoch + 1, owner="", updated=now, sha256="",
                 )
-            )  # fmt: skip
+            )
         self.table.receipts_of.pop(change.oid, None)
         return True
 

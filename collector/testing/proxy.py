@@ -64,7 +64,7 @@ class Proxy:
     def __init__(
         self, routes: Optional[Mapping[str, str]] = None, *, login: str = "", origin: str = "",
         certificate: bytes = b"", address: str = "127.0.0.1",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._routes = dict(routes or {})
         self._expected = "Basic " + base64.b64encode(login.encode()).decode() if login else ""
         self._origin = urlsplit(origin).netloc

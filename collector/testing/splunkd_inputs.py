@@ -111,7 +111,7 @@ class Inputs:
         finished = subprocess.run(
             [*self.program, argument], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=dict(self.environment), timeout=60, check=False,
-        )  # fmt: skip
+        )
         return finished.stdout
 
     def _feed(self, names: Any) -> Any:

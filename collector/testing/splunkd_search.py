@@ -63,7 +63,7 @@ def _where(text: str) -> Tuple[Test, bool]:
         ("text", quoted.replace('\\"', '"').replace("\\\\", "\\")) if quoted else ("mark", mark) if mark
         else ("word", word)
         for quoted, mark, word in _TOKEN.findall(text)
-    ]  # fmt: skip
+    ]
     names_index = ("word", "index") in tokens
     test = _either(tokens)
     if tokens:

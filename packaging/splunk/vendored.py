@@ -27,7 +27,7 @@ ROOT = HERE.parent.parent
 NOARCH = (
     "apscheduler", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "tzlocal",
     "urllib3",
-)  # fmt: skip
+)
 #: cffi only for its _cffi_backend, which cryptography links.
 PLATFORM = ("cffi", "cryptography", "isal", "msgspec")
 
@@ -57,7 +57,7 @@ DROPPED = (
     "dateutil/zoneinfo/*.tar.gz", "dateutil/zoneinfo/rebuild.py",
     "splunklib/ai/*", "splunklib/searchcommands/*",
     "cffi/*", "isal/isa-l/[!L]*",
-)  # fmt: skip
+)
 #: Before both: no program needs these.
 NEVER = ("*/examples-1.json",)
 _LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/)?(LICEN[CS]E|COPYING|NOTICE)[^/]*", re.IGNORECASE)
@@ -136,7 +136,7 @@ def _pip_download(folder: Path, *arguments: str) -> None:
     command = [
         sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-qq", "--no-deps",
         "--only-binary=:all:", "-d", str(folder), *arguments,
-    ]  # fmt: skip
+    ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL)
     if done.returncode:
         sys.exit(f"what the app brings along cannot be downloaded: pip failed with {done.returncode}")

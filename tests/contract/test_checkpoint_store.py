@@ -98,7 +98,7 @@ def receipt(*spans: Span, id: str = "r1", sent_at: float = NOW, ack_id: int = 7)
     return Receipt(
         output="hec", spans=spans, sent_at=sent_at, endpoint="https://splunk.example.com:8088",
         channel="c1", ack_id=ack_id, cookies={"AWSALB": "x"}, id=id,
-    )  # fmt: skip
+    )
 
 
 # -- claims
@@ -240,7 +240,7 @@ def test_a_claim_brings_back_everything_the_row_says(world: World) -> None:
     assert claim.row == dataclasses.replace(
         wanted(), epoch=2, owner="a", updated=NOW, offset=25, attempts=3, first_failed=NOW - 9,
         not_before=NOW + 60, reason="throttled",
-    )  # fmt: skip
+    )
 
 
 def test_a_claim_fills_in_version_and_size_and_overwrites_neither(world: World) -> None:
@@ -471,7 +471,7 @@ def test_rows_are_those_there_are_and_nobody_holds_them_for_being_read(world: Wo
     found = world.store("b").rows(["done", "never", "open", "done"])
     assert {oid: (row.state, row.owner, row.events) for oid, row in found.items()} == {
         "done": ("done", "a", 3), "open": ("open", "a", 0),
-    }  # fmt: skip
+    }
     assert found["done"].key == "odd \udcff"
     assert dict(store.rows([])) == {}
 
@@ -484,7 +484,7 @@ def test_a_window_holds_each_row_of_its_time_once_in_whatever_state(world: World
     found = list(world.store("b").window(NOW + 20, NOW + 30))
     assert sorted((row.oid, row.state, row.events) for row in found) == [
         ("done", "done", 2), ("first", "done", 2), ("open", "open", 0),
-    ]  # fmt: skip
+    ]
     assert list(store.window(NOW + 40, NOW + 50)) == []
     assert sorted(row.oid for row in store.window(0.0, float("inf"))) == sorted(times)
 
@@ -662,7 +662,7 @@ def quarantined(id: str, *, created: float = NOW, body: bytes = b"") -> Quaranti
     return Quarantined(
         id, "event", "hec_invalid", "code 6 \udcff", "s3://example-audits/\ud800", created, body,
         oid="o1", ordinal=4, row=wanted(key="\ud800", reason="ü"),
-    )  # fmt: skip
+    )
 
 
 def test_quarantine_keeps_every_byte_and_lists_oldest_first(world: World) -> None:
@@ -730,11 +730,11 @@ CHANGES = st.one_of(
     st.builds(lambda id_, body: quarantined(id_, body=body), st.sampled_from("xy"), st.binary(max_size=3)),
     st.builds(lambda n: Spool(spooled(n)), st.integers(1, 3)),
     st.builds(lambda n: Unspool(f"m{n}"), st.integers(1, 3)),
-)  # fmt: skip
+)
 WANTED = st.builds(
     lambda oid, version, size, age: wanted(oid, version_id=version, size=size, object_time=NOW - age),
     OIDS, st.sampled_from(["", "v1", "v2"]), st.sampled_from([None, 1, 2]), st.sampled_from([0.0, 40 * DAY]),
-)  # fmt: skip
+)
 OWNERS = st.sampled_from("abc")
 STEPS = st.one_of(
     st.tuples(st.just("claim"), OWNERS, st.lists(WANTED, max_size=4)),

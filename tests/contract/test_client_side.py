@@ -99,7 +99,7 @@ def test_older_formats_made_by_hand_are_read_as_the_official_client_reads_them(
         "v2 kms": write_v2(BODY, kms, arn=arn, wrap="kms"), "v3": write_v3(BODY, kms, arn=arn),
         "v2 cbc": write_v2(BODY, kms, arn=arn, content=CBC),
         "v2 kms cbc": write_v2(BODY, kms, arn=arn, wrap="kms", content=CBC),
-    }  # fmt: skip
+    }
     for key, (ciphertext, metadata) in written.items():
         provider.upload(key, ciphertext, Metadata=metadata)
     assert s3_encryption_client.get(provider, *written) == dict.fromkeys(written, BODY)

@@ -263,7 +263,7 @@ def test_a_user_without_rights_is_told_which_is_missing(ministack: LocalAws) -> 
     client = boto3.client(
         "dynamodb", region_name=ministack.region, endpoint_url=ministack.endpoint_url,
         aws_access_key_id=made["AccessKeyId"], aws_secret_access_key=made["SecretAccessKey"],
-    )  # fmt: skip
+    )
     store = DynamoStore(client, TABLE, input_name="i", owner="a", clock=HandClock())
     with pytest.raises(Fatal) as caught:
         store.alive(NOW)

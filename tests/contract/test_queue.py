@@ -45,7 +45,7 @@ def _real(aws: LocalAws, fifo: bool, *, lean: bool = False) -> Setup:
     queue = SqsQueue(
         client, provider.queue_url, visibility_timeout_seconds=VISIBILITY_SECONDS,
         lean=_taught(client, provider) if lean else None,
-    )  # fmt: skip
+    )
     return Setup(queue, provider.send_body, provider.queue_depth, time.sleep)
 
 

@@ -98,7 +98,7 @@ class Shell:
         given = [str(self.config) if word == CONFIG else word for word in words[1:]]
         folder = ROOT if words[0] == "audit-s3" else self.folder
         done = subprocess.run([sys.executable, *start, *given], cwd=folder, env=environment(),
-                              capture_output=True, timeout=120, check=False)  # fmt: skip
+                              capture_output=True, timeout=120, check=False)
         said = f"{' '.join(words)}\n{done.stderr.decode()[-4000:]}{done.stdout.decode()[-2000:]}"
         assert done.returncode == 0, said
         return done.stdout

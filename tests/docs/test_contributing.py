@@ -22,6 +22,6 @@ def test_every_name_to_be_added_to_is_where_it_says():
         "NAMES": "collector/onboarding/setup/side.py", "_RECOGNISERS": "collector/notifications/__init__.py",
         "KINDS": "tests/contract/test_sink.py", "_sink": "collector/runtime/adapters.py",
         "choices": "collector/config/settings.py", "MemorySink": "collector/testing/twins.py",
-    }.items():  # fmt: skip
+    }.items():
         assert f"`{name}`" in PAGE
         assert re.search(rf"\b{name}\b", (ROOT / place).read_text(encoding="utf-8")), (name, place)

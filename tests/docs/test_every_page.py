@@ -90,7 +90,7 @@ def test_every_target_of_make_and_every_extra_that_a_page_names_exists() -> None
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     for name, page in PAGES.items():
         code = "\n".join([*re.findall(r"`([^`\n]+)`", page), *re.findall(r"^    (.*)$", page, re.MULTILINE),
-                          *(text for kind, text in FENCE.findall(page) if kind == "sh")])  # fmt: skip
+                          *(text for kind, text in FENCE.findall(page) if kind == "sh")])
         assert set(re.findall(r"^make ([a-z][a-z-]*)", code, re.MULTILINE)) <= targets, name
         for extras in re.findall(r"\.\[([a-z,0-9-]+)\]'", code):
             assert set(extras.split(",")) <= set(setup["options.extras_require"]), name

@@ -29,14 +29,14 @@ def test_its_commands_lead_from_nothing_to_events_in_splunk(ministack: LocalAws,
             "AUDIT_S3_CHECKPOINT_DIR": str(tmp_path / "state"), "AUDIT_S3_HEC_TOKEN": hec.token,
             "AWS_ACCESS_KEY_ID": provider.access_key_id, "AWS_SECRET_ACCESS_KEY": provider.secret_access_key,
             "AUDIT_S3_AWS_SECRET_ACCESS_KEY": provider.secret_access_key,
-        }  # fmt: skip
+        }
         for words in commands(PAGE):
             assert words[0] == "audit-s3"
             given = [str(ours[_setting(before)]) if _setting(before) in ours else word
-                     for before, word in zip(words, words[1:])]  # fmt: skip
+                     for before, word in zip(words, words[1:])]
             program = [sys.executable, "-m", "collector", *given]
             done = subprocess.run(program, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, timeout=90, check=False)  # fmt: skip
+                                  capture_output=True, text=True, timeout=90, check=False)
             assert done.returncode == 0, f"{words}\n{done.stderr}\n{done.stdout}"
         assert len(hec.events) == 3
     assert provider.queue_depth() == 0

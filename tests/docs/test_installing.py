@@ -116,5 +116,5 @@ def test_what_it_quotes_is_what_the_program_says():
     seen = [
         Observation("thrive", "collecting", watched=watched), Observation("immuta", "collecting"),
         Observation("okta", "blocked", breakers={"source": Problem("refused", "role_denied")}),
-    ]  # fmt: skip
+    ]
     assert f"`{status_of(seen, rate=812.0)}`" in TEXT

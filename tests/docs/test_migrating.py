@@ -42,12 +42,12 @@ def run(words: List[str], folder: Path, provider: Provider) -> bytes:
     keys = {"AWS_ACCESS_KEY_ID": provider.access_key_id, "AWS_SECRET_ACCESS_KEY": provider.secret_access_key,
             "AUDIT_S3_ENDPOINT_URL": provider.aws.endpoint_url, "AUDIT_S3_WAIT_TIME_SECONDS": "1",
             "AUDIT_S3_EXTERNAL_ID": provider.external_id,
-            "AUDIT_S3_CHECKPOINT_DIR": str(folder / "state")}  # fmt: skip
+            "AUDIT_S3_CHECKPOINT_DIR": str(folder / "state")}
     assert words[0] == "audit-s3"
     known = [word.replace("example-trail-logs", provider.bucket) for word in words[1:]]
     env = {**environment(), **keys, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-m", "collector", *known], cwd=folder, env=env,
-                          capture_output=True, timeout=60, check=False)  # fmt: skip
+                          capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, shlex.join(words) + done.stderr.decode()
     return done.stdout
 

@@ -93,7 +93,7 @@ def _play(aws: LocalAws, name: str, *, stanza: str) -> Provider:
     assert queue
     audits = PLAYED[name]
     played = Provider(aws, audits.name, bucket=bool(audits.uploads), fifo=queue[1].endswith(".fifo"),
-                      queue_name=queue[1])  # fmt: skip
+                      queue_name=queue[1])
     for upload in audits.uploads:
         played.upload(upload.key, upload.body, **upload.headers)
     for body in audits.bodies:

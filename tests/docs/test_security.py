@@ -27,7 +27,7 @@ def collected():
     """The cases that `make test` has of what the table names, and of all hostile input."""
     files = sorted({path for tests in NAMED.values() for path, _ in tests})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
-               "tests/hostile", "tests/security", *files]  # fmt: skip
+               "tests/hostile", "tests/security", *files]
     environment = {name: value for name, value in os.environ.items() if name != "FAULTS"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=120)
     return {line for line in done.stdout.decode().splitlines() if "::" in line}

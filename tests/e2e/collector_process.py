@@ -41,7 +41,7 @@ class Collector:
     ) -> subprocess.CompletedProcess[bytes]:
         """`audit-s3 run` with these flags, to its end."""
         return subprocess.run(self._command(*flags, config=config), env=environment(), capture_output=True,
-                              timeout=timeout, check=False)  # fmt: skip
+                              timeout=timeout, check=False)
 
     def once(self, *flags: str, code: int = 0) -> List[bytes]:
         """`run --once`; the lines of stdout. Fails the test on another exit code."""

@@ -31,7 +31,7 @@ def test_every_request_to_aws_is_counted_once_by_its_operation(
         ours = collector({
             **provider.handover(), "endpoint_url": counter.url, "wait_time_seconds": 1,
             "reconcile_grace_seconds": 0,
-        })  # fmt: skip
+        })
         process = ours.start("--http-listen", address)
         wait_for(lambda: ask(address, "/readyz")[0] == 200 and told(address).get("DeleteMessageBatch", 0) > 1)
         wait_for(lambda: sample(address, "audit_s3_objects_finished_total", state="done") == 24)

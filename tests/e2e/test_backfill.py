@@ -172,11 +172,11 @@ def test_without_the_right_to_list_it_says_so_and_ends_with_1(half_read):
         ["--since", "1h", "--until", "2h"], ["s3://bucket"], ["https://a/b"], ["s3://elsewhere/k"],
         ["--missing", "--again"],
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_sense_is_usage_and_touches_nothing(collector, words):
     ours = collector({
         "bucket": "audit-logs", "queue_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/q",
         "region": "eu-west-1",
-    })  # fmt: skip
+    })
     ours.verb("backfill", *words, code=2)
     assert not (ours.folder / "state").exists()

@@ -50,7 +50,7 @@ class Stage:
         self.settings = {
             **given, "hec_url": self.hec.url, "hec_token": self._secret("hec-token", TOKEN),
             "log_level": "debug", "reconcile_grace_seconds": 0,
-        }  # fmt: skip
+        }
 
     def _secret(self, name: str, text: str) -> str:
         path = self.folder / name
@@ -105,7 +105,7 @@ def test_a_service_at_work_and_in_trouble_says_none(stage: Stage, address: str, 
 @pytest.mark.parametrize("words", [
     ["check", "--format", "html"], ["check", "--format", "json"], ["run", "--dry-run"],
     ["run", "--dry-run", "--peek", "--format", "html"],
-])  # fmt: skip
+])
 def test_no_report_has_one(stage: Stage, words: List[str]) -> None:
     stage.provider.upload("k/one", ndjson("one", 3))
     command = [sys.executable, "-m", "collector", *words, "--config", str(stage.collector().config)]
@@ -121,7 +121,7 @@ def test_the_traceback_of_a_bug_has_none(stage: Stage, form: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", BUGGY, "run", "--config", str(config)], env=environment(),
         stdout=subprocess.PIPE, stderr=(stage.folder / "log").open("wb"),
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             wait_for(lambda: b"a bug shows" in (stage.folder / "log").read_bytes())
         finally:

@@ -144,7 +144,7 @@ def test_on_the_least_that_a_provider_grants_it_warns_and_the_collector_runs(
     assert [each["code"] for each in report.troubles] == [
         "queue_visibility_denied", "queue_attributes_denied", "bucket_region_denied", "versions_denied",
         "list_denied",
-    ]  # fmt: skip
+    ]
     assert report.of("object")["answer"] == f"read s3://{stage.provider.bucket}/k/one"
     ours = collector({**stage.provider.handover(), "session_policy": "false"})
     assert len(ours.once()) == 2

@@ -223,12 +223,12 @@ def test_a_shared_ledger_is_counted_from_anywhere(ministack: LocalAws, collector
     ministack.client("iam", account=CUSTOMER).put_user_policy(
         UserName="thrive-collector", PolicyName="ledger",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [rights]}),
-    )  # fmt: skip
+    )
     collector(settings).once(code=1)
     elsewhere = collector(settings)
     assert total(entries(elsewhere, code=1)) == {
         "delivered": 1, "missing": 1, "quarantined": 1, "filtered": 1, "gone": 1,
-    }  # fmt: skip
+    }
 
 
 # -- Splunk
@@ -264,7 +264,7 @@ def test_what_splunk_does_not_hold_is_named(
         provider.notify(f"{FOLDER}/{name}.json.gz")
     with FakeHec() as hec:
         ours = collector({**settings, "hec_url": hec.url, "hec_token": hec.token, "index": "audit",
-                          "event_identity": str(identity).lower()})  # fmt: skip
+                          "event_identity": str(identity).lower()})
         ours.once(code=1)
         ours.verb("backfill", "--missing")
         events = hec.events
@@ -284,7 +284,7 @@ def test_what_splunk_does_not_hold_is_named(
     assert differing == {
         ("absent.json.gz", "absent", 0), ("short.json.gz", "missing_events", 3),
         ("repeated.json.gz", "surplus", 4 if identity else 6),
-    }  # fmt: skip
+    }
     said = ours.verb("coverage", *asked(ours, splunkd), code=1).stdout.decode()
     assert "Splunk holds something else of 3 objects." in said
     assert f"1 of 4 events missing: s3://{provider.bucket}/{FOLDER}/short.json.gz" in said

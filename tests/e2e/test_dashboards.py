@@ -118,7 +118,7 @@ def test_every_alert_says_what_happened_and_what_to_do(rules: List[Dict[str, Any
     "needle", ["silence", "retention_used_ratio) > 0.5", "retention_used_ratio) > 0.8", "quarantined",
                "breaker_open", "lag_seconds", "backlog",
                "increase(audit_s3_objects_finished_total[30m])) == 0"],
-)  # fmt: skip
+)
 def test_there_is_an_alert_for_each_thing_that_can_go_wrong(
     rules: List[Dict[str, Any]], needle: str
 ) -> None:
@@ -129,7 +129,7 @@ def test_the_dashboard_is_one_that_grafana_can_import(dashboard: Any) -> None:
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
     cells = [(x, y) for one in places for x in range(one["x"], one["x"] + one["w"])
-             for y in range(one["y"], one["y"] + one["h"])]  # fmt: skip
+             for y in range(one["y"], one["y"] + one["h"])]
     assert len(cells) == len(set(cells)) and all(x < 24 for x, _ in cells), "panels do not overlap"
     for panel in dashboard["panels"]:
         assert panel["datasource"]["uid"] == "${datasource}"

@@ -133,7 +133,7 @@ def test_ended_early_it_leaves_nothing(environment: Dict[str, str], tmp_path: Pa
     demo = subprocess.Popen(
         [sys.executable, "-m", "collector", "demo"],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    )
     try:
         assert demo.stderr is not None
         next(line for line in demo.stderr if line.startswith("Collecting"))

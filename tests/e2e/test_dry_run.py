@@ -171,7 +171,7 @@ def test_the_report_has_every_event_as_hec_would_get_it_and_both_times(aws: Loca
     (sample,) = found["samples"]
     assert (sample["time_field"], sample["unparsed_percent"], sample["container"]) == (
         "eventTime", 50, "JSON lines",
-    )  # fmt: skip
+    )
     first, second = sample["shown"]
     assert (first["parsed_time"], second["parsed_time"]) == ("2026-05-04T10:15:02Z", None)
     assert sample["object_time"].startswith(time.strftime("%Y-", time.gmtime()))
@@ -179,13 +179,13 @@ def test_the_report_has_every_event_as_hec_would_get_it_and_both_times(aws: Loca
     labels = {name: first["hec"][name] for name in ("index", "sourcetype", "source")}
     assert labels == {
         "index": "audit", "sourcetype": "thrive:audit", "source": f"s3://{provider.bucket}/a.json",
-    }  # fmt: skip
+    }
 
 
 SECRETS = {
     "password": "hunter22", "apiToken": "t0ps3cret", "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "text": "by joe@example.com from 10.1.2.3 with token=abc123 as AKIAIOSFODNN7EXAMPLE",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])
@@ -198,7 +198,7 @@ def test_what_looks_like_a_secret_is_masked_on_request_and_only_then(
     collector = make(provider)
     plain, masked = (
         collector.run("--dry-run", "--format", form, *more) for more in ((), ("--mask",))
-    )  # fmt: skip
+    )
     said = masked.stdout + masked.stderr
     assert plain.returncode == masked.returncode == 0
     for secret in ("hunter22", "t0ps3cret", "AKIAIOSFODNN7", "joe@example", "10.1.2.3", "abc123"):

@@ -28,7 +28,7 @@ def program(
     """`audit-s3` in a folder, without a terminal."""
     env = {**environment(), "PYTHONPATH": str(ROOT), **environ}
     done = subprocess.run([sys.executable, "-m", "collector", *words], cwd=folder, env=env, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)  # fmt: skip
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     assert done.returncode == code, done.stderr
     return done
 
@@ -38,7 +38,7 @@ def at_a_terminal(folder: Path, words: Sequence[str], answers: Sequence[str]) ->
     terminal, theirs = os.openpty()
     env = {**environment(), "PYTHONPATH": str(ROOT), "TERM": "dumb"}
     process = subprocess.Popen([sys.executable, "-m", "collector", *words], cwd=folder, env=env, stdin=theirs,
-                               stdout=theirs, stderr=theirs, start_new_session=True)  # fmt: skip
+                               stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown, left, seen = b"", list(answers), 0
     while True:
@@ -67,7 +67,7 @@ def aws(ministack: LocalAws) -> LocalAws:
 def more(aws: LocalAws, folder: Path) -> Dict[str, str]:
     """What only these tests need, as environment."""
     return {"AUDIT_S3_ENDPOINT_URL": aws.endpoint_url, "AUDIT_S3_WAIT_TIME_SECONDS": "1",
-            "AUDIT_S3_CHECKPOINT_DIR": str(folder / "state")}  # fmt: skip
+            "AUDIT_S3_CHECKPOINT_DIR": str(folder / "state")}
 
 
 def test_what_is_asked_at_a_terminal_becomes_an_input_that_collects(aws: LocalAws, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_what_is_asked_at_a_terminal_becomes_an_input_that_collects(aws: LocalAw
             "thrive", "audit-access", provider.role_arn, provider.external_id, provider.queue_url,
             aws.region, provider.bucket, provider.kms_key_arn, provider.access_key_id,
             provider.secret_access_key, hec.url, hec.token, "",
-        ]  # fmt: skip
+        ]
         shown = at_a_terminal(tmp_path, ["init"], answers)
         assert "not the ARN of an IAM role" in shown, "a wrong answer is asked for again"
         for secret in (provider.secret_access_key, hec.token):
@@ -135,7 +135,7 @@ def test_a_configuration_can_go_to_stdout_alone(tmp_path: Path) -> None:
     done = program(tmp_path, "init", *flags)
     assert done.stdout.splitlines()[2:] == [
         "[audit_s3://privacera-policysync]", "provider = privacera-policysync", f"queue_url = {QUEUE}",
-    ]  # fmt: skip
+    ]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,7 +163,7 @@ def test_an_input_of_the_add_on_is_taken_over_without_a_repeat_and_without_a_gap
     assert f"role_arn = {provider.role_arn}" in text
     environ = {**more(aws, tmp_path), "AWS_ACCESS_KEY_ID": provider.access_key_id,
                "AWS_SECRET_ACCESS_KEY": provider.secret_access_key,
-               "AUDIT_S3_RECONCILE_GRACE_SECONDS": "0"}  # fmt: skip
+               "AUDIT_S3_RECONCILE_GRACE_SECONDS": "0"}
     words = ["run", "--once", "--config", "audit-s3.conf"]
     lines = program(tmp_path, *words, environ=environ).stdout.splitlines()
     assert event_ids(lines) == ["waiting-0", "waiting-1"]

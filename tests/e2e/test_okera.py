@@ -30,11 +30,11 @@ class Okera:
 
     def allow(self, *actions):
         rights = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"},
-                  {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]  # fmt: skip
+                  {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]
         self.aws.client("iam", account=PROVIDER).put_user_policy(
             UserName="okera-collector", PolicyName="collect",
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": rights}),
-        )  # fmt: skip
+        )
 
     def configure(self, text, key="conf/okera.json"):
         self.s3.put_object(Bucket="okera-conf", Key=key, Body=text)
@@ -42,7 +42,7 @@ class Okera:
 
     def form(self, **more):
         return json.dumps({"s3Region": "us-west-2", "sqsRegion": self.aws.region,
-                           "sqsUrl": self.queue.queue_url, **more})  # fmt: skip
+                           "sqsUrl": self.queue.queue_url, **more})
 
     def run(self, config, *flags, **environ):
         """`run --once` with the keys and endpoint of the environment, and nothing else."""
@@ -52,7 +52,7 @@ class Okera:
             AWS_ACCESS_KEY_ID=self.queue.access_key_id, AWS_SECRET_ACCESS_KEY=self.queue.secret_access_key,
             AUDIT_S3_ENDPOINT_URL=self.aws.endpoint_url, AUDIT_S3_CHECKPOINT_DIR=str(self.folder),
             AUDIT_S3_START_FROM="retention", **environ,
-        )  # fmt: skip
+        )
         command = [sys.executable, "-m", "collector", "run", "--once", "--config", config, *flags]
         return subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
 

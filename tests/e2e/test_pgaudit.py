@@ -68,7 +68,7 @@ def _programs() -> Optional[Path]:
     folders += [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
     for folder in folders:
         asked = subprocess.run([folder / "pg_config", "--pkglibdir"], capture_output=True, check=False) \
-            if (folder / "pg_config").exists() else None  # fmt: skip
+            if (folder / "pg_config").exists() else None
         library = Path(asked.stdout.decode().strip()) if asked else folder.parent / "lib"
         if (library / "pgaudit.so").exists() and (folder / "initdb").exists():
             return folder
@@ -97,7 +97,7 @@ class Server:
         done = subprocess.run([os.path.join(self._programs, program), *arguments], user=self._user, cwd="/",
                               env={**os.environ, "PGPASSWORD": "wrong"},
                               stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=60, check=False)  # fmt: skip
+                              timeout=60, check=False)
         assert done.returncode == code, done.stderr
 
     def say(self, *statements, user="postgres", database="postgres", host=None, code=0):
@@ -171,7 +171,7 @@ def test_statements_are_read_as_they_were_sent(log):
 
 def test_who_where_and_how_many_are_read(log):
     told = {(line.user, line.database, line.host, line.audit.statement.rstrip(";")): line
-            for line in _lines(log) if line.audit is not None}  # fmt: skip
+            for line in _lines(log) if line.audit is not None}
     assert told["we:ird@u", "db:x", "[local]", "SELECT 1"].port is None
     assert told["robot", "postgres", "::1", "SELECT 2"].audit.rows == 1
     secret = [line.audit for line in _lines(log) if line.audit and line.audit.object_name == "public.secret"]
@@ -203,7 +203,7 @@ def test_splunk_finds_the_same_fields_in_every_line(log):
             "query": audit.statement if audit else line.message if line.level == "STATEMENT" else "",
             "parameter": audit and audit.parameter, "object_type": audit and audit.object_type,
             "rows": audit and audit.rows is not None and str(audit.rows),
-        }  # fmt: skip
+        }
         told = {name: fields.get(name, [""])[0] for name in expected}
         assert told == {name: value or "" for name, value in expected.items()}
         assert not problems(fields)

@@ -311,7 +311,7 @@ def test_a_spool_that_drains_late_and_repeats_itself_adds_only_what_is_new(
     old = FORMS["lines"]([_audit(90, evtTime="2026-01-01 00:00:00"), _audit(91, evtTime=1767225600000)])
     with FakeHec() as hec:
         ours = collector({**provider.handover(), "provider": "privacera-policysync", "start_from": "now",
-                          "hec_url": hec.url, "hec_token": hec.token})  # fmt: skip
+                          "hec_url": hec.url, "hec_token": hec.token})
         for sent in (bodies[4:], [*reversed(bodies), old, *bodies[:3]]):
             for body in sent:
                 _send_again(provider, body)

@@ -32,7 +32,7 @@ def _expected(**counts):
         "sns", pytest.param("s3", marks=pytest.mark.both_emulators),
         pytest.param("sns-raw", marks=pytest.mark.exhaustive),  # whose messages are those of S3
     ],
-)  # fmt: skip
+)
 def test_once_gives_exactly_what_was_uploaded_and_a_second_run_nothing(local_aws, collector, delivery):
     provider = Provider(local_aws, "thrive", delivery=delivery)
     provider.upload("audits/a b+c%25.json.gz", ndjson("one", 5))
@@ -76,7 +76,7 @@ def test_hec_gets_every_event_once_with_its_own_time_and_identity(ministack, col
     provider.upload("k/two", records("two", 3))
     with FakeHec(acks=acks) as hec:
         ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token,
-                          "sourcetype": "thrive:audit", "index": "audit"})  # fmt: skip
+                          "sourcetype": "thrive:audit", "index": "audit"})
         assert ours.once() == []
         events = hec.events
     assert Counter(e["event"].get("eventId") or e["event"].get("eventID") for e in events) == _expected(
@@ -164,7 +164,7 @@ def test_killed_in_the_middle_it_loses_nothing(ministack, collector):
     with FakeHec(acks=True) as hec:
         hec.latency_seconds = 0.05
         ours = collector({**provider.handover(), "hec_url": hec.url, "hec_token": hec.token,
-                          "visibility_timeout_seconds": 30, "batch_max_bytes": 10_000})  # fmt: skip
+                          "visibility_timeout_seconds": 30, "batch_max_bytes": 10_000})
         process = ours.start()
         wait_for(lambda: len(hec.events) > 100)
         process.kill()
@@ -189,7 +189,7 @@ def test_a_drain_beside_what_a_killed_run_had_begun_says_so_and_is_no_success(mi
     with FakeHec() as hec:
         hec.latency_seconds = 1.0
         ours = collector({**provider.handover(), "output": "hec", "hec_url": hec.url, "hec_token": hec.token,
-                          "visibility_timeout_seconds": 30, "batch_max_bytes": 10_000})  # fmt: skip
+                          "visibility_timeout_seconds": 30, "batch_max_bytes": 10_000})
         process = ours.start()
         wait_for(lambda: len(hec.events) > 40)
         process.kill()
@@ -223,7 +223,7 @@ def test_six_mistakes_are_six_lines_and_exit_code_78(collector):
         "wait_time_seconds": "99",
         "workers": "many",
         "start_from": "yesterday",
-    })  # fmt: skip
+    })
     done = ours.run("--once")
     said = done.stderr.decode()
     assert done.returncode == 78
@@ -332,7 +332,7 @@ def test_once_ends_when_the_queue_cannot_be_reached_at_all(collector):
     ours = collector({
         "queue_url": "http://127.0.0.1:9/111111111111/q", "endpoint_url": "http://127.0.0.1:9",
         "region": "eu-west-1", "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "secret",
-    })  # fmt: skip
+    })
     done = ours.run("--once", timeout=90)
     assert done.returncode == 1
     assert b"127.0.0.1:9" in done.stderr

@@ -73,7 +73,7 @@ OBJECTS = {
     "flows": (_lines([FLOW_HEADER, *FLOWS]), FLOWS),
     "postgresql.log": (_lines(SQL), SQL),
     "rows.csv": (b"eventTime,who\n2024-05-04T10:15:02Z,\"a, b\"\n", [b'2024-05-04T10:15:02Z,"a, b"']),
-}  # fmt: skip
+}
 
 
 def test_every_container_gives_the_providers_bytes_in_every_format(moto, collector):

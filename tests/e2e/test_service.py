@@ -305,7 +305,7 @@ def test_a_web_identity_signs_in_place_of_keys(aws, service):
     trust = {
         "Effect": "Allow", "Principal": {"Federated": issuer}, "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": {"StringEquals": {"oidc.example.com:sub": "system:serviceaccount:logs:audit-s3"}},
-    }  # fmt: skip
+    }
     role = iam.create_role(
         RoleName="pod", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     )["Role"]["Arn"]
@@ -350,7 +350,7 @@ def test_two_broken_inputs_do_not_stop_the_third(aws, service):
     wrong = {"role_arn": denied.role_arn.replace("denied-audit-access", "nobody")}
     service.write({
         "denied": {**denied.handover(), **wrong}, "damaged": damaged.handover(), "well": well.handover(),
-    })  # fmt: skip
+    })
     for one in (well, denied, damaged):
         one.upload("k/one", ndjson(one.name, 2))
     process = service.begin()

@@ -45,13 +45,13 @@ class Operator:
         self.collector = aws.client("iam", account=CUSTOMER).create_user(UserName="collector")["User"]["Arn"]
         key = aws.client("iam", account=CUSTOMER).create_access_key(UserName="collector")["AccessKey"]
         self.keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-                     "AWS_REGION": aws.region, "AUDIT_S3_ENDPOINT_URL": aws.endpoint_url}  # fmt: skip
+                     "AWS_REGION": aws.region, "AUDIT_S3_ENDPOINT_URL": aws.endpoint_url}
         self.outputs: Dict[str, str] = {}
 
     def chosen(self, provider: str, **more: str) -> List[str]:
         """The --set flags of one who knows everything."""
         values = {"CollectorArn": self.collector, "ExternalId": "5f2c9e0a", "Account": PROVIDER,
-                  "Region": self.aws.region, **CHOSEN[provider], **more}  # fmt: skip
+                  "Region": self.aws.region, **CHOSEN[provider], **more}
         return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
     def program(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ class Operator:
         command = [sys.executable, "-m", "collector", *words]
         env = {**environment(), **self.keys, "PYTHONPATH": str(ROOT), **environ}
         done = subprocess.run(command, cwd=self.folder, env=env, text=True, capture_output=True,
-                              stdin=subprocess.DEVNULL, timeout=60, check=False)  # fmt: skip
+                              stdin=subprocess.DEVNULL, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done
 
@@ -79,7 +79,7 @@ class Operator:
     def collect(self) -> List[str]:
         """`run --once`; the events."""
         ours = {"START_FROM": "retention", "WAIT_TIME_SECONDS": "1", "STDOUT_FORMAT": "json",
-                "CHECKPOINT_DIR": str(self.folder / "state")}  # fmt: skip
+                "CHECKPOINT_DIR": str(self.folder / "state")}
         environ = {f"AUDIT_S3_{name}": value for name, value in ours.items()}
         return self.program("run", "--once", "--config", "audit-s3.conf", **environ).stdout.splitlines()
 
@@ -119,7 +119,7 @@ def for_the_local_aws(template: Dict[str, Any]) -> Dict[str, Any]:
             kept = [each for each in document["Statement"] if each.get("Sid") != "OnlyOverTls"]
             document["Statement"] = kept
     emptied = [name for name, row in resources.items() if row["Properties"].get("PolicyDocument") ==
-               {"Version": "2012-10-17", "Statement": []}]  # fmt: skip
+               {"Version": "2012-10-17", "Statement": []}]
     for name in emptied:
         del resources[name]
     return template
@@ -191,7 +191,7 @@ def test_the_database_log_arrives_through_the_function_that_was_set_up(
     moto.client("rds").create_db_instance(
         DBInstanceIdentifier="orders", DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
         MasterUsername="u", MasterUserPassword="not-a-secret",
-    )  # fmt: skip
+    )
     moto.client("rds").create_db_parameter_group(
         DBParameterGroupName="orders-audited", DBParameterGroupFamily="postgres16", Description="pgAudit"
     )
@@ -203,7 +203,7 @@ def test_the_database_log_arrives_through_the_function_that_was_set_up(
     allow_to_assume(operator)
     assert complaints(operator) == []
     lines = [f"2026-11-21 04:55:35 UTC:10.0.0.9(1):{who}@sales:[7]:LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,x,"
-             for who in ("etl", "privacera")]  # fmt: skip
+             for who in ("etl", "privacera")]
     events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
     logs.put_log_events(logGroupName=GROUP, logStreamName="orders.0", logEvents=events)
     wait_for(lambda: depth(operator) == 1)
@@ -244,7 +244,7 @@ def client_of(aws: LocalAws, session: Mapping[str, Any]) -> Any:
         "sqs", region_name=aws.region, endpoint_url=aws.endpoint_url,
         aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
         aws_session_token=session["SessionToken"],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.exhaustive

@@ -54,7 +54,7 @@ def sns(message, kind="Notification"):
     """SNS's envelope; nobody signed it, which is warned of."""
     pem = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0000000000000000000000000000000a.pem"
     return {"Type": kind, "MessageId": "m", "TopicArn": TOPIC, "Message": message, "Timestamp": TIME,
-            "SignatureVersion": "1", "Signature": "eA==", "SigningCertURL": pem}  # fmt: skip
+            "SignatureVersion": "1", "Signature": "eA==", "SigningCertURL": pem}
 
 
 def eventbridge(queue, key, **event):
@@ -81,7 +81,7 @@ def of_s3(queue):
     queue.send({"Records": [{"eventVersion": "2.1", "eventName": "ObjectRemoved:Delete", "s3": gone}]})
     queue.send({"Records": [queue.changed("s3/version-2.5", eventVersion="2.5", newField=1)]})
     minio = queue.changed("minio/a b", eventSource="minio:s3", eventVersion="2.0", awsRegion="",
-                          eventName="s3:ObjectCreated:Put", object={"key": "minio%2Fa+b"})  # fmt: skip
+                          eventName="s3:ObjectCreated:Put", object={"key": "minio%2Fa+b"})
     queue.send({"EventName": "s3:ObjectCreated:Put", "Key": f"{queue.bucket}/minio/a b", "Records": [minio]})
     size = str(queue.provider.event_record(queue.object("ceph/a+b"))["s3"]["object"]["size"])
     unencoded = queue.provider.event_record("ceph/a+b")
@@ -94,12 +94,12 @@ def of_services(queue):
     queue.send(eventbridge(queue, "security-lake/region=eu-west-1/x"))
     call = {"bucketName": queue.bucket, "key": queue.object("api-call/k")}
     queue.send({"detail-type": "AWS API Call via CloudTrail",
-                "detail": {"eventName": "PutObject", "requestParameters": call}})  # fmt: skip
+                "detail": {"eventName": "PutObject", "requestParameters": call}})
     queue.send("CloudTrail validation message.")
     keys = [queue.object("trail/1+1"), queue.object("trail/2")]
     queue.send({"s3Bucket": queue.bucket, "s3ObjectKey": keys})
     queue.send({"messageType": "ConfigurationSnapshotDeliveryCompleted", "s3Bucket": queue.bucket,
-                "s3ObjectKey": queue.object("Config/2016/9/27/x::y")})  # fmt: skip
+                "s3ObjectKey": queue.object("Config/2016/9/27/x::y")})
     queue.send({"messageType": "ConfigurationHistoryDeliveryStarted"})
     item = json.loads(queue.audit("config-item"))
     queue.send({"messageType": "ConfigurationItemChangeNotification", "configurationItem": {}, **item})

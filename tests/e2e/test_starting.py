@@ -74,7 +74,7 @@ class Starting:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
             env={**environment(), **self.listener.environment(watchdog_seconds=3),
                  "PYTHONPATH": str(folder / "slow")},
-        )  # fmt: skip
+        )
 
     def caught(self) -> Set[int]:
         """The signals that do not kill it now."""

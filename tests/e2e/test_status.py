@@ -56,7 +56,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command, env={**environment(), "TERM": "xterm"}, stdin=slave, stdout=slave,
             stderr=subprocess.DEVNULL, preexec_fn=own_terminal,
-        )  # fmt: skip
+        )
         os.close(slave)
         self.text = ""
 
@@ -137,7 +137,7 @@ def test_watched_through_a_pipe_there_is_one_report_after_the_other(drained: Col
     with subprocess.Popen(
         [*command, "--config", str(drained.config)], env=environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdout is not None
         reports = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.stdout.close()  # as `| head` does

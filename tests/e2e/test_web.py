@@ -123,7 +123,7 @@ def test_an_engine_that_stands_still_is_not_healthy_and_the_page_is_not_waited_f
     process = subprocess.Popen(
         [*command, "--http-listen", address], env=environment(), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         wait_for(lambda: is_ready(address))
         assert ask(address, "/healthz") == (200, b"ok\n")

@@ -37,7 +37,7 @@ class Microburst:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port), "--no-resign"],
             env=inherited, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         self._wait_until_healthy(seconds=30)
 
     def rules(self, *rules: Dict[str, Any]) -> None:

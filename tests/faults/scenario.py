@@ -185,7 +185,7 @@ class Scenario:
             int(message["ReceiveCount"])
             for regions in accounts.values() for queues in regions.values()
             for messages in queues.values() for message in messages
-        ]  # fmt: skip
+        ]
 
     def in_flight(self) -> int:
         """Messages that somebody has received and not given back."""
@@ -198,7 +198,7 @@ class Scenario:
         """Nothing lost, nothing invented, nothing left, at most `repeats` events twice."""
         arrived, repeated = self.arrived(), self.repeated()
         note(proof, output=self.output, expected=len(self.expected), lost=self.lost(), repeated=repeated,
-             bound=repeats, left=self.depth(), dead=self.provider.dlq_depth())  # fmt: skip
+             bound=repeats, left=self.depth(), dead=self.provider.dlq_depth())
         assert repeats < len(self.expected) or repeats == EVERYTHING, "a bound that nothing could break"
         assert not set(self.expected) - set(arrived), "lost"
         assert not set(arrived) - set(self.expected), "invented"

@@ -46,7 +46,7 @@ DRAIN_SECONDS = 600.0
 SETTINGS = {
     "visibility_timeout_seconds": 30, "reconcile_interval_seconds": 120, "reconcile_grace_seconds": 30,
     "wait_time_seconds": 5,
-}  # fmt: skip
+}
 
 
 class Writer:
@@ -106,7 +106,7 @@ class Watched:
         self.samples.append({
             "rss_kib": int(status["VmRSS"].split()[0]), "threads": int(status["Threads"]),
             "descriptors": len(os.listdir(f"{process}/fd")),
-        })  # fmt: skip
+        })
 
     def kill(self) -> None:
         self._process.kill()
@@ -161,7 +161,7 @@ def soak(minutes: float, *, seed: int, folder: Path) -> Dict[str, Any]:
         settings = {
             **provider.handover(), **SETTINGS, "endpoint_url": burst.url, "hec_url": hec.url,
             "hec_token": hec.token, "checkpoint_dir": folder / "state",
-        }  # fmt: skip
+        }
         steady = Watched(folder / "steady", settings)
         stack.callback(steady.end)
         unlucky = Watched(folder / "unlucky", settings)
@@ -170,7 +170,7 @@ def soak(minutes: float, *, seed: int, folder: Path) -> Dict[str, Any]:
         writer.start()
         troubles = phases(burst, hec, rng)
         counts = _live(minutes * 60.0, steady=steady, unlucky=unlucky, troubles=troubles, hec=hec, rng=rng,
-                       writer=writer)  # fmt: skip
+                       writer=writer)
         burst.rules()
         hec.heal()
         writer.stop()
@@ -186,13 +186,13 @@ def soak(minutes: float, *, seed: int, folder: Path) -> Dict[str, Any]:
             "stopped_seconds": round(max(stops), 1),
             "tracebacks": sum(one.log.count("Traceback") for one in (steady, unlucky)),
             **_grown(steady.samples),
-        }  # fmt: skip
+        }
 
 
 def _live(
     seconds: float, *, steady: Watched, unlucky: Watched, troubles: Iterator[str], hec: FakeHec,
     rng: random.Random, writer: Writer,
-) -> Dict[str, Any]:  # fmt: skip
+) -> Dict[str, Any]:
     began = time.monotonic()
     next_phase = next_sample = next_line = began
     next_kill = began + rng.uniform(*KILL_EVERY_SECONDS)
@@ -248,7 +248,7 @@ def _grown(samples: Sequence[Dict[str, int]]) -> Dict[str, Any]:
 def verdict(figures: Dict[str, Any]) -> List[str]:
     """What is wrong, in words."""
     wrong = [f"{name}: {figures[name]}" for name in ("lost", "invented", "left", "dead", "tracebacks")
-             if figures[name]]  # fmt: skip
+             if figures[name]]
     for name in ("rss_kib", "descriptors", "threads"):
         one = figures[name]
         if one["end"] > one["warm"] * MOST_GROWTH + (16_384 if name == "rss_kib" else 8):

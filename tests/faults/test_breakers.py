@@ -23,7 +23,7 @@ IN_HAND = 16
 NOTHING = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
-})  # fmt: skip
+})
 
 
 def _revoke_token(scenario):
@@ -94,7 +94,7 @@ def test_a_mistake_of_others_deletes_nothing_and_ends_by_itself(ministack, folde
         ours.stop(process)
         returned = json.loads((ours.folder / "summary").read_text())["thrive"].get("returned", 0)
         note(f"mistake {mistake}", output=output, receives=max(receives), returned=returned,
-             in_flight=min(in_flight), recovered_after=round(seconds, 1))  # fmt: skip
+             in_flight=min(in_flight), recovered_after=round(seconds, 1))
         assert process.returncode == 0, ours.log[-4000:]
         assert "Traceback" not in ours.log, ours.log[-4000:]
         assert "receiving stops" in ours.log or "Receiving stops" in ours.log

@@ -55,7 +55,7 @@ DAMAGE = {"header overwritten": _header, "pages overwritten": _pages, "cut off":
     "damage",
     ["pages overwritten", *(pytest.param(each, marks=pytest.mark.exhaustive)
                             for each in DAMAGE if each != "pages overwritten")],
-)  # fmt: skip
+)
 def test_damaged_while_nobody_runs_it_is_set_aside_and_said(ministack, folder, damage, output):
     with Scenario(ministack, folder, output=output) as scenario:
         scenario.fill()

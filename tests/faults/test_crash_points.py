@@ -26,19 +26,19 @@ EVERYWHERE: List[Point] = [
     ("sink.send", 1), ("sink.send", 3), ("store.apply:Advance", 1), ("store.apply:Finish", 1),
     ("store.apply:Finish", 2), ("store.apply:Quarantined", 1), ("queue.delete", 1), ("queue.delete", 2),
     ("queue.change_visibility", 1),
-]  # fmt: skip
+]
 WITH_ACKS: List[Point] = [
     ("store.apply:SaveReceipt", 1), ("store.apply:SaveReceipt", 3), ("sink.ask", 1), ("sink.ask", 2),
     ("store.apply:DropReceipts", 1),
-]  # fmt: skip
+]
 FIFO: List[Point] = [
     ("store.apply:Spool", 1), ("store.apply:Spool", 2), ("queue.delete", 1), ("sink.send", 1),
     ("store.apply:Finish", 1), ("store.apply:Unspool", 1),
-]  # fmt: skip
+]
 STOPPING: List[Point] = [
     ("store.apply:Release", 1), ("queue.change_visibility", 1), ("sink.close", 1), ("store.leave", 1),
     ("store.close", 1),
-]  # fmt: skip
+]
 #: Some calls are made only where something takes its time.
 SLOW: Dict[str, Dict[str, float]] = {
     "store.apply:Advance": {"object.read": 0.7},
@@ -49,7 +49,7 @@ SLOW: Dict[str, Dict[str, float]] = {
 SAMPLE = {
     ("hec-acks", "store.apply:SaveReceipt", "before", 1), ("hec", "sink.send", "after", 1),
     ("stdout", "store.apply:Finish", "before", 1), ("hec-acks", "queue.delete", "before", 1),
-}  # fmt: skip
+}
 
 
 def _cases() -> Iterator[Any]:

@@ -69,7 +69,7 @@ FAULTS: Dict[str, List[Dict[str, Any]]] = {
         _on(*DELETE, response={"abort_bytes": 1}, probability=0.1),
         _on(*EXTEND, reset=True, probability=0.2),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("output", ["hec-acks", "hec"])

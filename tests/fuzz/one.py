@@ -26,7 +26,7 @@ def main(name: str, seconds: int) -> None:
             f"-max_total_time={seconds}", f"-timeout={_LONGEST_RUN_SECONDS}",
             f"-artifact_prefix=found-{name}-",
             f"-rss_limit_mb={_MOST_MEMORY_MIB}", f"-max_len={_LONGEST_INPUT_BYTES}",
-        ]  # fmt: skip
+        ]
         atheris.Setup([sys.argv[0], *options, corpus], TARGETS[name])
         atheris.Fuzz()
 

@@ -63,13 +63,13 @@ def _values() -> List[bytes]:
     texts = [
         b"arn:aws:iam::111111111111:role/a", b"https://h:8088", b"yes", b"12", b"1h", b"retention", b"a, b",
         b"2024-05-04T10:15:02Z", b"127.0.0.1:9090", b"env:X", b"*/a/* drop", b"http://[::1]:1",
-    ]  # fmt: skip
+    ]
     return [bytes([number % 256]) + text for number in range(len(SETTINGS)) for text in texts]
 
 
 def _rules() -> List[bytes]:
     return [b"*/CloudTrail/* sourcetype=aws:cloudtrail index=aws; *-Digest/* drop", b"*a*a*a*a*a*b drop",
-            b"[!a]?* decoder=json index=default"]  # fmt: skip
+            b"[!a]?* decoder=json index=default"]
 
 
 def _digests() -> List[bytes]:
@@ -80,24 +80,24 @@ def _digests() -> List[bytes]:
         "digestPublicKeyFingerprint": "f", "previousDigestS3Bucket": "b", "previousDigestS3Object": "p",
         "previousDigestHashAlgorithm": "SHA-256",
         "previousDigestHashValue": "0f", "previousDigestSignature": "0f", "logFiles": [listed],
-    }  # fmt: skip
+    }
     return [json.dumps(digest).encode()]
 
 
 def _metadata() -> List[bytes]:
     zeros = b"A" * 38 + b"=="
     v3 = [b"x-amz-3: AAAA", b"x-amz-c: 115", b"x-amz-w: 12", b'x-amz-t: {"aws:x-amz-cek-alg": "115"}',
-          b"x-amz-d: " + zeros, b"x-amz-i: " + zeros]  # fmt: skip
+          b"x-amz-d: " + zeros, b"x-amz-i: " + zeros]
     v2 = [b"x-amz-key-v2: AAAA", b"x-amz-wrap-alg: kms+context", b"x-amz-cek-alg: AES/GCM/NoPadding",
           b"x-amz-tag-len: 128", b"x-amz-iv: AAAAAAAAAAAAAAAA",
-          b'x-amz-matdesc: {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}']  # fmt: skip
+          b'x-amz-matdesc: {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}']
     v1 = [b"x-amz-key: AAAA", b"x-amz-iv: " + b"A" * 22 + b"==", b"x-amz-matdesc: {}", b"x-amz-wrap-alg: kms"]
     return [b"\n".join(lines) for lines in (v3, v2, v1)]
 
 
 def _replies() -> List[bytes]:
     bodies = [b'{"text":"Success","code":0,"ackId":7}', b'{"text":"Invalid data format","code":6,'
-              b'"invalid-event-number":1}', b'{"acks":{"0":true}}', b"<html>502</html>", b"12"]  # fmt: skip
+              b'"invalid-event-number":1}', b'{"acks":{"0":true}}', b"<html>502</html>", b"12"]
     return [bytes([number]) + body for number in (50, 100, 125) for body in bodies]
 
 
@@ -133,4 +133,4 @@ _SEEDS: Dict[str, Callable[[], List[bytes]]] = {
     "digests": _digests, "envelopes": _metadata, "hec_answers": _replies, "http_heads": _heads,
     "configurations": _configurations, "values": _values, "routes": _rules, "reports": _reports,
     "splunkd_input": _definitions,
-}  # fmt: skip
+}

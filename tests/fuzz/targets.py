@@ -178,7 +178,7 @@ def _packed(magic: bytes) -> Target:
 for _name, _magic in {
     "gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zstd": b"\x28\xb5\x2f\xfd",
     "zip": b"PK\x03\x04", "avro": b"Obj\x01", "parquet": b"PAR1",
-}.items():  # fmt: skip
+}.items():
     _law = _packed(_magic)
     _law.__name__ = f"{_name}s" if _name in ("zip",) else _name
     target(_law)

@@ -14,7 +14,7 @@ OBJECTS = [path.read_bytes() for path in sorted(GOLDEN.glob("*/object")) if path
 LETTERS = ['"', "{", "}", "[", "]", "\\", "\0", ",", "\n", "%", " "]
 #: JSON values that are not what stood there.
 ODD = ["null", "true", "0", "-1", "1e308", "1" + "0" * 50, '""', '"x"', '"\\u0000"', '"\\ud800"', '"%FF"',
-       "[]", "{}", "[[]]", "[null]", '"H4sIAAAA"', '"{}"', '{"Records": [{}]}']  # fmt: skip
+       "[]", "{}", "[[]]", "[null]", '"H4sIAAAA"', '"{}"', '{"Records": [{}]}']
 NAMES = """Records s3 Type TopicArn Message body messageId detail s3Bucket s3ObjectKey logEvents messageType
 awslogs Event files bucket id timestamp message Sns""".split()
 JUNK = [
@@ -22,7 +22,7 @@ JUNK = [
     b"NaN",
     b"\x1f\x8b", b"PK\x05\x06", b"PAR1", b"ustar", b"\xff\xff\xff\xff", b"\n\t", b"\xef\xbb\xbf", b"\xff\xfe",
     b"version account-id\n", b"eventTime,x\n", b"#Fields: date time\n", b"2024-05-04T10:15:02.000Z ",
-]  # fmt: skip
+]
 
 
 def mutated(rng: random.Random) -> str:

@@ -87,7 +87,7 @@ def _tarred(stored: bytes) -> Iterator[bytes]:
 
 def _utf8(text: bytes) -> bytes:
     for mark, name in ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
-                       (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):  # fmt: skip
+                       (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if text.startswith(mark):
             return text.decode(name, "replace").encode()
     return text[3:] if text.startswith(b"\xef\xbb\xbf") else text

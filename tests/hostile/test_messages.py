@@ -47,7 +47,7 @@ FOREIGN = {
     "alike": {"s3Bucket": f"{BUCKET}.evil.example.com", "s3ObjectKey": ["k"]},
     "in a path": {"s3Bucket": f"somebody-elses/{BUCKET}", "s3ObjectKey": ["k"]},
     "an arn": {"s3Bucket": f"arn:aws:s3:eu-west-1:999999999999:accesspoint/{BUCKET}", "s3ObjectKey": ["k"]},
-}  # fmt: skip
+}
 
 
 def knows_its_bucket(world):
@@ -140,7 +140,7 @@ def test_h44_a_forged_signature_is_kept_or_only_warned_of_as_the_setting_says(mo
      "https://sns.us-east-1.amazonaws.com:8443/SimpleNotificationService-" + "0" * 32 + ".pem",
      "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-" + "0" * 32 + ".pem",
      "file:///etc/passwd", "https://169.254.169.254/latest/meta-data/"],
-)  # fmt: skip
+)
 def test_h44_a_certificate_from_elsewhere_is_never_fetched(url):
     world, host = _verifying("enforce")
     world.send(envelope(Message=_about(world), SigningCertURL=url))

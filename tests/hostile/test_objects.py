@@ -51,7 +51,7 @@ def test_h13_a_directory_key_with_bytes_holds_audits(world):
 @pytest.mark.parametrize(
     "key", ["AWSLogs/1/ELBAccessLogTestFile", "AWSLogs/1/Config/ConfigWritabilityCheckFile",
             "export/aws-logs-write-test", "part/_SUCCESS"],
-)  # fmt: skip
+)
 def test_h14_files_that_only_test_or_mark_are_filtered_unread(world, key):
     ref = world.announce(key, b"Enable AccessLog for ELB\n")
     world.run(10)
@@ -71,7 +71,7 @@ def test_h14_immutas_marker_is_filtered_for_immuta():
     "body",
     [{"Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2024-05-04T10:15:02Z", "Bucket": BUCKET},
      "CloudTrail validation message."],
-)  # fmt: skip
+)
 def test_h14_messages_that_only_test_are_counted_and_deleted(world, body):
     world.send(body)
     world.run(10)
@@ -93,7 +93,7 @@ KEYS = [
     "tab\there", "../../etc/passwd", "/leading", "a//b/./c", "x" * 1024, "\u00e9" * 512,
     "esc\x1b[31mred\x1b[0m",
     "null\x00byte", "quote\"'`$(id);|", "<script>x</script>", "\u202egnp.exe", "s3://other/k", "*?[a]",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
@@ -147,7 +147,7 @@ def test_h48_an_old_object_is_read_and_a_missing_one_is_expired_by_its_own_age(w
 @pytest.mark.parametrize(
     "time", ["1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "9999-12-31T00:00:00Z", "2024-02-30T00:00:00Z",
              "0000-00-00T00:00:00Z", 10**30, -5, "soon"],
-)  # fmt: skip
+)
 def test_h48_an_event_whose_time_cannot_be_has_the_time_of_its_object(world, time):
     line = json.dumps({"eventTime": time}).encode()
     ref = world.announce("k", line)
@@ -172,9 +172,9 @@ def test_h42_the_same_object_is_delivered_once_however_it_is_announced(world):
     world.tell(ref)
     world.tell(ref, ref)
     world.send({"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "MessageId": "m",
-                "Message": json.dumps({"Records": [event_record(ref)]})})  # fmt: skip
+                "Message": json.dumps({"Records": [event_record(ref)]})})
     world.send({"source": "aws.s3", "detail-type": "Object Created", "detail": {
-        "bucket": {"name": BUCKET}, "object": {"key": "a b.json", "etag": ref.etag}}})  # fmt: skip
+        "bucket": {"name": BUCKET}, "object": {"key": "a b.json", "etag": ref.etag}}})
     world.send({"s3Bucket": BUCKET, "s3ObjectKey": ["a b.json"]})
     world.run(60)
     world.tell(ref)
@@ -201,7 +201,7 @@ def test_h43_an_older_announcement_that_comes_late_repeats_nothing(world):
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated",
-                                  "LifecycleExpiration:Delete"])  # fmt: skip
+                                  "LifecycleExpiration:Delete"])
 def test_h43_a_deletion_that_is_announced_needs_no_work(world, name):
     ref = world.upload("k", ONE)
     world.tell(ref, eventName=name)

@@ -75,7 +75,7 @@ def test_h34_one_key_denied_while_others_work_ends_as_forbidden_after_a_day(s3, 
 @pytest.mark.parametrize(
     "error", [refusal("AccessDenied", 403, "Access Denied"), refusal("ExpiredToken", 400),
               refusal("InvalidAccessKeyId", 403)], ids=["denied", "expired", "invalid"],
-)  # fmt: skip
+)
 def test_h35_when_every_key_is_denied_receiving_stops_and_nothing_is_deleted(s3, error):
     world = World(s3=s3)
     refs = [s3.put(f"k{number}", ONE + b" ") for number in range(12)]
@@ -111,7 +111,7 @@ def test_h35_a_role_that_cannot_be_assumed_stops_receiving(world):
 
 def _archived():
     said = {"Code": "InvalidObjectState", "Message": "Not valid for the object's storage class",
-            "StorageClass": "DEEP_ARCHIVE", "AccessTier": "ARCHIVE_ACCESS"}  # fmt: skip
+            "StorageClass": "DEEP_ARCHIVE", "AccessTier": "ARCHIVE_ACCESS"}
     return ClientError({"Error": said, "ResponseMetadata": {"HTTPStatusCode": 403}}, "GetObject")
 
 
@@ -188,7 +188,7 @@ def test_h38_a_bucket_in_another_region_is_found_there_and_remembered(s3):
 @pytest.mark.parametrize(
     "error", [ResponseStreamingError(error="reset"), ReadTimeoutError(endpoint_url="s3"),
               IncompleteRead(1, 2), ConnectionResetError(104, "reset")],
-)  # fmt: skip
+)
 def test_h40_a_body_that_breaks_off_is_resumed_under_its_etag(s3, error):
     world = World(s3=s3)
     events = [b'{"eventTime":"2024-05-04T10:15:02Z","n":%d}' % number for number in range(8000)]

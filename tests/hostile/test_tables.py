@@ -90,7 +90,7 @@ ITEMS = {
     "empty arrays": array("int"),
     "empty maps": {"type": "map", "values": "int"},
     "numbers": "int",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("items", ITEMS.values(), ids=ITEMS)
@@ -132,4 +132,4 @@ def test_a_sound_decimal_keeps_all_its_digits():
     found, code = rows(stored)
     assert ([body for body, _, _, _ in found], code) == (
         [b'{"f0":%s.%s}' % (b"9" * 66, b"9" * 10), b'{"f0":0.0000000001}'], "",
-    )  # fmt: skip
+    )

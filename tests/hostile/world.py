@@ -74,7 +74,7 @@ class World(Bench):
         plan = plan_of(
             an_input(_CONF.format(provider=provider) + settings), once=False, verify=verify,
             fetch=follow(reads), digests=None,
-        )  # fmt: skip
+        )
         super().__init__(clock=clock, bucket=reads, plan=plan, **bench)
 
     # -- what comes in
@@ -130,7 +130,7 @@ def an_input(text: str) -> Input:
 def event_record(ref: ObjectRef) -> Dict[str, Any]:
     """S3's record of an object, its key form-encoded as AWS does it."""
     entity = {"key": quote_plus(ref.key, safe="/"), "size": ref.size, "eTag": ref.etag,
-              "versionId": ref.version_id, "sequencer": "0055AED6DCD90281E5"}  # fmt: skip
+              "versionId": ref.version_id, "sequencer": "0055AED6DCD90281E5"}
     moment = datetime.fromtimestamp(ref.event_time or 0.0, timezone.utc)
     return {
         "eventVersion": "2.1",
@@ -195,7 +195,7 @@ class S3Answers:
     def put(self, key: str, body: bytes, **answer: Any) -> ObjectRef:
         self.objects[key] = (body, answer)
         return ObjectRef(BUCKET, key, etag=hashlib.md5(body).hexdigest(), size=len(body),
-                         event_time=1_777_889_000.0)  # fmt: skip
+                         event_time=1_777_889_000.0)
 
     def get_object(self, **request: Any) -> Dict[str, Any]:
         self.requests.append(request)
@@ -211,7 +211,7 @@ class S3Answers:
             "Body": _Body(body[start:], broken), "ContentLength": len(body) - start, "ETag": f'"{etag}"',
             "LastModified": datetime.fromtimestamp(1_777_889_000, timezone.utc),
             **span, **answer,
-        }  # fmt: skip
+        }
 
     def _refuse(self, request: Mapping[str, Any]) -> None:
         if self.regions[-1] != self.home:

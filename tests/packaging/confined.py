@@ -52,7 +52,7 @@ def command(unit: Path, writable: Path, program: Sequence[str]) -> List[str]:
     """The command line of `program` under the restrictions of `unit`."""
     own = [sys.executable, "-m", "tests.packaging.confined", str(unit), "--", *program]
     inner = ["unshare", "--user", "--map-current-user", "--ipc", "--", "setpriv", "--no-new-privs",
-             "--bounding-set=-all", "--inh-caps=-all", "--", *own]  # fmt: skip
+             "--bounding-set=-all", "--inh-caps=-all", "--", *own]
     state = shlex.quote(str(writable))
     script = f"""set -e
 mount --bind {state} {state}
@@ -125,7 +125,7 @@ class Compare(ctypes.Structure):
 
     _fields_ = [
         ("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64),
-    ]  # fmt: skip
+    ]
 
 
 def _libseccomp() -> ctypes.CDLL:
@@ -135,7 +135,7 @@ def _libseccomp() -> ctypes.CDLL:
     library.seccomp_load.argtypes = [ctypes.c_void_p]
     library.seccomp_rule_add_array.argtypes = [
         ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p,
-    ]  # fmt: skip
+    ]
     return library
 
 

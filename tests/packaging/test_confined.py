@@ -82,7 +82,7 @@ def test_the_collector_does_its_work_in_there_and_stops_in_order(ministack, stat
     with FakeHec(acks=True, tls=True) as hec:
         settings = {**provider.handover(), "start_from": "retention", "wait_time_seconds": 1,
                     "hec_url": hec.url, "hec_token": hec.token, "hec_ca_file": hec.ca_file,
-                    "http_listen": "127.0.0.1:0"}  # fmt: skip
+                    "http_listen": "127.0.0.1:0"}
         lines = ["[audit_s3://thrive]", *(f"{name} = {value}" for name, value in settings.items())]
         config = tmp_path / "audit-s3.conf"
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -61,7 +61,7 @@ def test_the_image_runs_as_a_user_by_number_and_as_nobody_else():
     users = _values("USER")
     assert [user.split(":")[0].isdigit() and user != "0" for user in users] == [True]
     after = [word for word, _ in _instructions()]
-    assert "RUN" not in after[after.index("USER"):]  # fmt: skip
+    assert "RUN" not in after[after.index("USER"):]
 
 
 def test_what_is_copied_into_the_image_is_there():
@@ -103,7 +103,7 @@ def test_the_deployment_may_do_nothing_that_it_need_not(pod, container):
     assert pod["automountServiceAccountToken"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
+    }
     assert set(container["resources"]) == {"requests", "limits"}
     assert container["image"].endswith(f":{collector.__version__}")
 

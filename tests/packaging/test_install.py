@@ -27,7 +27,7 @@ def _make(target: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--no-print-directory", "-C", str(ROOT), target, *given],
         env={**os.environ, "MAKEFLAGS": ""}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    )
 
 
 def _install(**variables: str) -> str:

@@ -32,7 +32,7 @@ class World:
         common: Dict[str, str] = {
             "http_listen": self.address, "output": "hec", "hec_url": self.hec.url,
             "hec_token": self.hec.token, "start_from": "retention", "wait_time_seconds": "1",
-        }  # fmt: skip
+        }
         given = {**common, **{name: str(value) for name, value in settings.items()}}
         self.stage.write_config(endpoint_url=aws.endpoint_url, region=aws.region, output=given)
         self.log_path = folder / "log"

@@ -89,7 +89,7 @@ def _config(bucket: str, key: str) -> Any:
 SHAPES: Dict[str, Shape] = {
     "s3": _s3, "eventbridge": _eventbridge, "an api call": _api_call, "cloudtrail": _cloudtrail,
     "a pointer": _pointer, "a list of files": _file_list, "config": _config,
-}  # fmt: skip
+}
 
 
 def _buckets(ours: str, account: str) -> Dict[str, Callable[[str], str]]:
@@ -129,7 +129,7 @@ def _wrapped(ours: str) -> Dict[str, Callable[[str], Any]]:
     def sns(word: str, **fields: Any) -> Any:
         envelope = {"Type": "Notification", "TopicArn": f"arn:aws:sns:eu-west-1:1:{word}", "MessageId": word,
                     "Message": json.dumps(_s3(word, "k")), "SigningCertURL": f"http://{word}.example.com/c.pem",
-                    "SubscribeURL": f"http://{word}.example.com/", "Signature": "AAAA"}  # fmt: skip
+                    "SubscribeURL": f"http://{word}.example.com/", "Signature": "AAAA"}
         return {**envelope, **fields}
 
     return {
@@ -159,12 +159,12 @@ def _wrapped(ours: str) -> Dict[str, Callable[[str], Any]]:
         "digits without end": lambda word: _record(word, "k", size="9" * 5000),
         "depth": lambda word: "[" * 50_000 + word + "]" * 50_000,
         "a terminal": lambda word: json.dumps(f"\u001b]0;{word}\u0007\u001b[2J\u202e"),
-    }  # fmt: skip
+    }
 
 
 def _confirmation(word: str, *, kind: str) -> Any:
     return {"Type": kind, "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Token": word, "Message": "m",
-            "SubscribeURL": f"http://{word}.example.com/?Action=ConfirmSubscription"}  # fmt: skip
+            "SubscribeURL": f"http://{word}.example.com/?Action=ConfirmSubscription"}
 
 
 def _harmless(ours: str) -> Dict[str, Callable[[str], Any]]:
@@ -174,7 +174,7 @@ def _harmless(ours: str) -> Dict[str, Callable[[str], Any]]:
         "a test event of another bucket": lambda word: {"Event": "s3:TestEvent", "Bucket": word, "Time": ""},
         "a deletion in another bucket": lambda word: json.loads(
             json.dumps(_s3(word, "k")).replace("ObjectCreated:Put", "ObjectRemoved:Delete")),
-    }  # fmt: skip
+    }
 
 
 #: Keys in our own bucket that would be something else in a path, a header, a file system or a terminal.
@@ -182,4 +182,4 @@ KEYS: Sequence[str] = (
     "../../../other/k", "/leading/k", "a//b", "k?acl", "k?versionId=null&x=1", "k#fragment", "k%2F..%2Fx",
     "k;x=1", "http://evil.example.com/k", "//evil.example.com/k", "k\\..\\x", "k&X-Amz-Signature=0", "k=1+1",
     "k\u202etxt.exe", "\u00e9\u0301", "k'\"`$(id)|;", "<script>k</script>", "~k/./..", "{0.__class__}", "-rf",
-)  # fmt: skip
+)

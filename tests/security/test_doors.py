@@ -261,7 +261,7 @@ METADATA = [
     "http://0xA9FEA9FE", "http://0xa9.0xfe.0xa9.0xfe", "http://0251.0376.0251.0376", "http://169.254.43518",
     "http://[fd00:ec2::254]", "http://[fd00:ec2:0:0::23]", "http://[::ffff:169.254.169.254]",
     "http://[::ffff:a9fe:a9fe]", "http://[fe80::1]", "http://[fe80::1%25eth0]",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("url", METADATA)
@@ -275,7 +275,7 @@ def test_t08_no_endpoint_is_where_instances_keep_their_credentials(url):
     "url", ["http://splunk.example.com:8088", "http://10.0.0.1:8088", "http://127.0.0.1.example.com:8088",
             "http://localhost.example.com:8088", "ftp://127.0.0.1", "file:///etc/passwd", "//127.0.0.1",
             "http://user:password@127.0.0.1:8088"],
-)  # fmt: skip
+)
 def test_t09_the_token_goes_nowhere_without_tls(url):
     with pytest.raises(Invalid):
         hec_url(url)

@@ -51,12 +51,12 @@ CONTENTS = {
     "a processing instruction": "<?xml-stylesheet href='forged'?>",
     "what XML has no letter for": "a\x01\x02\x1b\x7f\ufffe\uffffb",
     "a header": "X\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-}  # fmt: skip
+}
 LABELS = ("our-index", "our:type", "our-host")
 KEYS = [
     "audits/a.json", 'k","index":"forged', "k\n<index>forged</index>",
     "k</source><index>forged</index><source>", "k\x00\x1b[2J]]>", "k\ud800", "k\\",
-]  # fmt: skip
+]
 
 
 def slices_of(content, key):
@@ -151,7 +151,7 @@ def is_our_own_stream(content, key):
     for one in stream:
         assert [part.tag for part in one if part.tag not in ("time", "data")] == [
             "source", "sourcetype", "index", "host"
-        ]  # fmt: skip
+        ]
         assert (one.findtext("index"), one.findtext("sourcetype"), one.findtext("host")) == LABELS
         assert len(list(one.iter())) - 1 <= 6
     texts = [one.findtext("data") for one in stream]

@@ -72,7 +72,7 @@ def says(world, entity, record):
 
 
 CASES = {**{name: (entity, {}) for name, entity in FIELDS.items()},
-         **{name: ({}, record) for name, record in RECORDS.items()}}  # fmt: skip
+         **{name: ({}, record) for name, record in RECORDS.items()}}
 #: Not the object's own, and yet one that could be: S3 answers 412 or 404, and what is there now is read.
 OTHERS = {"an etag that is a wildcard", "a version with a query"}
 
@@ -117,7 +117,7 @@ def test_t01_a_key_that_s3_does_not_have_is_kept_with_its_body_and_costs_no_othe
 KEYS = [
     "\ud800", "a\udfffb", "k" * 300_000, "\0", "\r\nHost: evil", "?", "#", ".", "..", "/", "//", "%00",
     "\u202e",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))

@@ -28,7 +28,7 @@ def seconds(call):
 # -- patterns
 
 GLOBS = ["*a*a*a*a*a*a*a*a*b", "*?*?*?*?*?*?*?*?*b", "**********b", "[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*b",
-         "*/*/*/*/*/*/*/*/*/*/x", "*a" * 20 + "*b"]  # fmt: skip
+         "*/*/*/*/*/*/*/*/*/*/x", "*a" * 20 + "*b"]
 LONGEST = ["a" * 1024, "a/" * 512, "\u00e9" * 512, "a?" * 512, "\n" * 1024]
 
 
@@ -48,11 +48,11 @@ REPEATED = [
     b'"', b'\\"', b"\\", b",", b'",', b'""', b" ", b"\t", b"[", b"{", b"a=", b"- ", b"1", b"2024-05-04 ",
     b"AUDIT: ", b"T", b":", b"a@b:", b"\n", b"\n\t", b"\r", b"\r\n ", b"#", b"#Fields: ", b"e9", b"\xc3",
     b"null,",
-]  # fmt: skip
+]
 HEADS = [
     b"", b'2026-11-21 04:55:35 UTC:10.0.0.9(1):e@s:[7]:LOG:  AUDIT: SESSION,1,1,READ,SELECT,,,"',
     b'{"eventTime":"', b"eventTime,b\n", b"#Version: 1.0\n#Fields: date time\n", b"version account-id\n",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("piece", REPEATED, ids=range(len(REPEATED)))

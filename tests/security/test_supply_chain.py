@@ -57,7 +57,7 @@ def test_t20_a_wheel_holds_the_package_and_its_data_and_nothing_else(wheels):
     names = zipfile.ZipFile(wheels[0]).namelist()
     assert {name.split("/")[0] for name in names} == {
         "collector", next(name.split("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
-    }  # fmt: skip
+    }
     assert not [name for name in names if "test_" in name or "conftest" in name or name.endswith(".pyc")]
     tree = ["git", "ls-tree", "-r", "--name-only", "HEAD", "collector"]
     source = wheels[0].parents[1] / "source"

@@ -26,7 +26,7 @@ NASTY = {
     "right to left": "\u202egnp.exe", "a zero byte": "a\0b", "markup": "[bold]x[/bold][link=file:///etc]y[/link]",
     "markup that is wrong": "[/nothing]", "a formula": "=HYPERLINK(\"http://evil\")", "a tab": "a\tb",
     "half a character": "\ud800", "a separator": "\u2028forged", "a path": "../../../etc/passwd",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def play(seeds):
         total.update(
             seeds=1, events=report.events, port_calls=report.calls, kills=report.kills,
             repeats=report.repeated, virtual_days=report.seconds / 86400.0,
-        )  # fmt: skip
+        )
         if report.problems:
             failed.append(report)
     return total, failed

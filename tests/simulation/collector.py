@@ -42,7 +42,7 @@ def limits_of(conditions):
         batch_max_bytes=4_000, ack_timeout_seconds=60.0, ack_resume_seconds=20.0,
         wait_time_seconds=20 * conditions.pace, acks_per_channel=5,
         quarantine_bytes=conditions.quarantine_bytes,
-    )  # fmt: skip
+    )
 
 
 class Collector:
@@ -58,13 +58,13 @@ class Collector:
             INPUT, parse, decode, buckets=frozenset([world.configured]), limits=limits_of(world.conditions),
             listing_grace_seconds=100.0, expected_interval_seconds=EXPECTED_EVERY_SECONDS,
             reconcile_interval_seconds=RECONCILE_EVERY_SECONDS if world.conditions.reconcile else 0.0,
-        )  # fmt: skip
+        )
         self.engine = Engine(
             plan, queue=SimQueue(world), objects=SimBucket(world),
             sinks=[SimSink(world, output, self.owner, clock) for output in world.outputs],
             store=SimStore(world, self.inner, clock), clock=clock, rng=random.Random(world.rng.random()),
             chores={"look": self._look, "prune": self._prune},
-        )  # fmt: skip
+        )
         world.living.add(self.owner)
         self.inner.alive(clock.now() + 60.0)
         self.engine.resume(self.inner.start_from(clock.now() - 7200.0), self.inner.spooled())

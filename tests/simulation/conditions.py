@@ -12,7 +12,7 @@ HOUR = 3600.0
 DISASTERS = (
     "kill", "power_cut", "restart", "pause", "suspend", "clock_jump", "forget_acks", "outage", "lock_out",
     "lock_key", "disk_low",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Conditions:
         chances = (
             self.fail, self.ambiguous, self.stall, self.cut_body, self.lose_notification, self.overwrite,
             self.remove, self.denied, self.poison_event,
-        )  # fmt: skip
+        )
         return not any(chances) and not any(self.disasters.values())
 
     def calm(self):
@@ -76,7 +76,7 @@ class Conditions:
         return replace(
             self, fail=0.0, ambiguous=0.0, stall=0.0, cut_body=0.0, redeliver=0.0, overwrite=0.0, remove=0.0,
             lose_notification=0.0, denied=0.0, disasters={},
-        )  # fmt: skip
+        )
 
 
 def drawn(rng):
@@ -103,7 +103,7 @@ def _shape(rng):
         slow_output=rng.choice((0.0, 0.0, 5.0, 40.0)), several_refs=rng.choice((0.0, 0.5)),
         repeat_notification=rng.choice((0.0, 0.5)), without_etag=rng.choice((0.0, 0.5, 1.0)),
         noise=rng.choice((0.0, 0.2)), redeliver=rng.choice((0.0, 0.05)),
-    )  # fmt: skip
+    )
 
 
 def _trouble(rng, world):
@@ -116,4 +116,4 @@ def _trouble(rng, world):
         cut_body=0.01 * scale, overwrite=rng.choice((0.0, 0.2)), remove=rng.choice((0.0, 0.05)),
         lose_notification=rng.choice((0.0, 0.1)), denied=rng.choice((0.0, 0.0, 0.0, 0.2)),
         poison_event=rng.choice((0.0, 0.02)), quarantine_bytes=rng.choice((1 << 30, 1 << 30, 1500)),
-    )  # fmt: skip
+    )

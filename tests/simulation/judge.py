@@ -47,7 +47,7 @@ def judge(play, seed, *, is_unfinished):
         seed, problems, events=sum(sum(output.indexed.values()) for output in world.outputs),
         repeated=repeated, kills=play.kills, steps=play.steps, calls=sum(world.calls.values()),
         dead=len(world.dead), seconds=world.seconds,
-    )  # fmt: skip
+    )
 
 
 def _lost(world, oid, texts):

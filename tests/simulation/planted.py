@@ -88,7 +88,7 @@ def dedupe_by_key():
         return object_identity(input_name, replace(ref, etag="any"))
 
     with mock.patch.object(admission, "object_identity", wrong), \
-            mock.patch.object(reconciler_module, "object_identity", wrong):  # fmt: skip
+            mock.patch.object(reconciler_module, "object_identity", wrong):
         yield
 
 
@@ -183,7 +183,7 @@ def first_etag_wins():
         admit(ledger, delivery, replace(ref, etag=ref.etag or known.get((id(ledger), ref.key))))
 
     with mock.patch.object(admission, "identify", learn), \
-            mock.patch.object(admission, "_admit_object", wrong):  # fmt: skip
+            mock.patch.object(admission, "_admit_object", wrong):
         yield
 
 
@@ -237,4 +237,4 @@ PLANTED = {
         first_etag_wins, send_without_asking, lane_runs_ahead, prune_by_own_clock, nobody_is_woken,
         first_of_several,
     )
-}  # fmt: skip
+}

@@ -49,7 +49,7 @@ class SimQueue:
             one.visible_at = world.seconds + 1.0
         return Message(
             one.message_id, one.body, str(one.handle), one.receives, one.sent_at, one.group or None
-        )  # fmt: skip
+        )
 
     def _bury(self, now):
         most = self.world.conditions.max_receives

@@ -171,14 +171,14 @@ class Play:
         error = self.rng.choice((
             Retry("unavailable", code="simulated_503"),
             Fatal("invalid token", code="simulated_token", scope="output"),
-        ))  # fmt: skip
+        ))
         self.world.trouble(f"send {output.name}", self._a_while(), error)
 
     def _lock_out(self):
         """The role or the queue's policy changes under us."""
         what, scope = self.rng.choice((
             ("open", "object"), ("open", "role"), ("receive", "queue"), ("delete", "queue"),
-        ))  # fmt: skip
+        ))
         error = Fatal(f"{what} denied", code="simulated_denial", scope=scope)
         self.world.trouble(what, self._a_while(), error)
 
@@ -240,7 +240,7 @@ def run(seed, conditions=None, *, prepare=None):
     if prepare is not None:
         prepare(world)
     with mock.patch.multiple(slicer, SLICE_MAX_EVENTS=SLICE_EVENTS, SLICE_MAX_BYTES=SLICE_BYTES), \
-            mock.patch.multiple(reader, READ_BYTES=SLICE_BYTES, TOGETHER_BYTES=SLICE_BYTES):  # fmt: skip
+            mock.patch.multiple(reader, READ_BYTES=SLICE_BYTES, TOGETHER_BYTES=SLICE_BYTES):
         play = Play(world, rng)
         play.go()
     for output in world.outputs:

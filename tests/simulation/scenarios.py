@@ -50,7 +50,7 @@ def after_a_mistaken_bucket(seed):
     conditions = Conditions(
         objects=8, steps=0, payloads=0.0, reconcile=False, fifo=seed % 3 == 0, collectors=1 + seed % 2,
         hosts=1 + seed % 2, repeat_notification=0.5, max_receives=5, gaps_seconds=(0.3, 30.0),
-    )  # fmt: skip
+    )
 
     def mistake(world):
         world.configured = "mistaken"
@@ -73,7 +73,7 @@ def problems_after_power_cuts(seed, *, synchronous):
     conditions = Conditions(
         objects=8, steps=1500, gaps_seconds=(0.3, 30.0), repeat_notification=0.5, fifo=seed % 2 == 0,
         disasters={"power_cut": 4.0}, synchronous=synchronous,
-    )  # fmt: skip
+    )
     return run(seed, conditions).problems
 
 
@@ -107,8 +107,8 @@ def fault_at(seed, number, kind):
     conditions = Conditions(
         steps=0, fifo=seed % 3 == 0, acks=((True,), (False,), (True, False), (True, True))[seed % 4],
         repeat_notification=0.5, several_refs=0.5, disasters={} if kind == "fail" else {kind: 1.0},
-    )  # fmt: skip
+    )
     with mock.patch.object(World, "maybe_fail", count), mock.patch.object(World, "maybe_ambiguous", after), \
-            mock.patch.object(Play, "_advance", kill):  # fmt: skip
+            mock.patch.object(Play, "_advance", kill):
         report = run(seed, conditions)
     return report, len(made)

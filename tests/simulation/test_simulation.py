@@ -27,7 +27,7 @@ def test_without_faults_nothing_is_repeated_though_notifications_are(collectors,
         quiet = Conditions(
             objects=8, collectors=collectors, hosts=collectors, acks=acks, repeat_notification=0.5,
             several_refs=0.3, redeliver=0.05, slow_output=5.0 * (seed % 2),
-        )  # fmt: skip
+        )
         report = run(seed, quiet)
         assert not report.problems, (seed, report.problems)
         assert report.repeated == 0, seed

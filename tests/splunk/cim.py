@@ -41,7 +41,7 @@ MODELS: Mapping[str, Model] = {
     "Databases": Model(
         frozenset({"database", "query"}), "dest object query src user vendor_product".split()
     ),
-}  # fmt: skip
+}
 _NO_VALUE = frozenset({"", "-"})
 
 

@@ -46,7 +46,7 @@ class Seen:
 def conf(path: Path) -> ConfigParser:
     """A conf file as Splunk reads it. A stanza or key that is there twice is refused."""
     parser = ConfigParser(interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",),
-                          empty_lines_in_values=False)  # fmt: skip
+                          empty_lines_in_values=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     if path.exists():
         parser.read_string(path.read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ class Knowledge:
         fields: Values = {
             "_raw": [event.raw], "sourcetype": [event.sourcetype],
             "source": [event.source], "host": [event.host],
-        }  # fmt: skip
+        }
         stanza = dict(self.props[event.sourcetype]) if event.sourcetype in self.props else {}
         _known(stanza)
         for name, value in _class(stanza, "EXTRACT-"):
@@ -262,7 +262,7 @@ _STRPTIME = {
     "%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d\d)", "%d": r"(?P<d>\d\d)", "%H": r"(?P<H>\d\d)",
     "%M": r"(?P<M>\d\d)", "%S": r"(?P<S>\d\d)", "%3N": r"(?P<N>\d{3})", "%Z": r"(?:UTC|GMT|Z)",
     "%:z": r"\+00:00",
-}  # fmt: skip
+}
 
 
 def _strptime(text: str, form: str) -> Optional[float]:
@@ -278,7 +278,7 @@ def _recognised(text: str) -> Optional[float]:
     if number:
         return int(number[1]) + int(number[2]) / 1000
     iso = (r"(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)[T ](?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"
-           r"(?:\.(?P<N>\d{3})\d*)?(?:Z|\+00:?00| ?UTC|$|(?=[\",]))")  # fmt: skip
+           r"(?:\.(?P<N>\d{3})\d*)?(?:Z|\+00:?00| ?UTC|$|(?=[\",]))")
     return _epoch(re.match(iso, text))
 
 

@@ -64,7 +64,7 @@ def _collect(kept: _Kept) -> None:
     adapters: Any = SimpleNamespace(
         queue=queue, objects=bucket, sinks=[MemorySink(clock)], store=store, clock=clock, digests=None,
         refresh=None, verify=None, assumes_role=False, close=store.leave,
-    )  # fmt: skip
+    )
     for key, age_seconds in (("a b.json", 60), ("refused.json", 16 * 86400), ("odd.json", 60)):
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.now() - age_seconds))
         bucket.put(key, json.dumps({"eventTime": moment, "n": 1}).encode() + b"\n")

@@ -47,7 +47,7 @@ def _of_the_demo() -> Iterator[Sample]:
 def _golden_objects() -> Iterator[Sample]:
     cases = {"thrive": ("thrive_ndjson", "thrive_csv"), "immuta": ("immuta_ndjson",),
              "privacera-policysync": ("privacera_wrapped",),
-             "privacera-pgaudit": ("pgaudit_export", "pgaudit_measured", "pgaudit_text")}  # fmt: skip
+             "privacera-pgaudit": ("pgaudit_export", "pgaudit_measured", "pgaudit_text")}
     for preset, names in cases.items():
         for name in names:
             expected = json.loads((GOLDEN / "objects" / name / "expected.json").read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def _golden_objects() -> Iterator[Sample]:
 
 def _golden_bodies() -> Iterator[Sample]:
     names = {"privacera-policysync": ("audits_object", "audits_list"),
-             "privacera-pgaudit": ("log_event_of_the_forwarder", "audits_text", "log_event")}  # fmt: skip
+             "privacera-pgaudit": ("log_event_of_the_forwarder", "audits_text", "log_event")}
     for preset, cases in names.items():
         for case in cases:
             yield from _sent(
@@ -104,7 +104,7 @@ def _uam(**given: Any) -> str:
         "id": "d9dc", "actionStatus": "SUCCESS", "tenantId": "example.com", "actorIp": "198.51.100.7",
         "actor": {"type": "USER_ACTOR", "id": "kim@example.com", "name": "Kim"},
         "eventTimestamp": "2026-05-04T10:15:02.412Z",
-    }  # fmt: skip
+    }
     return json.dumps({**always, **given})
 
 
@@ -112,7 +112,7 @@ def _thrive(**given: Any) -> str:
     always = {
         "eventTime": "2026-05-04T10:15:02.412Z", "tenant": "example", "sourceIp": "198.51.100.7",
         "actor": {"id": "u-7", "email": "lee@example.com"}, "outcome": "SUCCESS",
-    }  # fmt: skip
+    }
     return json.dumps({**always, **given})
 
 
@@ -171,4 +171,4 @@ MADE = {
         '"digestEndTime":"2026-05-04T10:15:02Z","missingLogFiles":["s3://example-logs/a.json.gz"],"invalidLogFiles":["s3://example-logs/b.json.gz"],'
         '"digest":{"digestEndTime":"2026-05-04T10:15:02Z","logFiles":[]}}',
     ),
-}  # fmt: skip
+}

@@ -60,7 +60,7 @@ def _inspect(tools: Path, app: Path, folder: Path, *options: str) -> Report:
             "--max-messages", "all", "--data-format", "json", "--output-file", str(report), *options,
         ],
         check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=900,
-    )  # fmt: skip
+    )
     (found,) = json.loads(report.read_text(encoding="utf-8"))["reports"]
     checks = [check for group in found["groups"] for check in group["checks"]]
     assert len(checks) >= 10

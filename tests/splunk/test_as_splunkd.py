@@ -152,7 +152,7 @@ def start(
         **provider.handover(), "provider": "thrive", "wait_time_seconds": "1",
         # What a blocked process could not hand back comes again when its lease is over.
         "visibility_timeout_seconds": "30",
-    }  # fmt: skip
+    }
     splunkd.store(REALM, "thrive:aws_secret_access_key", settings.pop("aws_secret_access_key"))
     started: List[Run] = []
 
@@ -267,7 +267,7 @@ def _standalone(provider: Provider, folder: Path) -> List[Tuple[str, str, float,
     settings = {
         **provider.handover(), "provider": "thrive", "output": "stdout", "stdout_format": "json",
         "checkpoint_dir": str(folder / "standalone"),
-    }  # fmt: skip
+    }
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
     config.write_text("[audit_s3://thrive]\n" + "".join(lines), encoding="utf-8")
     config.chmod(0o600)

@@ -29,7 +29,7 @@ def _thrive(raw: str) -> Set[str]:
     known = {"user.login": {"Authentication"}, "record.export": {"Data_Access"},
              "record.view": {"Data_Access"}, "record.delete": {"Data_Access"},
              "role.update": {"Change"}, "user.create": {"Change"},
-             "user.delete": {"Change"}}  # fmt: skip
+             "user.delete": {"Change"}}
     return known.get(kind, set())
 
 
@@ -154,5 +154,5 @@ def test_a_missing_field_is_noticed() -> None:
     fields = {"tag": ["authentication"], "action": ["allowed"], "app": ["x"], "dest": ["-"], "user": ["u"]}
     assert sorted(problems(fields)) == [
         "Authentication needs dest", "Authentication needs src", "Authentication: action is ['allowed']",
-    ]  # fmt: skip
+    ]
     assert set(MODELS) == {"Authentication", "Change", "Data_Access", "Databases"}

@@ -105,7 +105,7 @@ def test_the_columns_of_a_record_are_fields_with_their_quotes_undone() -> None:
         "query": 'SELECT "a",\n b FROM t',
         "parameter": '1,"o\'b"', "records_affected": "42", "dest": "orders", "src": "10.0.0.9", "user": "etl",
         "object_id": 'sales.public."odd, name"',
-    }  # fmt: skip
+    }
     assert {name: fields[name] for name in expected} == {name: [value] for name, value in expected.items()}
 
 
@@ -202,7 +202,7 @@ def test_every_field_that_an_expression_reads_is_in_some_sample_or_is_known_to_b
         for name in [key for key in before.props[sourcetype] if key.startswith("EVAL-")]:
             del before.props[sourcetype][name]
         seen = {name for one in SAMPLES if one.sourcetype == sourcetype
-                for name in before.search(Seen(one.raw, sourcetype))}  # fmt: skip
+                for name in before.search(Seen(one.raw, sourcetype))}
         for key, value in KNOWLEDGE.props[sourcetype].items():
             if key.startswith("EVAL-"):
                 assert set(names_in(value)) - rare <= seen, key
@@ -211,7 +211,7 @@ def test_every_field_that_an_expression_reads_is_in_some_sample_or_is_known_to_b
 def test_the_identity_of_events_is_searchable() -> None:
     fields = conf(DEFAULT / "fields.conf")
     assert {name: fields[name]["INDEXED"] for name in ("s3_oid", "s3_seq", "s3_note")} == {
-        "s3_oid": "true", "s3_seq": "true", "s3_note": "true"}  # fmt: skip
+        "s3_oid": "true", "s3_seq": "true", "s3_note": "true"}
 
 
 # -- the interpreter itself ------------------------------------------------------------------------

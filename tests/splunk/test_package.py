@@ -28,7 +28,7 @@ from tests.splunk.app_package import (
     build,
     builder,
     unpack,
-)  # fmt: skip
+)
 
 #: Imports every module under lib/collector, and says which modules came from neither lib/ nor Python itself.
 IMPORT_ALL = """
@@ -123,7 +123,7 @@ def test_what_only_the_program_needs_stays_out(app: Path) -> None:
         assert not (lib / name).exists()
     assert sorted(path.name for path in (lib / "botocore" / "data").iterdir() if path.is_dir()) == [
         "cloudtrail", "dynamodb", "kms", "s3", "sqs", "sts",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("version", SPLUNKS_PYTHONS)
@@ -228,7 +228,7 @@ def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_python
         sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run",
         "--report=-", "--ignore-installed", "--no-deps", "--only-binary=:all:", f"--target={tmp_path}",
         "--require-hashes", "-r", str(BUILDER / "platform.lock"),
-    ]  # fmt: skip
+    ]
     asked = {
         (platform, version): subprocess.Popen(
             [*command, *vendored.for_interpreter(platform, version)],
@@ -236,7 +236,7 @@ def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_python
         )
         for platform in vendored.PLATFORMS
         for version in vendored.INTERPRETERS
-    }  # fmt: skip
+    }
     for (platform, version), pip in asked.items():
         said, complaint = pip.communicate(timeout=120)
         if pip.returncode and b"connection broken" in complaint:

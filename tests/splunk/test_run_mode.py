@@ -45,7 +45,7 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "bin" / "audit_s3.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
-        )  # fmt: skip
+        )
         assert self.process.stdin is not None
         self.process.stdin.write(document)
         self.process.stdin.close()
@@ -262,7 +262,7 @@ def test_no_secret_is_seen_outside_of_storage_passwords(provider, start, splunkd
         run = start(
             output="hec, splunkd", hec_url=hec.url, hec_token=hec.token, log_level="debug",
             aws_secret_access_key=provider.secret_access_key,
-        )  # fmt: skip
+        )
         run.wait_for(10)
         _wait(lambda: provider.queue_depth() == 0, seconds=90)
         process = Path(f"/proc/{run.process.pid}")

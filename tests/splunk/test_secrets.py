@@ -143,7 +143,7 @@ def _put_away(splunkd: FakeSplunkd, name: str = "thrive") -> dict[str, str]:
     return put_away(
         splunkd.inputs.effective(name), stanza=f"audit_s3://{name}", app=splunkd.app,
         server_uri=splunkd.server_uri, session_key=splunkd.session_key,
-    )  # fmt: skip
+    )
 
 
 def test_a_plain_secret_is_stored_under_its_input_and_masked_in_its_stanza(splunkd: FakeSplunkd) -> None:
@@ -180,7 +180,7 @@ def test_an_input_that_is_handed_its_plain_value_once_more_writes_the_file_only_
         put_away(
             handed, stanza="audit_s3://thrive", app=splunkd.app, server_uri=splunkd.server_uri,
             session_key=splunkd.session_key,
-        )  # fmt: skip
+        )
     assert splunkd.inputs.written == [("thrive", "hec_token", "********")]
     assert [method for method, path in splunkd.requests if "conf-inputs" in path].count("POST") == 1
 

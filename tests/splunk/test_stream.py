@@ -68,7 +68,7 @@ _HOSTILE = st.sampled_from(
         b"\xff", b"\x80", b"\xe2\x82", b"\xf0\x9f\x98\x80", b"\x7f", b"\xc2\x85", b"\xe2\x80\xa8",
         b"</stream>", b"</data></event>", b"x" * 70_000,
     ]
-)  # fmt: skip
+)
 
 
 @settings(deadline=None)

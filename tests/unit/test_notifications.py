@@ -29,7 +29,7 @@ VALUES = st.recursive(
         ),
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 def s3_body(key: str, **fields: Any) -> str:

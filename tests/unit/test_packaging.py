@@ -19,7 +19,7 @@ SERVED = [
     ("demo", "demo"), ("test", "test"), ("test", "demo"), ("lint", "lint"), ("py39", "test"),
     ("s3-encryption", "s3-encryption"), ("fuzz", "fuzz"), ("fuzz", "parquet"),
     ("supply-chain", "supply-chain"),
-]  # fmt: skip
+]
 #: Need Python 3.10: the older legs use those of the main environment.
 EMULATORS = {"ministack", "moto", "cfn-lint"}
 LOCKS = ("demo", "fuzz", "lint", "py39", "runtime", "s3-encryption", "supply-chain", "test")

@@ -97,7 +97,7 @@ def _chosen(inputs: Sequence[Input], refs: Sequence[ObjectRef]) -> List[Input]:
 def _run(
     inputs: Sequence[Input], *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float],
     again: bool,
-) -> int:  # fmt: skip
+) -> int:
     from collector.hosts.progress import Progress
     from collector.runtime import service
     from collector.runtime.runner import Errand
@@ -124,7 +124,7 @@ def _sum_up(counters: Mapping[str, Mapping[str, int]]) -> None:
     for name, counted in counters.items():
         ends = {"delivered": "done", "filtered": "filtered", "quarantined": "quarantined", "gone": "gone",
                 "expired": "expired", "already done": "known", "asked for and not there": "not_there",
-                "asked for and not to be fetched": "not_fetched"}  # fmt: skip
+                "asked for and not to be fetched": "not_fetched"}
         shown = [f"{counted[key]:,} {word}" for word, key in ends.items() if counted.get(key)]
         events = counted.get("events", 0)
         print(f"{name}: {', '.join(shown) or 'nothing was missing'}; {events:,} events", file=sys.stderr)

@@ -140,7 +140,7 @@ class _Demo:
                 seen = now
                 time.sleep(0.1)
         self._say(f"HEC received {hec.calls['POST /services/collector/event']} requests, and was asked "
-                  f"{hec.calls['POST /services/collector/ack']} times for acknowledgements.")  # fmt: skip
+                  f"{hec.calls['POST /services/collector/ack']} times for acknowledgements.")
         return hec.received
 
     def _wait_for_the_user(self, stage: Stage, aws: LocalAws) -> None:
@@ -268,7 +268,7 @@ def _by_hand(stage: Stage, aws: LocalAws, more: int) -> str:
     tries = (
         ("check", "check"), ("run", "run --dry-run --peek"), ("run", "run --once"), ("status", "status"),
         ("quarantine", "quarantine list"), ("config", "config"),
-    )  # fmt: skip
+    )
     lines = [f"  audit-s3 {text} --config {stage.config_path}" for verb, text in tries if verb in VERBS]
     return "\n".join(
         [f"The local AWS stays at {aws.endpoint_url} until Ctrl-C, and {more} new events wait. Try:", *lines]

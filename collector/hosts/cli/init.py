@@ -50,17 +50,17 @@ def _flags(command: F) -> F:
 @click.command("init")
 @click.option("--from-splunk", "inputs_conf", metavar="FILE", help="inputs.conf of Splunk's add-on.")
 @click.option("--bucket-of", "pairs", multiple=True, metavar="STANZA=BUCKET",
-              help="With --from-splunk: the bucket of one stanza; the add-on does not name it.")  # fmt: skip
+              help="With --from-splunk: the bucket of one stanza; the add-on does not name it.")
 @click.option("--name", metavar="NAME", help="The input's name.  [default: the provider's]")
 @click.option("--output", "path", metavar="FILE", default="audit-s3.conf", show_default=True,
-              help="Where the configuration goes; - is stdout.")  # fmt: skip
+              help="Where the configuration goes; - is stdout.")
 @click.option("--secrets", "secrets_dir", metavar="DIR", help="Where secrets go.  [default: beside it]")
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 @_flags
 def command(
     inputs_conf: Optional[str], pairs: Sequence[str], name: Optional[str], path: str,
     secrets_dir: Optional[str], force: bool, **given: Optional[str],
-) -> None:  # fmt: skip
+) -> None:
     """Write a configuration from what the provider handed over.
 
     On a terminal it asks for what no flag gives. Secrets are asked for without showing them, or taken from
@@ -144,7 +144,7 @@ def _from_splunk(inputs_conf: str, pairs: Sequence[str], given: Mapping[str, str
         raise click.UsageError("--bucket-of wants STANZA=BUCKET, once for each stanza")
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = carry(text, given={**given, **_environment_secrets()}, buckets=buckets,
-                  roles=_roles(Path(inputs_conf)), cut_over=given.get("start_from", now))  # fmt: skip
+                  roles=_roles(Path(inputs_conf)), cut_over=given.get("start_from", now))
     for note in found.notes:
         print(note, file=sys.stderr)
     _demand(found, inputs_conf)

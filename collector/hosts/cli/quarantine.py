@@ -99,7 +99,7 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
             entries = [
                 entry for entry in (store.quarantine() if store is not None else ())
                 if not entry_ids or entry.id in entry_ids
-            ]  # fmt: skip
+            ]
         wanted += len(entries)
         stayed = deliver_again(found, entries) if entries else {}
         delivered += len(entries) - len(stayed)
@@ -130,7 +130,7 @@ def _described(found: Input, entry: Quarantined) -> Dict[str, Any]:
         "input": found.name, "id": entry.id, "kind": entry.kind, "reason": entry.reason,
         "detail": entry.detail, "where": entry.url, "since": _moment(entry.created),
         "bytes": len(entry.body), "event": entry.ordinal,
-    }  # fmt: skip
+    }
 
 
 def _write(body: bytes) -> None:
@@ -149,4 +149,4 @@ def _unknown(entry_id: str) -> Poison:
     return Poison(
         f"there is no entry {entry_id}", code="no_such_entry", where="quarantine",
         hint="`audit-s3 quarantine list` shows what there is",
-    )  # fmt: skip
+    )

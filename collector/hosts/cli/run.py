@@ -67,7 +67,7 @@ def command(
         sys.exit(look(
             inputs, peek=peek, sample=sample, stdout=sys.stdout, form=form, mask=mask,
             secrets=secrets_of(inputs),
-        ))  # fmt: skip
+        ))
     count = inputs[0].settings.processes
     if count > 1 and number is None:
         from collector.hosts.processes import supervise

@@ -26,10 +26,10 @@ _ASSUMED = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.+")
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE",
     help="A parameter of the template; Account and Region for exact policies and texts.",
-)  # fmt: skip
+)
 @click.option("--policies", "only_policies", is_flag=True, help="The plain policies, with ARNs filled in.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="text: the steps for a person. json: the CloudFormation template.")  # fmt: skip
+              help="text: the steps for a person. json: the CloudFormation template.")
 def command(provider: str, pairs: Sequence[str], only_policies: bool, form: str) -> None:
     """Say what has to be set up for PROVIDER, and print it ready to be used.
 

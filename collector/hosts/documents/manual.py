@@ -30,7 +30,7 @@ def program() -> str:
         "event in them at least once to Splunk HEC, to stdout or, as a modular input, to splunkd. A message",
         "is deleted only when its events are accepted and remembered.",
         ".SH COMMANDS",
-    ]  # fmt: skip
+    ]
     for verb in VERBS:
         command: click.Command = import_module(f"collector.hosts.cli.{verb}").command
         lines += _command(f"audit-s3 {verb}", command)
@@ -47,7 +47,7 @@ def program() -> str:
         *_term("SIGTERM, SIGINT", "Stop: what is in hand is saved or handed back within 8 seconds."),
         *_term("SIGHUP", "Read configuration and secrets again; inputs that did not change go on."),
         ".SH SEE ALSO", ".BR audit\\-s3.conf (5)",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +61,7 @@ def configuration() -> str:
         r".B [audit_s3]", "holds for all inputs, and each", r".BI [audit_s3:// NAME ]", "is one input.",
         "Repeated stanzas merge; a line that ends in a backslash goes on; # begins a comment at the start of",
         "a line. A secret may be given as file:PATH, env:NAME or credential:NAME.",
-    ]  # fmt: skip
+    ]
     for kind, title in (("everyday", "EVERYDAY SETTINGS"), ("tuning", "OTHER SETTINGS")):
         lines.append(f".SH {title}")
         for row in SETTINGS.values():

@@ -61,7 +61,7 @@ _PATHS = (
     ("/healthz", "a liveness probe", "200 as long as every engine moves; else 503, and which does not."),
     ("/readyz", "a readiness probe", "200 when the last poll of every input was answered and nothing stops "
      "receiving; else 503, and why, as JSON."),
-)  # fmt: skip
+)
 
 _FOOT = """## What to watch
 
@@ -83,16 +83,16 @@ _BREAKERS = {
     "bucket": "the queue tells of other buckets only", "keys": "a KMS key is out of reach",
     "store": "the checkpoints", "deletes": "of messages, denied", "disk": "its floor is reached",
     "quarantine": "its cap is reached", "hec": "the output", "stdout": "the output", "splunkd": "the output",
-}  # fmt: skip
+}
 _ITEM_STATES = {
     "held": "by another collector", "ready": "to be read, or being read", "waiting": "for another try",
     "asking": "whether an earlier run delivered it", "over": "its end is being written down",
-}  # fmt: skip
+}
 _ENDS = {"gone": "deleted before it could be read", "expired": "the same after its retention"}
 _LAG = {
     "provider": "from the first event of an object to the object in the bucket", "aws": "to the message",
     "collector": "to its events acknowledged and written down as done",
-}  # fmt: skip
+}
 _SOURCES = {BUCKET: "objects", QUEUE: "messages in hand"}
 
 #: What the values of a metric's own label mean; those of counters come from COUNTED.
@@ -121,7 +121,7 @@ _MORE: Mapping[str, str] = {
     "audit_s3_retention_left_seconds": "They show the last look, which is at most five minutes old. Below "
     "zero: it may be lost by now. NaN: the queue's retention may not be asked.",
     "audit_s3_lag_seconds": "`audit_s3_lag_seconds_count` and `_sum` are of all objects since the start.",
-}  # fmt: skip
+}
 _BUILD = Family("audit_s3_build_info", ("version",), "1, with the program's version.")
 
 
@@ -131,7 +131,7 @@ def page() -> str:
     lines = [_HEAD.replace("{paths}", f"| Path | For | What |\n|---|---|---|\n{paths}")]
     for title, kind, families in (
         ("Counters", "counter", COUNTERS), ("Gauges", "gauge", GAUGES), ("Summaries", "summary", SUMMARIES),
-    ):  # fmt: skip
+    ):
         lines += [f"## {title}", "", "| Metric | Type | Labels | What it says |", "|---|---|---|---|"]
         if kind == "gauge":
             lines.append(_row(_BUILD, kind, _BUILD.labels))

@@ -33,7 +33,7 @@ __all__ = ["CHECKS", "TROUBLES", "Asked", "Finding", "examine"]
 def examine(
     found: Input, asked: Asked, *, peek: bool = False, offline: bool = False,
     parse: Callable[[str], Notification],
-) -> List[Finding]:  # fmt: skip
+) -> List[Finding]:
     """Everything about one input; raises nothing of ours."""
     notes = Notes(found.name, asked.issuer)
     check_local(notes, found, asked, offline=offline)
@@ -61,7 +61,7 @@ def _check_aws(
         refs = check_queue(
             notes, found, asked.queue_door, peek=peek, parse=parse, identity=identity,
             is_running=asked.is_running,
-        )  # fmt: skip
+        )
     elif asked.queue_door is not None:
         notes.skipped(QUEUE, "there is nobody to ask as")
     for name in found.settings.bucket:

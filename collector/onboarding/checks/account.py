@@ -89,5 +89,5 @@ def _refused_role(
     fix = assume_text(
         user=user, role=account.role, session_name=settings.role_session_name,
         has_external_id=bool(settings.external_id),
-    )  # fmt: skip
+    )
     notes.refused(ROLE, error, fix=fix, of=of)

@@ -66,7 +66,7 @@ class Notes:
         self, check: Check, error: CollectorError, *, trouble: Optional[Trouble] = None,
         grant: Optional[Grant] = None, fix: str = "", of: str = "", owner: str = "",
         first: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A trouble that somebody's answer says, under the name of `trouble` if that is more exact.
 
         `first` is what to look at before the fix; `owner` is whose move that is, if another's.
@@ -93,7 +93,7 @@ class Notes:
     def _add(
         self, check: Check, code: str, status: str, owner: str, answer: str, fix: str, of: str,
         is_configuration: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         tried = f"{self.name}: {check.what}" + (f", {of}" if of else "")
         self.findings.append(Finding(code, status, owner, tried, answer, fix, is_configuration))
 

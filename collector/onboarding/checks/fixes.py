@@ -78,7 +78,7 @@ def setting_text(what: str, *, attribute: str, value: int, queue: str) -> str:
 def _statement(
     actions: Sequence[str], resource: str, *, principal: Mapping[str, str] = {},
     condition: Mapping[str, Any] = {},
-) -> str:  # fmt: skip
+) -> str:
     said: Dict[str, Any] = {"Effect": "Allow"}
     if principal:
         said["Principal"] = dict(principal)

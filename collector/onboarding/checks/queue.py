@@ -47,7 +47,7 @@ _WAIT_SECONDS = 1
 def check_queue(
     notes: Notes, found: Input, door: QueueDoor, *, peek: bool, parse: Parse, identity: str,
     is_running: Callable[[], bool],
-) -> List[ObjectRef]:  # fmt: skip
+) -> List[ObjectRef]:
     """The objects that a peeked message names."""
     asked = _Asked(notes, found, door, identity)
     try:
@@ -76,7 +76,7 @@ def check_queue(
 def _is_no_queue(
     asked: _Asked, delete: Optional[CollectorError], hide: Optional[CollectorError],
     unseen: Optional[CollectorError],
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether every question met the same refusal: then that is the one finding."""
     if delete is None or hide is None or unseen is None:
         return False
@@ -169,7 +169,7 @@ class _Asked:
                 QUEUE_RECEIVE, TROUBLES["foreign_bucket"],
                 f"one message, {returned}; it names {foreign[0].url}",
                 fix=f"If the provider confirms it, set bucket = {foreign[0].bucket}",
-            )  # fmt: skip
+            )
             return []
         meaning = said.shape + (f": {said.noop}" if said.noop else "")
         self._notes.ok(QUEUE_RECEIVE, f"one message, {returned}; understood as {meaning}")

@@ -49,7 +49,7 @@ _GUARDS = frozenset(
 def check_attributes(
     notes: Notes, found: Input, door: QueueDoor, attributes: Mapping[str, str], *, url: str,
     is_running: Callable[[], bool],
-) -> None:  # fmt: skip
+) -> None:
     _check_retention(notes, found, attributes, url=url)
     _check_dlq(notes, door, attributes, url=url)
     _check_size(notes, found, attributes, url=url)
@@ -93,7 +93,7 @@ def _check_dlq(notes: Notes, door: QueueDoor, attributes: Mapping[str, str], *, 
         notes.found(
             QUEUE_DLQ, REDRIVE_LOW, f"after {most} receives a message goes to {arn}",
             fix=f"Send to the provider: please set the queue's RedrivePolicy to {json.dumps(redrive)}",
-        )  # fmt: skip
+        )
         return
     try:
         kept = _whole(door.dlq_attributes(arn).get("MessageRetentionPeriod"))

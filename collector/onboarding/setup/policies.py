@@ -66,7 +66,7 @@ class _Filled:
         partition = "aws-cn" if self._china else "aws-us-gov" if region.startswith("us-gov-") else "aws"
         self._own = {
             "AWS::AccountId": side.values["Account"], "AWS::Region": region, "AWS::Partition": partition,
-        }  # fmt: skip
+        }
         self._all = side.template["Resources"]
 
     @property
@@ -75,7 +75,7 @@ class _Filled:
         return {
             name: row for name, row in self._all.items()
             if "Condition" not in row or self._holds({"Condition": row["Condition"]})
-        }  # fmt: skip
+        }
 
     def value(self, node: Any) -> Any:
         """`node` without functions; what is AWS::NoValue is left out."""
@@ -84,7 +84,7 @@ class _Filled:
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
-            (function, argument), = node.items()  # fmt: skip
+            (function, argument), = node.items()
             if function == "Ref" or function.startswith("Fn::"):
                 return self._called(function, argument)
         found = {name: self.value(each) for name, each in node.items()}
@@ -104,7 +104,7 @@ class _Filled:
         raise ValueError(f"{function} is not understood")
 
     def _holds(self, condition: Mapping[str, Any]) -> bool:
-        (function, argument), = condition.items()  # fmt: skip
+        (function, argument), = condition.items()
         if function == "Condition":
             return self._holds(self._conditions[argument])
         if function == "Fn::Not":

@@ -31,7 +31,7 @@ def _sets(side: Side) -> str:
     return "".join(
         f" --set {shlex.quote(f'{name}={value}')}" for name, value in side.given.items()
         if name in side.template["Parameters"]
-    )  # fmt: skip
+    )
 
 
 def _missing(side: Side) -> str:
@@ -58,7 +58,7 @@ def _thrive(side: Side) -> Mapping[str, str]:
     condition = {"StringEquals": {"sts:ExternalId": "<external id>"}}
     trust = _allow("sts:AssumeRole", Principal={"AWS": caller}, Condition=condition)
     queue = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
-             "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]  # fmt: skip
+             "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
     rights = (
         _allow(queue, Resource="QUEUE-ARN"),
         _allow(["s3:GetObject", "s3:GetObjectVersion"], Resource="arn:aws:s3:::BUCKET/*"),
@@ -94,7 +94,7 @@ def _open_roles(role: str, account: str) -> str:
 def _immuta(side: Side) -> Mapping[str, str]:
     known = outputs(side)
     endpoint = {"bucketName": known["Bucket"], "path": side.values["BucketPath"],
-                "region": side.values["Region"], "roleArn": known["ExportRoleArn"]}  # fmt: skip
+                "region": side.values["Region"], "roleArn": known["ExportRoleArn"]}
     return {"ExportConfig": _shown({"interval": "EVERY_2_HOURS", "endpointConfiguration": endpoint})}
 
 

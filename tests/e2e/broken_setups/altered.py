@@ -53,7 +53,7 @@ class Altered:
     def refuse(
         self, service: str, operation: str, code: str, message: str, *, status: int = 403,
         headers: Mapping[str, str] = {}, only_with_header: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Answer this operation with an error; `headers` go with it."""
         self.rules.append(_Rule(service, operation, code, message, status, headers, only_with_header))
 

@@ -39,7 +39,7 @@ CASES: List[Case] = []
 def broken(
     code: str, owner: str, *fix: str, status: str = "failed", flags: Sequence[str] = (),
     configuration: bool = False, environ: Mapping[str, str] = {}, **provider: Any,
-) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:  # fmt: skip
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Add the function as a case under its own name."""
 
     def add(breaks: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -94,7 +94,7 @@ def clock_far_off(stage: Any) -> None:
     stage.alter().refuse(
         "sts", "GetCallerIdentity", "SignatureDoesNotMatch", message,
         headers={"date": "Thu, 01 Jan 2026 00:00:00 GMT"},
-    )  # fmt: skip
+    )
 
 
 @broken("clock_drift", "you", "chrony", status="warning")
@@ -231,7 +231,7 @@ def dlq_forgets_with_the_queue(stage: Any) -> None:
 
 
 @broken("queue_redrive_low", "provider", '"maxReceiveCount": 5', status="warning", flags=PEEK,
-        max_receive_count=1)  # fmt: skip
+        max_receive_count=1)
 def one_receive_a_message(stage: Any) -> None:
     pass
 
@@ -412,7 +412,7 @@ def bucket_policy_denies_objects(stage: Any) -> None:
     statement = {
         "Effect": "Deny", "Principal": {"AWS": stage.provider.role_arn}, "Action": "s3:GetObject",
         "Resource": f"arn:aws:s3:::{bucket}/*",
-    }  # fmt: skip
+    }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     stage.provider.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
 

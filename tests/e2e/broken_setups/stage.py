@@ -57,7 +57,7 @@ class Stage:
         self.settings: Dict[str, Any] = {
             **self.provider.handover(),
             "hec_url": self.hec.url, "hec_token": self.hec.token, "checkpoint_dir": folder / "state",
-        }  # fmt: skip
+        }
         if self.provider.bucket:
             self.provider.upload("k/one", ndjson("one", 2))
             self.provider.notify("k/one")

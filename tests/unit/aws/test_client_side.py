@@ -293,7 +293,7 @@ REFUSALS: List[Tuple[str, str, Callable[[Written], Written]]] = [
     ("v3", "bad_encryption_metadata", _changed(x_amz_d="é")),
     ("v2", "bad_encryption_metadata", _changed(x_amz_iv=base64.b64encode(bytes(16)).decode())),
     ("v2", "bad_encryption_metadata", _changed(x_amz_matdesc="[]")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "code", "change"), REFUSALS)

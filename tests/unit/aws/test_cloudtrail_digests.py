@@ -58,7 +58,7 @@ class World:
             self.bucket, lambda bucket, keys: {key: self.hashes[key] for key in keys if key in self.hashes},
             PublicKeys(self._clients, clock=self.clock), content=content,
             max_event_bytes=self.max_event_bytes,
-        )  # fmt: skip
+        )
         return list(verifier.judge(self.bucket.open(ref), self.seen.update))
 
     def judge(self, digest: Signed, **changes: Any) -> Dict[str, Any]:
@@ -112,7 +112,7 @@ def test_the_event_has_the_time_of_the_digests_end_and_says_whose_it_is(world: W
     assert event["digestFile"] == f"s3://{BUCKET}/{digest.key}"
     assert (event["digestStartTime"], event["digestEndTime"]) == (
         "2026-05-04T10:01:31Z", "2026-05-04T11:01:31Z",
-    )  # fmt: skip
+    )
     assert (event["awsAccountId"], event["awsRegion"]) == ("111111111111", "eu-west-1")
     assert event["digestPublicKeyFingerprint"] == world.trail.fingerprint
     assert event["previousDigestFile"] is None
@@ -328,7 +328,7 @@ def test_there_are_signs_of_life_while_files_are_fetched(world: World) -> None:
         gzip.compress(b"x") + b"junk",
     ],
     ids=["text", "gzip", "cut off", "empty", "junk after"],
-)  # fmt: skip
+)
 def test_a_file_that_holds_anything_else_is_invalid_after_a_second_look(world: World, body: bytes) -> None:
     log = world.trail.log()
     world.bucket.put(log.key, body)
@@ -349,7 +349,7 @@ def test_a_file_with_something_appended_is_invalid(world: World) -> None:
         Fatal("denied", code="object_denied", scope="object"), Fatal("key", code="kms_denied", scope="kms"),
         Poison("in Glacier", code="archived"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_looked_at_is_a_gap_and_no_accusation(
     world: World, error: CollectorError
 ) -> None:
@@ -456,7 +456,7 @@ def test_a_digest_whose_region_cannot_be_told_asks_nobody(world: World) -> None:
         b"", b"not JSON", b"[]", b"null", b"{}", b'{"logFiles":[]}', b"\xff\xfe", b'{"a":NaN}',
         b"[" * 100_000, b'\xef\xbb\xbf{"logFiles":[]}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_digest_is_poison(world: World, document: bytes) -> None:
     ref = world.bucket.put("AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz", gzip.compress(document))
     with pytest.raises(Poison) as raised:
@@ -472,7 +472,7 @@ def test_what_is_no_digest_is_poison(world: World, document: bytes) -> None:
         ("logFiles", [{}]), ("digestS3Object", 1), ("previousDigestSignature", 1),
         ("digestEndTime", "2026-02-30T00:00:00Z"),
     ],
-)  # fmt: skip
+)
 def test_a_digest_of_the_wrong_shape_is_poison(world: World, field: str, value: Any) -> None:
     document = {**json.loads(world.trail.digest().document), field: value}
     ref = world.bucket.put("d", gzip.compress(json.dumps(document).encode()))

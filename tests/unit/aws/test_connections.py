@@ -77,7 +77,7 @@ def test_an_answer_is_whole_however_it_is_cut_and_its_connection_is_used_again(p
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 201 + b"Content-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000,
     ],
-)  # fmt: skip
+)
 def test_an_answer_that_is_not_plain_is_an_error(text: bytes) -> None:
     with serving(_in_pieces([text])) as endpoint, pytest.raises(ValueError):
         Connections(lambda: "").send(endpoint, b"GET / HTTP/1.1\r\n\r\n").answer()

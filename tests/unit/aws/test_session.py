@@ -348,7 +348,7 @@ def test_what_a_profile_asks_by_itself_goes_the_same_way(
     access = Access(
         profile="audit", proxy_url="http://127.0.0.1:3128", ca_file=str(tmp_path / "ca.pem"),
         use_fips_endpoint=True,
-    )  # fmt: skip
+    )
     theirs = AwsSession(access)._core_session().create_client(
         "sts", aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="s"
     )

@@ -27,7 +27,7 @@ from collector.testing.twins import ManualClock
 TOPIC = "arn:aws:sns:us-east-1:111111111111:audit"
 URL = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-01d088a6f77103d0fe307c0069e40ed6.pem"
 INNER = json.dumps({"Records": [{"eventVersion": "2.1", "eventName": "ObjectCreated:Put", "s3": {
-    "bucket": {"name": "audits"}, "object": {"key": "a.json", "eTag": "0f", "size": 3}}}]})  # fmt: skip
+    "bucket": {"name": "audits"}, "object": {"key": "a.json", "eTag": "0f", "size": 3}}}]})
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 FORGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -208,7 +208,7 @@ def test_a_signature_by_another_key_is_a_forgery(check: Any) -> None:
         {"SignatureVersion": {"1": 1}}, {"Type": "Other"}, {"Message": 5}, {"Timestamp": None},
         {"Subject": ["x"]},
     ],
-)  # fmt: skip
+)
 def test_what_sns_would_never_send_is_a_forgery(check: Any, change: Dict[str, Any]) -> None:
     assert code_of(check, {**envelope(), **change}) == "sns_forged"
 
@@ -266,7 +266,7 @@ def test_nothing_is_fetched_from_where_sns_keeps_no_certificates(check: Any, hos
     ["", "x", "arn:aws:sns::111111111111:audit", "arn:aws:sqs:us-east-1:111111111111:audit",
      "arn:aws:sns:us-east-1.evil:111111111111:audit", "arn:aws:sns:evil@x:111111111111:audit",
      "arn:aws:sns:us-east-1/x:111111111111:audit", TOPIC + ":more"],
-)  # fmt: skip
+)
 def test_a_topic_that_cannot_be_has_no_certificates(topic: str) -> None:
     region = (topic.split(":") + [""] * 4)[3]
     for url in (URL, URL.replace("us-east-1", region)):

@@ -35,7 +35,7 @@ def rows(
 TIMES: st.SearchStrategy[Any] = st.sampled_from(
     ["2026-05-04T10:15:02Z", "2026-05-04T10:15:02.412Z", "2026-05-04 10:15:02 UTC", "soon", 1777889702,
      1777889702412, "1777889702.5", 42, None, True, {}, "2026-05-04T10:15:0\\u0032Z"]
-)  # fmt: skip
+)
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(['},{"a":', "]}", '"},{"', "\\", "\u2028", "\x7f", "\ud83d\ude00", "}\n{"]),
@@ -90,7 +90,7 @@ def documents(draw: Any) -> bytes:
 
 
 JUNK = [b"", b"\xff", b"}", b"{", b"[", b"]", b",", b'"', b"\n", b"\\ud800", b"NaN", b"\\", b"\x00", b"tru",
-        b"-", b"\xc3", b"1e5"]  # fmt: skip
+        b"-", b"\xc3", b"1e5"]
 
 
 @st.composite

@@ -12,7 +12,7 @@ WORDS = st.sampled_from(
 ODD = st.sampled_from(
     [b"", b"\r", b"\tfurther", b" ", b"odd", b'{"a":1}', b"#Fields: time date", b"start end srcaddr",
      b"\xff\xff", b"id,eventTime,action", b'"never closed', b"2026-05-04T10:15:02.412Z exported"]
-)  # fmt: skip
+)
 SECONDS = st.integers(0, 59)
 
 VPC_HEADERS = [
@@ -107,4 +107,4 @@ def _joined(draw: Any, lines: Any) -> bytes:
 LOGS: Mapping[str, st.SearchStrategy[bytes]] = {
     "vpcflow": vpcflow(), "cloudfront": cloudfront(), "elb": elb(), "s3access": s3access(),
     "cloudwatch": cloudwatch(), "pgaudit": pgaudit(), "csv": csv(),
-}  # fmt: skip
+}

@@ -63,7 +63,7 @@ BOXES = {
     "tar": (tarred(), "truncated_tar"), "zip": (zipped(), "truncated_zip"),
     "zstd": (zstd(b'{"n":1}\n{"n":2}\n'), "truncated_zstd"),
     "parquet": (parqueted([{"n": 1}, {"n": 2}]), "truncated_parquet"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BOXES)

@@ -109,7 +109,7 @@ def test_no_byte_of_a_row_is_lost_or_changed(dialect: str, data: Any, named: boo
         (b"2026-05-04T10:15:02.412Z " + PG % 7, "1777889702.412"),
         (b"wss 2026-05-04T10:15:02.140000Z app/lb/50dc 10.0.0.140:44244 - 0", "1777889702.140000"),
     ],
-)  # fmt: skip
+)
 def test_a_row_is_recognised_and_has_its_time(row: bytes, wanted: str) -> None:
     assert rows(row + b"\n" + row)[0] == [(row, wanted, False, "")] * 2
 
@@ -148,7 +148,7 @@ def test_the_time_of_cloudfront_is_utc_whatever_the_zone() -> None:
      b"time,host,app\nstarted,db,x", b"# a comment\n#Fields of barley",
      b"2026-05-04 10:15:02 started\n\tby x", b"2026-05-04T10:15:02Z one\ntwo",
      b"http 2026-05-04T10:15:02.123456Z is a time\nx", b"date, or so"],
-)  # fmt: skip
+)
 def test_what_may_be_anything_is_lines(text: bytes) -> None:
     assert rows(text) == rows(text, format=Format(container="lines"))
     assert bodies(text) == text.split(b"\n")

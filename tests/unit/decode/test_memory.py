@@ -19,7 +19,7 @@ LIMIT_MB = 150
 SIZES = {
     "records_gz": (20, 60), "text_line": (20, 60), "json_record": (20, 60), "tar_of_gz": (4, 24),
     "zip": (8, 40), "zip_of_many": (2, 10), "parquet": (8, 40), "avro": (4, 20),
-}  # fmt: skip
+}
 
 NO_PEAK = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say what a process's peak was")
 

@@ -32,7 +32,7 @@ def test_a_statement_of_several_lines_is_read_without_the_tabs_of_the_log() -> N
     assert found == Audit(
         "SESSION", 5, 1, "READ", "SELECT", "", "",
         'SELECT id,\n       name -- comment, with "quotes" and a, comma\n  FROM account', "<not logged>",
-    )  # fmt: skip
+    )
 
 
 def test_parameters_are_csv_inside_csv() -> None:
@@ -86,7 +86,7 @@ def test_an_export_task_puts_its_own_time_before_the_line() -> None:
     ["", "AUDIT: SESSION,1,1,READ,SELECT,,,x,y", "\tAUDIT: SESSION", f" {PREFIX}:@:[1]:LOG:  x",
      f"{PREFIX}:@:[x]:LOG:  x", f"{PREFIX}:u:[1]:LOG:  x", f"{PREFIX}:{'u' * 64}@d:[1]:LOG:  x",
      '{"message":"2026-11-21 04:55:35 UTC::@:[1]:LOG:  x"}'],
-)  # fmt: skip
+)
 def test_anything_else_is_no_line(text: str) -> None:
     assert parse(text) is None
 
@@ -96,7 +96,7 @@ def test_anything_else_is_no_line(text: str) -> None:
     ["duration: 5 ms  statement: select 'AUDIT: SESSION,1,1,READ,a,,,x,y'", "AUDIT: OTHER,1,1,READ,a,,,x,y",
      "AUDIT: SESSION,one,1,READ,SELECT,,,x,y", "AUDIT: SESSION,1,1,READ,SELECT,,,x,y,z",
      "AUDIT: SESSION,1,1,READ,SELECT,,,x,y,1,2"],
-)  # fmt: skip
+)
 def test_a_message_that_is_no_record_has_no_audit(message: str) -> None:
     found = parse(f"{PREFIX}:u@d:[1]:LOG:  {message}")
     assert found is not None
@@ -115,7 +115,7 @@ AUDITS = st.builds(
     st.sampled_from(["SELECT", "CREATE TABLE"]),
     st.sampled_from(["", "TABLE", "FUNCTION"]), QUOTABLE, QUOTABLE, QUOTABLE,
     rows=st.one_of(st.none(), st.integers(0, 10**9)),
-)  # fmt: skip
+)
 
 
 def quoted(field: Any) -> str:
@@ -201,7 +201,7 @@ def test_names_are_compared_whole() -> None:
     ["DROP TABLE payroll /* x@privacera_db */", "SELECT 1 WHERE mail='privacera@corp.com'",
      "SELECT ':privacera@privacera_db:[1]:LOG:  AUDIT: '",
      "SELECT 1\n2026-11-21 04:55:35 UTC:10.0.0.9(5):privacera@privacera_db:[1]:LOG:  AUDIT: x"],
-)  # fmt: skip
+)
 def test_no_statement_hides_itself(statement: str) -> None:
     message = "AUDIT: SESSION,1,1,DDL,DROP,,," + quoted(statement).replace("\n", "\n\t") + ",<none>"
     line = f"{PREFIX}10.0.0.9(5):mallory@payroll:[1]:LOG:  {message}"

@@ -166,7 +166,7 @@ def test_a_far_year_costs_no_row() -> None:
     found, code = rows(out.getvalue())
     assert [body for body, _, _, _ in found] == [
         b'{"at":%d}' % 2**62, b'{"at":"2026-05-04T10:15:02.412Z"}',
-    ]  # fmt: skip
+    ]
     assert code == ""
 
 

@@ -71,7 +71,7 @@ def test_odd_spellings_are_read(text: str, wanted: str) -> None:
      "2026-05-04T25:00:00Z", "1999-12-31T23:59:59Z", "2027-02-01T00:00:00Z", "0", "42", "-1777889702", "1e99",
      "9" * 30, "0x10", "\u0662\u0660\u0662\u0666-05-04T10:15:02Z", "2026-05-04T10:15:02.\u00b2Z", "NaN",
      "20260504", "true", "null"],
-)  # fmt: skip
+)
 def test_what_is_no_credible_time_is_none(text: str) -> None:
     times = Times(now=NOW)
     times.read("2026-05-04T10:15:02Z")
@@ -91,14 +91,14 @@ def test_times_read_at_once_are_those_read_alone():
 
     assert times.read_all(raws) == [times.read(text) for text in texts] == [
         "1777889702.412", "1777889702", "1777939199.123456"
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
     "raws",
     [[b"1777889702", b"1777889702.412", b"1777889703.1"], [b"1777889702412", b"1777889703000"]],
     ids=["seconds", "milliseconds"],
-)  # fmt: skip
+)
 def test_epochs_read_at_once_are_those_read_alone(raws):
     times = Times(now=NOW)
 
@@ -109,7 +109,7 @@ def test_epochs_read_at_once_are_those_read_alone(raws):
 @pytest.mark.parametrize(
     "raw", [None, b"true", b"17778897", b"0777889702", b"1777889702.1234567", b"1.777889702e9", b"9777889702",
             b"-1777889702", b"1777889702412", b'"2026-05-04T10:15:02Z"', b"[\n1777889702]"]
-)  # fmt: skip
+)
 def test_what_is_no_epoch_as_its_neighbours_are_is_not_read_at_once(raw):
     assert Times(now=NOW).read_all([b"1777889702", raw]) is None
 
@@ -124,6 +124,6 @@ def test_the_hour_after_the_last_of_a_day_is_none():
 @pytest.mark.parametrize(
     "raw", [None, b"1777889702", b'"2026-05-04T10:15:02+02:00"', b'"1999-05-04T10:15:02Z"',
             b'"2026\\u002d05"', '"2026-05-04T10:15:02.\u00b2Z"'.encode("latin-1"), b"null", b'""']
-)  # fmt: skip
+)
 def test_what_is_not_utc_as_nearly_all_are_is_not_read_at_once(raw):
     assert Times(now=NOW).read_all([b'"2026-05-04T10:15:02Z"', raw]) is None

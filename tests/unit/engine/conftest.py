@@ -176,11 +176,11 @@ class Bench:
         plan = plan or Plan(
             INPUT, read, decode, buckets=frozenset({BUCKET}), limits=Limits(**limits),
             route=route or (lambda key: Route()), digests=digests, ignores=ignores,
-        )  # fmt: skip
+        )
         self.engine = Engine(
             plan, queue=self.queue, objects=self.bucket, sinks=self.sinks, store=self.store,
             clock=self.clock, rng=random.Random(7),
-        )  # fmt: skip
+        )
         self.ledger = self.engine.ledger
         self.engine.resume(self.store.start_from(self.clock.now()), self.store.spooled())
         self.stations: Dict[str, Station[Any]] = {one.name: one for one in self.engine.stations()}
@@ -291,7 +291,7 @@ class Bench:
         known = {
             "table": self.table, "clock": self.clock, "queue": self.queue, "bucket": self.bucket,
             "sinks": self.sinks, "owner": self.store.owner + "+",
-        }  # fmt: skip
+        }
         return Bench(**{**known, **changes})
 
     def beside(self, **changes: Any) -> Bench:
@@ -299,7 +299,7 @@ class Bench:
         known = {
             "table": self.table, "clock": self.clock, "queue": self.queue, "bucket": self.bucket,
             "sinks": self.sinks, "owner": self.store.owner + "-2",
-        }  # fmt: skip
+        }
         return Bench(**{**known, **changes})
 
 

@@ -130,4 +130,4 @@ def test_a_slice_keeps_its_range_and_the_order_of_its_events():
     assert (left.first, left.end, left.size_bytes, left.count) == (10, 16, 3, 3)
     assert [(event.ordinal, event.body, event.time, event.is_json) for event in left] == [
         (10, b"a", "1", False), (13, b"b", "2", False), (14, b"c", None, True),
-    ]  # fmt: skip
+    ]

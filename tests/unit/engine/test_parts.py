@@ -15,7 +15,7 @@ def record(ref, **changes):
     """One S3 event record."""
     entity = {"key": ref.key, "eTag": ref.etag, "size": ref.size}
     return {"eventVersion": "2.1", "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": ref.bucket}, "object": entity}, **changes}  # fmt: skip
+            "s3": {"bucket": {"name": ref.bucket}, "object": entity}, **changes}
 
 
 def ten_records(bench):

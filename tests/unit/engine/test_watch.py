@@ -53,7 +53,7 @@ def watched(
     plan = Plan(
         INPUT, parse, decode, buckets=frozenset({BUCKET}), expected_interval_seconds=interval,
         reconcile_interval_seconds=reconcile, limits=Limits(), route=route,
-    )  # fmt: skip
+    )
     found = Bench(plan=plan, **how)
     found.bucket = found.engine.watch._objects = found.reconciled = ListedBucket(found.bucket)  # type: ignore
     found.engine.reconciler._objects = found.bucket

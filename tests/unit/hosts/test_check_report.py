@@ -24,7 +24,7 @@ def test_json_is_exactly_the_six_names():
                 "answer": 'x & {"Effect": "Allow"}', "fix": "do it",
             }
         ]
-    }  # fmt: skip
+    }
 
 
 def test_text_says_whose_move_a_failure_is_and_none_for_what_is_well():
@@ -67,7 +67,7 @@ def test_ten_inputs_that_are_alike_take_no_more_lines_than_one_and_the_odd_one_h
     assert render([*alike, *odd], "text", at=0.0).splitlines() == [
         f"ok      {names}: clock, role", "ok      odd: clock", f"skipped {names}: versions: nobody needs it",
         "9 skipped, 19 ok",
-    ]  # fmt: skip
+    ]
 
 
 def test_the_page_opens_with_what_is_wrong_and_keeps_every_answer():

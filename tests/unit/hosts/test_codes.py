@@ -31,7 +31,7 @@ ENDS = {"exhausted", "forbidden", "expired"}
 MADE = {f"{sink}_{what}" for sink in ("stdout", "splunkd") for what in ("closed", "write_failed")}
 MADE |= {"hec_connection_lost"}
 MADE |= {f"{damage}_{kind}" for damage in ("truncated", "corrupt")
-         for kind in ("gzip", "bzip2", "xz", "zstd", "tar", "zip", "parquet", "avro")}  # fmt: skip
+         for kind in ("gzip", "bzip2", "xz", "zstd", "tar", "zip", "parquet", "avro")}
 
 
 def sources() -> Iterator[Path]:
@@ -91,7 +91,7 @@ def test_the_fate_in_the_table_is_the_one_of_the_error() -> None:
         for one in area.codes
         if one.code in made and made[one.code] & set(FATE_OF_CLASS)
         and one.fate not in {FATE_OF_CLASS[name] for name in made[one.code] & set(FATE_OF_CLASS)}
-    ]  # fmt: skip
+    ]
     assert wrong == []
 
 

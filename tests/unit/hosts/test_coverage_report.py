@@ -35,7 +35,7 @@ def test_every_row_has_a_cell_for_every_heading_and_the_last_is_their_sum() -> N
     assert {len(row) for row in table} == {len(HEADINGS)}
     assert [row[:3] for row in table] == [
         ["2026-09-21", "a/", "2"], ["2026-09-21", "c/", "1"], ["all", "", "3"],
-    ]  # fmt: skip
+    ]
 
 
 def test_bodies_in_quarantine_are_spoken_of_for_no_row_stands_for_what_they_announced() -> None:
@@ -70,7 +70,7 @@ def ended(*states: str, bodies: int = 0, buckets: Sequence[str] = ("b",)) -> Cou
          "Accounted for: nothing is missing; 1 message (in quarantine) was not delivered."),
         (ended("done", buckets=()), "Accounted for", "Nothing of what was received is missing."),
     ],
-)  # fmt: skip
+)
 def test_whole_is_said_only_of_what_was_all_delivered_though_nothing_is_missing(
     answer: Counted, verdict: str, said: str
 ) -> None:
@@ -155,12 +155,12 @@ def test_an_export_of_several_inputs_is_one_chain() -> None:
     assert [entry["kind"] for entry in entries] == [
         "head", "window", "unread", "total",
         "head", "window", "unread", "splunk", "difference", "total", "end",
-    ]  # fmt: skip
+    ]
     assert audit(text) == (True, f"unchanged: 11 entries, seal {seal}")
     shorter = {"format": "audit-s3 coverage 1", "entries": [*entries[:4], entries[-1]]}
     assert audit(json.dumps(shorter)) == (
         False, "entry 5 (end) does not follow the one before it: something was put in, left out or moved",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_export_of_several_inputs_is_one_chain() -> None:
         "", "[]", "{}", "nonsense", '{"format": "audit-s3 coverage 1"}', '{"format": "other", "entries": []}',
         "[" * 200_000,
     ],
-)  # fmt: skip
+)
 def test_what_is_no_export_is_said_to_be_none(text: str) -> None:
     unchanged, said = audit(text)
     assert not unchanged

@@ -26,7 +26,7 @@ routes = */CloudTrail/* index=aws; *.json decoder=lines; secret/* drop
 #: What the run of the tests tells itself is no setting.
 OF_THE_RUN = (
     "AUDIT_S3_TEST_PYTHON", "AUDIT_S3_TEST_REPORT", "AUDIT_S3_TEST_AGAIN", "AUDIT_S3_NO_SKIPS",
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def golden(case):
 
 def event(key, bucket="audit-bucket"):
     record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put",
-              "s3": {"bucket": {"name": bucket}, "object": {"key": key}}}  # fmt: skip
+              "s3": {"bucket": {"name": bucket}, "object": {"key": key}}}
     return json.dumps({"Records": [record]})
 
 
@@ -180,7 +180,7 @@ def test_a_code_of_run_and_of_check_says_which_advice_is_whose(explain):
     heads = [line for line in said if not line.startswith(" ")]
     assert [head.partition(": ")[0] for head in heads] == [
         "gone, said by `audit-s3 run`", "gone, said by `audit-s3 check`",
-    ]  # fmt: skip
+    ]
     assert explain("", what="hec_index").startswith("hec_index: ")
 
 

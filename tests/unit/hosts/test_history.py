@@ -74,12 +74,12 @@ def picture(state: str, events: int, *, p95: float = 1.0, used: float = 10.0) ->
     watched = Watched(
         deadlines={"bucket": Reading(100.0, used, Oldest("s3://b/k", 5.0))}, depth=QueueDepth(1, 2, 3, 4.0),
         lags={"aws": Lag(0.5, p95, 2, 3.0), "provider": Lag()},
-    )  # fmt: skip
+    )
     return Observation(
         "thrive", state, {"events": events}, deliveries=1, objects={"new": 2}, receipts={"hec": 3},
         quarantine_bytes=7, breakers={"hec": None}, watched=watched,
         aws_calls={"s3:GetObject": events},
-    )  # fmt: skip
+    )
 
 
 def test_of_several_processes_counts_are_added_and_the_worst_speaks_for_the_rest() -> None:
@@ -87,7 +87,7 @@ def test_of_several_processes_counts_are_added_and_the_worst_speaks_for_the_rest
     blocked = replace(
         picture("blocked", 5, p95=9.0, used=60.0), breakers={"hec": error}, last_error=error,
         warnings={"backlog": error},
-    )  # fmt: skip
+    )
     one = together([picture("collecting", 3), blocked])
     assert (one.state, one.counters, one.deliveries, one.quarantine_bytes) == ("blocked", {"events": 8}, 2, 7)
     assert (one.objects, one.receipts) == ({"new": 4}, {"hec": 6})

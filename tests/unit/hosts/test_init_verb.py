@@ -13,7 +13,7 @@ from collector.hosts.cli import init as verb
 from collector.onboarding import init
 
 FLAGS = ("--provider", "privacera-policysync", "--hec-url", "https://splunk:8088",
-         "--queue-url", "https://sqs.eu-west-1.amazonaws.com/111111111111/q")  # fmt: skip
+         "--queue-url", "https://sqs.eu-west-1.amazonaws.com/111111111111/q")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def written(tmp_path, monkeypatch):
         monkeypatch.setattr(verb, "_is_root", lambda: root)
         monkeypatch.setattr(verb, "SERVICE_GROUP", group or grp.getgrgid(os.getegid()).gr_name)
         done = CliRunner().invoke(verb.command, [*FLAGS, "--output", str(tmp_path / words[0]), *words[1:]],
-                                  env=environ)  # fmt: skip
+                                  env=environ)
         assert done.exit_code == 0, done.output
         return done.output
 

@@ -46,7 +46,7 @@ def test_json_stays_json_and_is_masked_by_its_names() -> None:
     line = b'{"event":{"password":{"deep":"a"},"empty":"","secret":"","n":5,"tokens":[1]},"time":1777.25}'
     assert json.loads(mask_line(line, CLEAN)) == {
         "event": {"password": STARS, "empty": "", "secret": "", "n": 5, "tokens": STARS}, "time": 1777.25,
-    }  # fmt: skip
+    }
 
 
 def test_without_mask_only_our_own_secrets_are() -> None:

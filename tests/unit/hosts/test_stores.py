@@ -31,7 +31,7 @@ def verb(tmp_path, monkeypatch):
         env = {"XDG_STATE_HOME": str(tmp_path / "home"), "STATE_DIRECTORY": None, **environ}
         flags = ["--config", str(tmp_path / "a.conf")]
         return CliRunner().invoke(import_module(f"collector.hosts.cli.{words[0]}").command,
-                                  [*words[1:], *flags], env=env)  # fmt: skip
+                                  [*words[1:], *flags], env=env)
 
     return run
 

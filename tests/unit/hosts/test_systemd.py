@@ -129,7 +129,7 @@ def test_a_reload_ends_with_being_ready_again(ear: Ear) -> None:
     said = ear.heard()
     assert [name for each in said for name in ("READY", "RELOADING") if name in each] == [
         "READY", "RELOADING", "READY",
-    ]  # fmt: skip
+    ]
     assert int(said[1]["MONOTONIC_USEC"]) > 0
 
 
@@ -140,7 +140,7 @@ def test_the_status_line_says_rate_lag_backlog_quarantine_and_who_does_not_colle
             watched=Watched(depth=QueueDepth(340, 2, 0, 1.0), lags={"collector": Lag(1.0, 12.0, count=9)}),
         ),
         Observation("immuta", "blocked", breakers={"source": Problem("refused", "role_denied")}),
-    ]  # fmt: skip
+    ]
     assert status_of(seen, rate=812.4) == (
         "1 of 2 inputs collect, 812 events/s, lag 12.0 s, backlog 340 messages, quarantine 2,048 bytes, "
         "immuta blocked [role_denied]"

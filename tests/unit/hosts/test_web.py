@@ -70,7 +70,7 @@ class Input:
             plan, queue=self.queue if queue else None, objects=MemoryBucket(self.clock),
             sinks=[MemorySink(self.clock, name="hec")], clock=self.clock, rng=random.Random(1),
             store=MemoryCheckpointStore(clock=self.clock),
-        )  # fmt: skip
+        )
         self.ledger = self.engine.ledger
 
     def observe(self, at: Callable[[Engine], Any]) -> Any:
@@ -204,7 +204,7 @@ def test_an_open_breaker_is_named_with_its_hint(thrive: Input) -> None:
     assert answer.json["reasons"] == [
         {"input": "thrive", "state": "blocked", "breaker": "source", "reason": "AccessDenied [role_denied]",
          "hint": "Ask the provider"}
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("which", ["objects", "store", "deletes", "hec", "disk", "quarantine"])
@@ -254,7 +254,7 @@ def test_the_document_shows_what_is_in_hand_and_every_counter(thrive: Input) -> 
     assert shown["in_hand"] == {
         "deliveries": 1, "objects": 1, "objects_by_state": {"new": 1}, "held_bytes": 4096,
         "receipts": {"hec": 0},
-    }  # fmt: skip
+    }
 
 
 def test_the_page_shows_every_input_and_loads_nothing_from_elsewhere(thrive: Input) -> None:
@@ -266,7 +266,7 @@ def test_the_page_shows_every_input_and_loads_nothing_from_elsewhere(thrive: Inp
     links = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"'\s)>]+)", answer.text)
     assert set(links) == {
         "data:,", "/status.json", "/metrics", "/readyz", "/healthz", "#input-0", "#input-1",
-    }  # fmt: skip
+    }
 
 
 class _Elements(HTMLParser):
@@ -376,7 +376,7 @@ def test_the_script_writes_the_same_as_the_server(attacked: Board, thrive: Input
         given = json.dumps({
             "status": status, "places": list(page.places), "conditions": list(page.conditions),
             "shape": page.shape, "script": web_assets.SCRIPT,
-        })  # fmt: skip
+        })
         done = subprocess.run([node, "-e", NODE], input=given, capture_output=True, text=True, check=True)
         written = json.loads(done.stdout)
         assert written["texts"] == page.places
@@ -451,7 +451,7 @@ def test_after_an_error_that_stopped_it_page_and_status_say_since_when_it_collec
     assert since.endswith("Z")
     (told,) = ask(board, "/status.json").json["inputs"]
     (said,) = [one for one in lines([Seen("thrive", {}, running=told)], width=None, bars=False)
-               if "last error" in one]  # fmt: skip
+               if "last error" in one]
     assert f"collecting again since {since}" in said
 
 
@@ -484,7 +484,7 @@ def test_what_is_not_known_is_null_in_the_document_and_nan_in_the_metrics(thrive
     assert shown["lag"]["aws"] == {
         "p50_seconds": None, "p95_seconds": None, "objects": 0, "text": "nothing yet", "p50": "none yet",
         "p95": "none yet",
-    }  # fmt: skip
+    }
     found = _families(board)
     unknown = found["audit_s3_queue_messages"].samples + found["audit_s3_lag_seconds"].samples
     values = [one.value for one in unknown if "owner" not in one.labels or "quantile" in one.labels]

@@ -171,7 +171,7 @@ PIECES = (
     PREFIX, "2026-11-21T04:55:35.412Z ", "2026-11-21 04:55:35.123 UTC:", "10.0.0.9(1):", "::1(44804):",
     "[local]:", ":", "etl", "sales", "privacera", "privacera_db", "@", ":[7]:", "LOG:  ", "ERROR: ",
     "AUDIT: ", "[unknown]", " ", "\n", "x" * 40, "(5)", "DEBUG1:  ", "売",
-)  # fmt: skip
+)
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=14))

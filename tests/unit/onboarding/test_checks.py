@@ -21,7 +21,7 @@ USER = "arn:aws:iam::222222222222:user/us"
 SETTINGS = {
     "role_arn": ROLE, "bucket": "audits", "output": "stdout",
     "queue_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/twin",
-}  # fmt: skip
+}
 ATTRIBUTES = {"MessageRetentionPeriod": "345600", "MaximumMessageSize": "262144"}
 DENIED = Fatal("AWS refused it", code="queue_denied", hint="Provider: attach it to R", scope="queue")
 

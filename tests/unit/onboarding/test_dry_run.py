@@ -225,7 +225,7 @@ def test_what_a_message_names_is_to_be_read_though_written_before_the_start(cloc
     assert (report.listings[0].wanted, report.listings[0].before_start) == (1, 1)
     assert {each.url.rpartition("/")[2]: each.is_named for each in report.samples} == {
         "named": True, "forgotten": False,
-    }  # fmt: skip
+    }
 
 
 def test_a_message_that_cannot_be_given_back_is_named(clock: ManualClock) -> None:

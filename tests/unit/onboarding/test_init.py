@@ -65,7 +65,7 @@ def test_an_answer_that_cannot_be_is_refused_with_what_can() -> None:
 
 def test_only_secrets_are_hidden() -> None:
     hidden = [each.name for each in questions("thrive", {"aws_access_key_id": "A", "hec_url": "https://s:8088"})
-              if each.secret]  # fmt: skip
+              if each.secret]
     assert hidden == ["aws_secret_access_key", "hec_token"]
 
 

@@ -59,20 +59,20 @@ def test_a_stanza_becomes_the_input_that_reads_the_same_and_begins_at_the_cut_ov
     assert settings(TRAIL, roles={"reader": role}) == {
         "provider": "cloudtrail", "queue_url": QUEUE, "bucket": "trail-logs", "role_arn": role,
         "index": "aws", "host": "forwarder-1", "start_from": CUT_OVER,
-    }  # fmt: skip
+    }
 
 
 def test_what_is_carried_over_loads(tmp_path: Path) -> None:
     (found,) = Draft(carried(TRAIL).parts, tmp_path).judge("audit-s3.conf", {})
     assert (found.name, found.settings.sourcetype, found.settings.region) == (
         "trail", "aws:cloudtrail", "eu-west-1",
-    )  # fmt: skip
+    )
 
 
 def test_every_setting_that_is_not_carried_over_is_told() -> None:
     told = notes(TRAIL)
     for name in ("aws_account", "aws_iam_role", "sqs_batch_size", "s3_file_decoder", "interval", "using_dlq",
-                 "sqs_sns_validation", "start_from"):  # fmt: skip
+                 "sqs_sns_validation", "start_from"):
         assert f"trail: {name}: " in told
     assert "parse_firehose_error_data" not in told, "it is off"
     assert "python.version" not in told

@@ -28,7 +28,7 @@ GIVEN: Dict[str, Dict[str, str]] = {
 #: What the access role may do at most.
 COLLECTS = {"sqs:ReceiveMessage", "sqs:DeleteMessage*", "sqs:ChangeMessageVisibility*",
             "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "s3:GetObject", "s3:GetObjectVersion",
-            "s3:ListBucket", "s3:GetBucketLocation", "kms:Decrypt"}  # fmt: skip
+            "s3:ListBucket", "s3:GetBucketLocation", "kms:Decrypt"}
 
 
 @pytest.fixture(params=NAMES)
@@ -174,7 +174,7 @@ def test_aurora_has_its_parameters_and_log_group_in_the_cluster() -> None:
         assert side.template["Resources"][resource]["Properties"]["Parameters"] == {
             "pgaudit.log": "all", "shared_preload_libraries": "pg_stat_statements,pgaudit",
             "pgaudit.role": "rds_pgaudit",
-        }  # fmt: skip
+        }
 
 
 def test_a_fifo_queue_is_named_like_one() -> None:

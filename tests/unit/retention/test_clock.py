@@ -96,7 +96,7 @@ def test_the_queues_cliff_says_what_comes_after_it(can_list: bool, word: str) ->
     ("seconds", "text"),
     [(0, "0 s"), (-5, "0 s"), (59.6, "1 min"), (3600, "1 h"), (3661, "1 h 1 min"), (86_460, "1 d"),
      (1_306_800, "15 d 3 h")],
-)  # fmt: skip
+)
 def test_times_are_spelt_in_two_units(seconds: float, text: str) -> None:
     assert spell(seconds) == text
 

@@ -27,12 +27,12 @@ BUCKET = "audit-logs"
 QUESTION = Question(
     "thrive", (BUCKET,), "", since=NOW - 30 * DAY, until=NOW, start_from=NOW - 20 * DAY, now=NOW,
     grace_seconds=GRACE,
-)  # fmt: skip
+)
 #: A moment on each side of every boundary.
 MOMENTS = [
     NOW - 31 * DAY, NOW - 30 * DAY, NOW - 21 * DAY, NOW - 20 * DAY, NOW - 2 * DAY, NOW - GRACE - 1,
     NOW - GRACE + 1, NOW - 1, NOW, NOW + 5,
-]  # fmt: skip
+]
 OLD = NOW - 2 * DAY
 ENDS = ["done", "gone", "expired", "filtered", "quarantined"]
 
@@ -57,7 +57,7 @@ class Ledger:
     def row(
         self, ref: ObjectRef, state: str = "done", *, events: int = 3, moment: Optional[float] = None,
         reason: str = "", oid: str = "",
-    ) -> str:  # fmt: skip
+    ) -> str:
         """`state`: a final one, "worked" (held by the living), "free" (left by the dead), or "resting"."""
         store = self.stores["d" if state == "free" else "a"]
         oid = oid or object_identity("thrive", ref)
@@ -322,7 +322,7 @@ def test_the_hash_is_over_sorted_lines_of_what_was_delivered() -> None:
     ledger.row(ref("a/4"), "worked", events=9)
     ledger.row(ref("a/5"), "filtered", events=0)
     lines = [[BUCKET, "a/2", "x", "done", 4], [BUCKET, 'a/"1', "y", "done", 0],
-             [BUCKET, "a/10", "z", "quarantined", 2]]  # fmt: skip
+             [BUCKET, "a/10", "z", "quarantined", 2]]
     text = b"".join(sorted(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines))
     coverage = cover(ledger)
     assert coverage.total.sha256 == hashlib.sha256(text).hexdigest() == coverage.covered[0].sha256

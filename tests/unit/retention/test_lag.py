@@ -12,7 +12,7 @@ def test_each_part_of_the_way_is_its_owners() -> None:
     lags.took(event=100.0, written=400.0, sent=401.5, done=404.0)
     assert {owner: lag.p50_seconds for owner, lag in lags.shown().items()} == {
         "provider": 300.0, "aws": 1.5, "collector": 2.5,
-    }  # fmt: skip
+    }
 
 
 def test_a_part_without_a_beginning_or_an_end_is_not_counted() -> None:

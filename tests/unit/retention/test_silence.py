@@ -215,7 +215,7 @@ def test_the_end_of_a_quiet_time_is_told_too(ear: Ear) -> None:
 def test_every_state_is_explained(ear: Ear) -> None:
     assert set(STATES) == {
         "off", "listening", "hearing", "silent", "quiet", "notifications_broken", "access_broken", "unknown"
-    }  # fmt: skip
+    }
 
 
 # -- where it looks ---------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def runner_of(world, *, owner="a", errand=None):
     adapters = SimpleNamespace(
         queue=None, objects=world.bucket, sinks=[world.sink], store=store, clock=world.clock, digests=None,
         refresh=None, verify=None, assumes_role=False, close=store.leave,
-    )  # fmt: skip
+    )
     return Runner(found, adapters, once=True, errand=errand)
 
 

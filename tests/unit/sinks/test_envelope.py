@@ -100,7 +100,7 @@ def test_any_json_stands_in_its_envelope_as_it_was(values: List[Any], indent: An
 def test_no_name_can_break_out_of_the_envelope(source: str, index: str, host: str) -> None:
     origin = replace(ORIGIN, source=source, index=index, host=host)
     for rendered in (render_envelopes([piece_of(b"x", origin=origin)]),
-                     render_json_lines([piece_of(b"x", origin=origin)])):  # fmt: skip
+                     render_json_lines([piece_of(b"x", origin=origin)])):
         [envelope] = _parsed(rendered)
         assert envelope.get("source", "") == source
         assert envelope["event"] == "x"
@@ -131,7 +131,7 @@ def test_a_json_line_has_the_event_id_and_the_event_as_text() -> None:
     assert line == {
         "id": "o:3", "time": None, "source": "s3://b/k", "sourcetype": "", "host": "", "index": "",
         "event": '{"a":\n1}',
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 20_000, b" \n" * 50_000])

@@ -76,7 +76,7 @@ def test_a_code_of_hec_has_its_fate(status: int, code: int, fate: Type[Collector
         (500, Retry, "hec_internal_error"), (502, Retry, "hec_gateway"), (503, Retry, "hec_unavailable"),
         (504, Retry, "hec_gateway"), (520, Retry, "hec_server_error"),
     ],
-)  # fmt: skip
+)
 def test_a_page_that_is_not_hecs_is_read_by_its_status(
     status: int, fate: Type[CollectorError], name: str
 ) -> None:
@@ -124,7 +124,7 @@ def test_a_too_large_request_blames_no_event() -> None:
         ("7", 7.0), ("0", 0.0), ("Mon, 04 May 2026 10:21:00 GMT", 1777890060.0 - NOW), ("999999", 3600.0),
         ("Mon, 04 May 2020 10:21:00 GMT", 0.0), ("soon", None), ("", None), ("-5", None),
     ],
-)  # fmt: skip
+)
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: Any) -> None:
     error = _error(503, _said(9), retry_after=header)
     assert isinstance(error, Retry)

@@ -37,7 +37,7 @@ def test_an_hec_url_may_or_may_not_name_the_collector(url: str, address: str, po
         "splunk.example.com:8088", "", "ftp://splunk.example.com", "https://", "https://h:port",
         "https://h:99999", "https://h?token=x", "https://user:hidden@splunk.example.com", "https://a..b:8088",
     ],
-)  # fmt: skip
+)
 def test_another_url_is_a_configuration_error_that_shows_no_password(url: str) -> None:
     with pytest.raises(Fatal) as caught:
         Endpoint.parse(url)

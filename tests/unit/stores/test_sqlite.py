@@ -277,7 +277,7 @@ def test_a_file_from_before_content_hashes_is_brought_forward(opener: Any, path:
             'INSERT INTO checkpoints (oid, object_time, bucket, key, etag, version_id, state, "offset",'
             " events, reason, attempts, first_failed, not_before, epoch, owner, updated)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values,
-        )  # fmt: skip
+        )
     first.commit()
     first.close()
     store = opener(owner="a")
@@ -292,7 +292,7 @@ def test_hashes_are_looked_up_by_their_index_and_not_by_reading_every_row(opener
     plan = sqlite3.connect(path).execute(
         "EXPLAIN QUERY PLAN SELECT key, sha256 FROM checkpoints WHERE key IN (?,?) AND bucket = ?"
         " AND sha256 <> '' ORDER BY sha256", ["a", "b", "c"],
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     assert "USING COVERING INDEX hashed_checkpoints" in plan[0][3]
 
 

@@ -67,7 +67,7 @@ def reported_until_killed(path: Path, run: int, *, lines: int) -> List[str]:
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(run)],
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    )
     assert writer.stdout is not None
     read = [writer.stdout.readline() for _ in range(lines)]
     writer.send_signal(signal.SIGKILL)

@@ -73,7 +73,7 @@ def test_an_unknown_key_in_the_only_object_is_no_data() -> None:
         (b'{"host":"h"}', 12), (b'{"event":null}', 12), (b'{"event":""}', 13),
         (b'{"event":"b","fields":{"a":{"b":1}}}', 15), (b'{"event":"b","fields":"f"}', 15),
     ],
-)  # fmt: skip
+)
 def test_events_before_a_bad_one_are_indexed_and_its_number_is_told(bad: bytes, code: int) -> None:
     hec = FakeHec()
     answer = _answer(hec, b'{"event":"a"}' + bad)
@@ -106,7 +106,7 @@ def test_fields_without_an_event_are_skipped() -> None:
         (None, 401, 2), ("Bearer x", 401, 3), ("Splunk", 401, 3), ("Splunk wrong", 403, 4),
         ("Splunk off", 403, 1), ("Basic " + base64.b64encode(b"x:wrong").decode(), 403, 4),
     ],
-)  # fmt: skip
+)
 def test_only_its_token_opens(authorization: Optional[str], status: int, code: int) -> None:
     hec = FakeHec(disabled=["off"])
     response = _post(hec, b'{"event":"a"}', authorization=authorization)
@@ -142,7 +142,7 @@ def test_a_body_above_the_limit_gets_a_page_of_html() -> None:
     ("method", "path", "status"),
     [("POST", "/elsewhere", 404), ("GET", EVENT, 405), ("OPTIONS", "/elsewhere", 200),
      ("GET", "/services/collector/health", 200), ("GET", "/services/collector/health/1.0", 200)],
-)  # fmt: skip
+)
 def test_other_requests_are_answered_as_splunk_does(method: str, path: str, status: int) -> None:
     assert FakeHec().answer(Request(method, path, {})).status == status
 
