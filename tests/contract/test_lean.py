@@ -55,8 +55,8 @@ class Server:
                 if not line:
                     return
                 request += line
-            self.requests.append(request.decode("latin-1"))
             answer = self.answers.pop(0)
+            self.requests.append(request.decode("latin-1"))
             if answer is None:
                 return
             connection.sendall(answer)
@@ -132,6 +132,7 @@ def test_what_was_foreseen_and_not_opened_is_not_taken_for_anything_else(
 ) -> None:
     server.answers = [_ok(b"old"), _ok(b"new")]
     getter.foresee([("b", "k", "old", "")])
+    server.wait_for(1)
     getter.foresee([])
     answer = getter.get("b", "k", etag="old")
     assert answer is not None and _read(answer) == b"new"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -47,25 +49,26 @@ def command(config_path: str, input_name: str, form: str, watch: bool, seconds: 
         seen = _look(inputs)
         print(_report(seen, inputs, form=form))
         sys.exit(1 if any(one.is_troubled for one in seen) else 0)
+    leave = threading.Event()
+    # As an exception it might come up where it is swallowed, and who watches would go on.
+    signal.signal(signal.SIGINT, lambda *_: leave.set())
     try:
         if form == "text" and sys.stdout.isatty():
-            _draw(inputs, seconds)
+            _draw(inputs, seconds, leave)
         else:
-            _go_on(inputs, seconds, form=form)
-    except KeyboardInterrupt:
-        pass  # that is how one leaves
+            _go_on(inputs, seconds, leave, form=form)
     except BrokenPipeError:  # `status --watch | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _go_on(inputs: Sequence[Input], seconds: float, *, form: str) -> None:
-    while True:
+def _go_on(inputs: Sequence[Input], seconds: float, leave: threading.Event, *, form: str) -> None:
+    while not leave.is_set():
         report = _report(_look(inputs), inputs, form=form, is_one_of_many=True)
         print(report if form == "json" else f"{_now()}\n{report}\n", flush=True)
-        time.sleep(seconds)
+        leave.wait(seconds)
 
 
-def _draw(inputs: Sequence[Input], seconds: float) -> None:
+def _draw(inputs: Sequence[Input], seconds: float, leave: threading.Event) -> None:
     """On the terminal's other screen, so that what was there before comes back."""
     from rich.console import Console
     from rich.live import Live
@@ -76,8 +79,7 @@ def _draw(inputs: Sequence[Input], seconds: float) -> None:
         return _coloured(f"{_now()}, every {seconds:g} s; Ctrl-C leaves\n\n{_report(_look(inputs), inputs)}")
 
     with Live(picture(), console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            time.sleep(seconds)
+        while not leave.wait(seconds):
             live.update(picture(), refresh=True)
 
 
