@@ -186,7 +186,9 @@ class Reader:
             return
         if piece.slices and not _is_in_doubt(item, piece.failure):
             self._queue(ledger, item, piece.slices)
-        if piece.failure is not None:
+        if isinstance(piece.failure, Poison) and item.late:
+            ledger.make_readable(item)  # what it failed on may be older than a word that came meanwhile
+        elif piece.failure is not None:
             failed(ledger, item, piece.failure)
         elif piece.ended:
             self._record_end(ledger, item, piece.sha256)

@@ -91,7 +91,7 @@ class Runner:
         self._lapsed: Optional[int] = None
         self._drained = True
         #: Objects that an earlier run had begun and this one did not meet: their messages are still hidden.
-        self._begun = 0
+        self._begun: List[str] = []
         #: Objects that were named and are there.
         self.named = 0
         #: Objects that were named and could not be fetched: those that are not there, the others.
@@ -282,13 +282,13 @@ class Runner:
                 return self.engine.is_drained() or self._stands_still()
             return self.engine.is_drained() or self.engine.is_stuck()
 
-    def _left_by_others(self) -> int:
-        """Open rows that nobody works on, at most a thousand; 0 also where the store cannot be asked."""
+    def _begun_by_others(self) -> List[str]:
+        """What is to be said of open rows that nobody works on; at most a thousand are counted."""
         try:
-            return len(self._adapters.store.unfinished())
+            count = len(self._adapters.store.unfinished())
         except CollectorError as error:
-            log.warning("What an earlier run left cannot be counted: %s. input=%s", error, self.name)
-            return 0
+            return [f"what an earlier run left cannot be counted: {error}"]
+        return [_counted(BEGUN, count)] if count else []
 
     def _stands_still(self) -> bool:
         """Nothing has moved for a while, and what is left waits for others."""
@@ -311,8 +311,8 @@ class Runner:
             found.append("quarantine is full")
         if self.engine.receiver.failed_polls:
             found.append("the queue could not be asked when this ended")
-        if self._begun and not asked:
-            found.append(_counted(BEGUN, self._begun))
+        if not asked:
+            found += self._begun
         if self._errand is not None and (self._left or self.engine.reconciler.denied):
             found.append("not everything that was asked for could be fetched")
         return found
@@ -354,7 +354,7 @@ class Runner:
         """End the threads and close what the adapters hold."""
         self._threads.end()
         if self._once and self._errand is None:
-            self._begun = self._left_by_others()
+            self._begun = self._begun_by_others()
         self._adapters.close()
         self.report("Stopped.")
 

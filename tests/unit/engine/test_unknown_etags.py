@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict
 
 import pytest
 
-from collector.errors import Fatal, Retry
+from collector.errors import Fatal, Poison, Retry
 from collector.model import ObjectRef
 
 DENIED = Fatal("access denied", code="object_denied", scope="object")
@@ -168,3 +168,21 @@ def test_what_is_named_without_etag_while_its_key_is_being_opened_is_looked_at_o
     assert bench.state(old) == bench.state(new) == "done"
     assert bench.queue.depth == 0
     assert len(bench.bucket.opened) == 2
+
+
+def test_nor_is_what_is_wrong_with_an_older_object_held_against_a_newer_one(bench: Any) -> None:
+    _publish(bench, "a")
+    bench.bucket.refuse("a", Poison("in an archive", code="archived"))
+    reader = bench.stations["reader"]
+    bench.drive(without=("reader",))
+    work = reader.take(bench.ledger)
+    refused = reader.perform(work)
+    bench.bucket.refuse("a", None)
+    new = bench.put("a", "a newer event")
+    bench.notify(new, etags=False)
+    bench.drive(without=("reader",))
+    reader.record(bench.ledger, work, refused)
+    bench.run(5)
+    assert bench.delivered() == ["a newer event"]
+    assert bench.quarantined() == []
+    assert bench.queue.depth == 0

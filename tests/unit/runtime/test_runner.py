@@ -13,6 +13,7 @@ from collector.config import load
 from collector.errors import Fatal, Poison, Retry
 from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
+from collector.ports import Checkpoint
 from collector.runtime import runner as runner_module
 from collector.runtime.adapters import SystemClock
 from collector.runtime.runner import KEPT, LEFT, Errand, Runner, _counted
@@ -170,6 +171,27 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     assert runner.was_left_by_stop() is was_left
     assert "1 object is in quarantine (audit-s3 quarantine list)" in runner.shortcomings(asked=True)
     over.set()
+
+
+def test_a_drain_is_no_success_while_a_dead_run_has_left_what_it_began(world):
+    dead = MemoryCheckpointStore(world.table, owner="dead", clock=world.clock)
+    dead.claim([Checkpoint("oid", f"s3://{BUCKET}/k", world.clock.now())])
+    runner = runner_of(world)
+    assert not ran(runner)
+    assert "1 object that an earlier run had begun is not finished" in runner.shortcomings(asked=False)[0]
+    assert runner.shortcomings(asked=True) == []
+
+
+def test_nor_where_what_was_left_cannot_be_asked(world, monkeypatch):
+    def refuse(self, *, limit=1000):
+        raise Retry("no answer", code="store_unreachable")
+
+    monkeypatch.setattr(MemoryCheckpointStore, "unfinished", refuse)
+    assert not ran(runner_of(world))
+
+
+def test_a_drain_that_finds_nothing_is_one(world):
+    assert ran(runner_of(world))
 
 
 @pytest.mark.parametrize("number", [1, 2])
