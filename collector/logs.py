@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
@@ -44,7 +45,7 @@ def mask(secrets: Iterable[str]) -> None:
     _secrets[:] = sorted({*_secrets, *(one for one in secrets if len(one) >= 4)}, key=len, reverse=True)
 
 
-class _Formatter(logging.Formatter):
+class _Formatter(logging.Formatter, ABC):
     """What both forms share: the text of a record with secrets masked and control characters escaped."""
 
     def __init__(self) -> None:
@@ -54,9 +55,9 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return self.line(record, self.text(record))
 
+    @abstractmethod
     def line(self, record: logging.LogRecord, text: str) -> str:
         """The whole line of a record whose `text` is known."""
-        raise NotImplementedError
 
     def text(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
