@@ -74,7 +74,7 @@ def _answers_in_flight(scenario: Scenario) -> int:
 
 
 def _beyond_the_prefix(scenario: Scenario, folder: Path) -> int:
-    """Events of the large object that HEC has taken and no commit may take up: an earlier slice is on its way.
+    """Events of the large object that HEC has and no commit may take up: an earlier slice is on its way.
 
     Where HEC acknowledges, and on stdout, nothing is accepted out of order. It looks at a copy of the ledger.
     """
