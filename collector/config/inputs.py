@@ -8,7 +8,8 @@ from typing import Mapping, Optional, Tuple
 
 from collector.config.addresses import QueueAddress
 from collector.config.providers import PROVIDERS, Provider
-from collector.config.routes import Route, parse_rules, route_for
+from collector.config.routes import Route, route_for
+from collector.config.rules import parse_rules
 from collector.config.settings import Settings
 from collector.model import DIGEST, Format
 

@@ -14,7 +14,7 @@ from typing import Any, Mapping, Tuple
 
 from collector.config import addresses as shape
 from collector.config.providers import PROVIDERS
-from collector.config.routes import Rule
+from collector.config.rules import Rule
 from collector.config.secret import Secret, mask_userinfo
 from collector.config.table import Setting, rows, setting
 from collector.config.values import starts

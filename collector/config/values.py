@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
-from collector.config.routes import parse_rules
+from collector.config.rules import parse_rules
 from collector.config.secret import Secret
 from collector.config.table import Invalid, Setting
 

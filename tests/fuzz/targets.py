@@ -13,7 +13,7 @@ from collector.aws.connections import _parsed
 from collector.aws.sns import SnsVerifier
 from collector.config import conf, load
 from collector.config.problems import ConfigError
-from collector.config.routes import parse_rules
+from collector.config.rules import parse_rules
 from collector.config.settings import SETTINGS
 from collector.config.table import Invalid
 from collector.config.values import parse as parse_value

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from collector.aws.s3 import S3Store
-from collector.config.routes import parse_rules, route_for
+from collector.config.routes import route_for
+from collector.config.rules import parse_rules
 from collector.config.settings import Settings
 from collector.decode import decode, pgaudit
 from collector.errors import CollectorError

@@ -12,7 +12,7 @@ import pytest
 
 import collector
 from collector.config.providers import PROVIDERS
-from collector.config.routes import parse_rules
+from collector.config.rules import parse_rules
 from collector.config.settings import SETTINGS
 from collector.hosts.splunkd_rest import APP_ID, SECRETS
 

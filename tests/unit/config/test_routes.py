@@ -7,7 +7,8 @@ import pytest
 from collector.config.inputs import Input
 from collector.config.load import from_stanza
 from collector.config.providers import COMMON_MARKERS, PROVIDERS
-from collector.config.routes import Route, Rule, is_marker, parse_rules, route_for
+from collector.config.routes import Route, is_marker, route_for
+from collector.config.rules import Rule, parse_rules
 from collector.config.settings import Settings
 from collector.config.table import Invalid
 from collector.model import DIGEST
