@@ -13,10 +13,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Deque, Dict, List, Optional, Sequence, Set, Tuple
 
-if TYPE_CHECKING:
-    from collector.hosts.observation import Observation, Problem
+from collector.hosts.observation import Observation, Problem
 
 __all__ = ["MINUTES", "History", "Rate"]
 

@@ -1,13 +1,11 @@
 """What the inputs of this host look like from outside, at one moment.
 
-Status page, JSON, metrics and probes are four renderings of one picture. `Board.each` takes it, an input at a
-time, each under its engine's lock for as long as it takes to copy some numbers; with `processes = N` the
-others' pictures come from their files (siblings.py). `Board.observe` is the sum over all processes.
+Status page, JSON, metrics and probes are four renderings of one picture: an Observation of each input, taken
+by `observe` under its engine's lock for as long as it takes to copy some numbers. board.py says of which.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import (
@@ -15,11 +13,9 @@ from typing import (
     Callable,
     Dict,
     Iterable,
-    List,
     Mapping,
     Optional,
     Sequence,
-    Tuple,
     TypeVar,
     Union,
 )
@@ -27,7 +23,6 @@ from typing import (
 from collector.engine.figures import stops
 from collector.engine.watch import Watched
 from collector.errors import CollectorError
-from collector.hosts.history import History
 from collector.retention.clock import Reading
 from collector.retention.lag import Lag
 
@@ -35,9 +30,8 @@ if TYPE_CHECKING:
     from collector.engine.engine import Engine
     from collector.engine.ledger import Ledger
     from collector.retention.notice import Notice
-    from collector.runtime.runner import Runner
 
-__all__ = ["Board", "ITEM_STATES", "Observation", "Problem", "STATES", "observe", "together"]
+__all__ = ["ITEM_STATES", "Observation", "Problem", "STATES", "observe", "together"]
 
 T = TypeVar("T")
 
@@ -54,8 +48,6 @@ STATES: Mapping[str, str] = {
 _WORST = ("not_started", "blocked", "retrying", "stopping", "starting", "collecting")
 #: Where an object in hand can be (engine/items.py), in the order of its life.
 ITEM_STATES = ("new", "claiming", "held", "ready", "waiting", "asking", "sent", "over")
-#: An error may quote an answer of any length.
-_LONGEST_TEXT = 2000
 
 
 @dataclass(frozen=True)
@@ -106,88 +98,6 @@ class Observation:
     @property
     def open_breakers(self) -> Dict[str, Problem]:
         return {name: problem for name, problem in self.breakers.items() if problem is not None}
-
-
-class Board:
-    """All inputs that this process was asked to serve, started or not. May be used from several threads.
-
-    `secrets` are masked wherever they would appear in an error's text. `number` is which of several
-    processes this is; `siblings` gives what the others look like, by their numbers.
-    """
-
-    def __init__(
-        self,
-        names: Sequence[str],
-        *,
-        secrets: Iterable[str] = (),
-        number: int = 0,
-        siblings: Callable[[], Mapping[int, Sequence[Observation]]] = dict,
-    ) -> None:
-        self.started = time.time()
-        self.history = History()
-        self._names = tuple(names)
-        self._number, self._siblings = number, siblings
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
-        self._runners: Mapping[str, Runner] = {}
-        self._failures: Mapping[str, CollectorError] = {}
-
-    def expect(self, names: Sequence[str], *, secrets: Iterable[str] = ()) -> None:
-        """These are all inputs from now on; what was a secret before stays one."""
-        self._names = tuple(names)
-        longer = {secret for secret in secrets if len(secret) >= 4}.union(self._secrets)
-        self._secrets = sorted(longer, key=len, reverse=True)
-
-    def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
-        """From now on these are observed, and those could not be started; the others are "starting"."""
-        self._failures = dict(failures)
-        self._runners = {runner.name: runner for runner in runners}
-
-    def tick(self) -> None:
-        """Remember how far everything is: what rates and the chart of the last hour are made of."""
-        self.history.note(self.each(), now=time.time())
-
-    def each(self) -> List[Tuple[int, Observation]]:
-        """One picture per input and process, in the order of the configuration."""
-        names = self._names  # another thread may be told of others meanwhile
-        found = [(self._number, self._observe(name)) for name in names]
-        for number, seen in sorted(self._siblings().items()):
-            found += [(number, one) for one in seen if one.name in names]
-        return sorted(found, key=lambda one: names.index(one[1].name))
-
-    def observe(self, each: Sequence[Tuple[int, Observation]] = ()) -> List[Observation]:
-        """One picture per input, over all processes, in the order of the configuration."""
-        found: Dict[str, List[Observation]] = {}
-        for _, one in each or self.each():
-            found.setdefault(one.name, []).append(one)
-        return [together(ones) for ones in found.values()]
-
-    def standstill(self) -> List[str]:
-        """What no longer moves of the inputs of this process. Takes a while to say so, not to deny it."""
-        found = ((runner.name, runner.standstill()) for runner in list(self._runners.values()))
-        return [f"{name}: {stuck}" for name, stuck in found if stuck]
-
-    def own(self) -> List[Observation]:
-        """One picture per input, of this process."""
-        return [self._observe(name) for name in self._names]
-
-    def _observe(self, name: str) -> Observation:
-        runners, failure = self._runners, self._failures.get(name)
-        if name not in runners:
-            if failure is None:
-                return Observation(name, "starting")
-            return Observation(name, "not_started", last_error=self._problem(failure))
-        runner = runners[name]
-        seen = runner.observe(lambda engine: observe(name, engine, problem=self._problem))
-        return replace(seen, aws_calls=runner.aws_calls())
-
-    def _problem(self, error: Union[CollectorError, Notice]) -> Problem:
-        what, code, where, hint = map(self._shown, (error.what, error.code, error.where, error.hint))
-        return Problem(what, code, where, hint, owner=getattr(error, "owner", ""))
-
-    def _shown(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "********")
-        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 def observe(

@@ -26,7 +26,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 from collector.config.addresses import is_loopback
 from collector.errors import Fatal
 from collector.hosts import metrics, web_assets, web_document, web_page
-from collector.hosts.observation import Board
+from collector.hosts.board import Board
 
 __all__ = ["Conversation", "Server", "routes", "serving", "try_to_listen"]
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from collector.hosts.observation import Board
+from collector.hosts.board import Board
 from collector.hosts.web import serving
 from collector.onboarding.checks import CHECKS, TROUBLES
 from tests.e2e.broken_setups.cases import CASES, Case

@@ -8,7 +8,7 @@ from typing import Any, Iterator, List
 import pytest
 
 from collector.errors import Fatal
-from collector.hosts.observation import Board
+from collector.hosts.board import Board
 from collector.hosts.web import Server
 from collector.hosts.web_assets import CHART_HEIGHT
 from collector.testing.local_aws import LocalAws

@@ -15,7 +15,7 @@ from collector.config import Input
 from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
 
 if TYPE_CHECKING:
-    from collector.hosts.observation import Board
+    from collector.hosts.board import Board
 
 __all__ = ["command"]
 
@@ -73,7 +73,7 @@ def command(
         from collector.hosts.processes import supervise
 
         sys.exit(supervise(count, sys.argv[1:], once=once, stop=stop))
-    from collector.hosts.observation import Board
+    from collector.hosts.board import Board
     from collector.hosts.signals import Signals
     from collector.runtime import service
 
@@ -99,7 +99,7 @@ def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
     settings = inputs[0].settings
     if not settings.http_listen:
         return []
-    from collector.hosts.observation import Board
+    from collector.hosts.board import Board
     from collector.hosts.siblings import Others, telling
     from collector.hosts.web import serving
     from collector.runtime.adapters import checkpoint_path

@@ -12,8 +12,9 @@ from typing import List, Tuple
 import pytest
 
 from collector.engine.watch import Watched
+from collector.hosts.board import Board
 from collector.hosts.history import MINUTES, History
-from collector.hosts.observation import Board, Observation, Problem, together
+from collector.hosts.observation import Observation, Problem, together
 from collector.hosts.siblings import FOLDER, Others, _write
 from collector.ports import QueueDepth
 from collector.retention.clock import Oldest, Reading

@@ -28,7 +28,8 @@ from collector.engine.station import perform_safely
 from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts import metrics, web, web_assets, web_document, web_page
-from collector.hosts.observation import ITEM_STATES, STATES, Board
+from collector.hosts.board import Board
+from collector.hosts.observation import ITEM_STATES, STATES
 from collector.hosts.status_report import Seen, lines
 from collector.model import Notification, ObjectRef
 from collector.retention.lag import OWNERS
