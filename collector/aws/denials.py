@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["WEB_IDENTITY", "Denial", "hint_of", "read_denial", "who_moves"]
+__all__ = ["WEB_IDENTITY", "Denial", "bare", "hint_of", "read_denial", "who_moves"]
 
 #: How a pod gets credentials for its token, with no keys: no other call of ours is made by nobody.
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
@@ -58,8 +58,11 @@ def read_denial(message: str) -> Denial:
     return Denial(kind, explicit is not None, action.group(1) if action else "")
 
 
-def who_moves(message: str, *, action: str, resource: str, identity: str) -> str:
-    """The hint for whoever reads that `identity` was denied `action` on `resource`."""
+def who_moves(message: str, *, action: str, resource: str, identity: str, is_ours: bool) -> str:
+    """The hint for whoever reads that `identity` was denied `action` on `resource`.
+
+    `is_ours`: who was refused are the customer's own keys, not a role of the provider's.
+    """
     denial = read_denial(message)
     if action == "s3:GetObject" and denial.action == "s3:ListBucket":
         return (
@@ -73,7 +76,6 @@ def who_moves(message: str, *, action: str, resource: str, identity: str) -> str
         )
     if action == "sts:AssumeRole" and denial.kind in _TRUST:
         return _trust(denial, resource)
-    is_ours = action in ("sts:AssumeRole", WEB_IDENTITY)
     hint = hint_of(denial, action=action, resource=resource, identity=identity, is_ours=is_ours)
     if action == "s3:GetObject" and not denial.kind:
         hint += " (without s3:ListBucket a missing object looks like this too)"
@@ -94,24 +96,53 @@ def _trust(denial: Denial, role: str) -> str:
 
 
 def hint_of(denial: Denial, *, action: str, resource: str, identity: str, is_ours: bool) -> str:
-    """Whose move it is and what to do. `is_ours`: who was refused is the customer's, not the provider's."""
-    owner = "You" if is_ours else "Provider"
+    """Whose move it is and what to do.
+
+    An identity's policies are its owner's, and what its organization and its boundary say; a resource's own
+    policy and its organization's are the provider's.
+    """
     what = f"{action} on {resource}"
+    owner = "You" if is_ours and denial.kind not in ("resource", "resource control") else "Provider"
+    verb = "denies" if denial.explicit else "does not allow"
     if denial.kind == "session":
-        return f"You: the session_policy setting does not allow {what}: it is made of the settings"
+        if is_ours:
+            return f"You: the session policy under which your credentials were issued {verb} {what}"
+        return f"You: the session_policy setting {verb} {what}: it is made of the settings"
     if denial.kind == "endpoint":
-        verb = "denies" if denial.explicit else "must allow"
-        return f"Network: the policy of the VPC endpoint on the way {verb} {what}; whoever runs the VPC"
-    if denial.kind in ("service control", "resource control", "boundary"):
-        name = "a permissions boundary" if denial.kind == "boundary" else f"a {denial.kind} policy"
-        verb = "denies" if denial.explicit else "does not allow"
-        return f"{owner}: {name} {verb} {what}, whatever other policies say; whoever runs the organization"
+        return (
+            f"Network: the policy of the VPC endpoint on the way {verb} {what}: whoever runs that VPC has to "
+            "change it"
+        )
+    if denial.kind in _WHO_RUNS:
+        name, who = _WHO_RUNS[denial.kind]
+        return f"{owner}: {name} {verb} {what}, whatever other policies say: {who} has to change it"
     if denial.explicit:
-        where = f" in its {denial.kind}-based policy" if denial.kind else ""
-        return f"{owner}: an explicit deny stands against {what}{where}; remove it"
+        place = _place(denial, resource, identity)
+        return f"{owner}: an explicit deny stands against {what}{place}; remove it"
     if denial.kind == "resource":
-        return f"Provider: attach {action} for {identity} to the policy of {resource} itself"
+        return f"Provider: attach {action} for {identity} to the policy of {bare(resource)} itself"
+    if is_ours and not denial.kind:  # AWS does not say which side it is
+        return f"You: attach {what} to {identity}; in another account its own policy has to allow it, too"
     return f"{owner}: attach {what} to {identity}"
+
+
+#: What stands above the policies of one identity or resource, and who may change it.
+_WHO_RUNS = {
+    "service control": ("a service control policy", "whoever runs that AWS organization"),
+    "resource control": ("a resource control policy", "whoever runs that AWS organization"),
+    "boundary": ("a permissions boundary", "whoever administers that account"),
+}
+
+
+def _place(denial: Denial, resource: str, identity: str) -> str:
+    if denial.kind == "resource":
+        return f" in the policy of {bare(resource)} itself"
+    return f" in an identity-based policy of {identity}" if denial.kind == "identity" else ""
+
+
+def bare(resource: str) -> str:
+    """What has a policy of its own: of objects it is their bucket that has one."""
+    return resource.partition("/")[0] if resource.startswith("arn:aws") and ":s3:::" in resource else resource
 
 
 def _kind(words: str) -> str:

@@ -34,6 +34,11 @@ class Call:
     def identity(self) -> str:
         return f"role {self.role}" if self.role else "the collector's own credentials"
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is the customer's own keys that are refused, not a role of the provider's."""
+        return not self.role
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -79,21 +84,25 @@ def denied(answer: Answer, call: Call) -> CollectorError:
     code = codes.get(service, "object_denied")
     if call.action == "s3:ListBucket":
         code = "list_denied"
-    hint = who_moves(answer.message, action=call.action, resource=call.resource, identity=call.identity)
+    hint = who_moves(
+        answer.message, action=call.action, resource=call.resource, identity=call.identity,
+        is_ours=call.is_ours,
+    )
     return Fatal(_said(answer, call), code=code, where=call.where, hint=hint, scope=call.scope)
 
 
 def key_denied(answer: Answer, call: Call) -> CollectorError:
     denial = read_denial(answer.message)
     key = _key_in(answer)
-    if denial.kind == "session":
+    if denial.kind == "session" and not call.is_ours:
         hint = f"You: the session_policy setting does not allow kms:Decrypt with {key}: add it to kms_key_arn"
     elif denial.explicit or denial.kind not in ("", "identity", "resource"):
         hint = hint_of(
-            denial, action="kms:Decrypt", resource=key, identity=call.identity, is_ours=False
+            denial, action="kms:Decrypt", resource=key, identity=call.identity, is_ours=call.is_ours
         )
     else:
-        hint = f"Provider: attach kms:Decrypt on {key} to {call.identity}, in the key's policy too"
+        owner = "You" if call.is_ours and denial.kind != "resource" else "Provider"
+        hint = f"{owner}: attach kms:Decrypt on {key} to {call.identity}, in the key's policy too"
     if call.action == "kms:Decrypt":  # S3 did not call it for us
         hint += ", without a kms:ViaService condition: the object is encrypted by its writer"
     return Fatal(
@@ -198,7 +207,10 @@ def bad_value(answer: Answer, call: Call) -> CollectorError:
 
 
 def session_policy(answer: Answer, call: Call) -> CollectorError:
-    hint = "You: session_policy must be valid policy JSON of at most 2,048 characters"
+    hint = (
+        "You: set session_policy = off; a policy of your own there must be valid JSON of at most 2,048 "
+        "characters"
+    )
     return Fatal(_said(answer, call), code="session_policy", where=call.where, hint=hint, scope="role")
 
 

@@ -12,6 +12,7 @@ from urllib3.exceptions import ProtocolError
 
 from collector.aws.errors import Call, error_code, translate, translate_code, translated
 from collector.errors import CollectorError, Fatal, Poison, Retry
+from collector.retention.moves import mover
 
 ROLE = "arn:aws:iam::111111111111:role/audit-access"
 GET = Call("s3:GetObject", "s3://b/k", "arn:aws:s3:::b/*", scope="object", role=ROLE)
@@ -131,6 +132,71 @@ def test_what_denied_a_key_decides_whose_move_it_is(message: str, start: str) ->
     key = "arn:aws:kms:eu-west-1:111111111111:key/abc-1"
     said = f"User: x is not authorized to perform: kms:Decrypt on resource: {key} {message}"
     assert translate(_answer("AccessDenied", said, 403), GET).hint.startswith(start)
+
+
+QUEUE, OWN = RECEIVE.resource, "the collector's own credentials"
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("because no identity-based policy allows", f"You: attach sqs:ReceiveMessage on {QUEUE} to {OWN}"),
+        ("with an explicit deny in an identity-based policy: arn:p", "You: an explicit deny stands"),
+        ("because no resource-based policy allows x", f"Provider: attach sqs:ReceiveMessage for {OWN} to"),
+        ("with an explicit deny in a resource-based policy", "Provider: an explicit deny stands against sqs"),
+        ("because no session policy allows x", "You: the session policy under which your credentials were"),
+        ("with an explicit deny in a session policy", "You: the session policy under which your credentials"),
+        ("because no service control policy allows x", "You: a service control policy does not allow"),
+        ("with an explicit deny in a service control policy", "You: a service control policy denies"),
+        ("with an explicit deny in a resource control policy", "Provider: a resource control policy denies"),
+        ("because no permissions boundary allows x", "You: a permissions boundary does not"),
+        ("with an explicit deny in a permissions boundary", "You: a permissions boundary denies"),
+        ("because no VPC endpoint policy allows x", "Network: the policy of the VPC endpoint on the way"),
+        ("with an explicit deny in a VPC endpoint policy", "Network: the policy of the VPC endpoint on the"),
+        ("", f"You: attach sqs:ReceiveMessage on {QUEUE} to {OWN}; in another account its own policy has to"),
+    ],
+)
+def test_without_a_role_the_customers_own_policies_are_to_be_mended(message: str, hint: str) -> None:
+    said = f"User: x is not authorized to perform: sqs:ReceiveMessage {message}"
+    error = translate(_answer("AccessDenied", said, 403), RECEIVE)
+    assert error.hint.startswith(hint)
+    assert mover(error.code, error.hint) == hint.partition(":")[0].lower()
+
+
+def test_a_denial_says_in_whose_policy_it_stands() -> None:
+    def hint(message: str, call: Call) -> str:
+        return translate(_answer("AccessDenied", message, 403), call).hint
+
+    bucket = "the policy of arn:aws:s3:::b itself"  # objects have none
+    assert bucket in hint("because no resource-based policy allows x", GET)
+    assert bucket in hint("with an explicit deny in a resource-based policy", GET)
+    explicit = "with an explicit deny in an identity-based policy"
+    assert f"identity-based policy of role {ROLE}" in hint(explicit, GET)
+    assert f"the policy of {QUEUE} itself" in hint("with an explicit deny in a resource-based", RECEIVE)
+
+
+@pytest.mark.parametrize(
+    ("message", "owner"),
+    [
+        ("because no identity-based policy allows the kms:Decrypt action", "You"),
+        ("because no resource-based policy allows the kms:Decrypt action", "Provider"),
+        ("because no session policy allows the kms:Decrypt action", "You"),
+        ("with an explicit deny in a resource control policy", "Provider"),
+        ("", "You"),
+    ],
+)
+def test_a_key_denied_without_a_role_is_ours_but_for_its_own_policy(message: str, owner: str) -> None:
+    said = f"User: x is not authorized to perform: kms:Decrypt on resource: {KEY} {message}"
+    own = Call("s3:GetObject", "s3://b/k", "arn:aws:s3:::b/*", scope="object")
+    hint = translate(_answer("AccessDenied", said, 403), own).hint
+    assert hint.startswith(f"{owner}: ") and "session_policy setting" not in hint
+
+
+def test_a_resource_control_policy_on_the_role_is_of_the_providers_organization() -> None:
+    call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
+    message = "... sts:AssumeRole with an explicit deny in a resource control policy"
+    hint = translate(_answer("AccessDenied", message, 403), call).hint
+    assert hint.startswith("Provider: a resource control policy denies")
 
 
 @pytest.mark.parametrize(
