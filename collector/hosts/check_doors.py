@@ -37,7 +37,7 @@ class Doors(Adapters):
     """`onboarding.checks.Asked`. What is built may delete, by its rights; nobody here asks it to."""
 
     def __init__(self, found: Input) -> None:
-        super().__init__(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
+        super().__init__(found, stdout=sys.stdout.buffer)
         self.account: Account = _Account(self._session)
         self.checkpoint_dir = str(checkpoint_path(found).parent)
         self.session_policy_is_too_long = not all(map(takes, self._session.access.session_policies[:1]))

@@ -122,7 +122,7 @@ def _list(found: Input, question: Question, tally: Tally) -> Dict[str, str]:
     if not question.buckets:
         return unlisted
     stdout = sys.stdout.buffer
-    adapters = Adapters(found, checkpoint_dir=None, stdout=stdout, read_only=True, queue=False)
+    adapters = Adapters(found, stdout=stdout, read_only=True, queue=False)
     assert adapters.objects is not None
     for bucket in question.buckets:
         try:

@@ -75,7 +75,7 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
     if not configured.settings.bucket and not peek:
         return Tried(configured, skipped="it has a queue and no bucket to list")
     try:
-        adapters = Adapters(configured, checkpoint_dir=None, stdout=sys.stdout.buffer, read_only=True)
+        adapters = Adapters(configured, stdout=sys.stdout.buffer, read_only=True)
         start = _start(configured, now=adapters.clock.now())
     except CollectorError as error:
         return Tried(configured, error=error)

@@ -1,4 +1,4 @@
-"""How far a backfill is: a bar on a terminal, else a line now and then. It only looks, and on stderr."""
+"""How far a backfill is: a bar on a terminal, else a line now and then; what came of it. All on stderr."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence
 from collector.engine.engine import Engine
 from collector.errors import CollectorError
 from collector.runtime.runner import Runner
+from collector.runtime.service import Host
 
 __all__ = ["LINE_EVERY_SECONDS", "Backfilled", "Progress", "look"]
 
@@ -20,6 +21,12 @@ log = logging.getLogger("collector")
 
 LINE_EVERY_SECONDS = 30.0
 BAR_EVERY_SECONDS = 0.25
+#: What becomes of objects, and the counters of that.
+_ENDS = {
+    "delivered": "done", "filtered": "filtered", "quarantined": "quarantined", "gone": "gone",
+    "expired": "expired", "already done": "known", "asked for and not there": "not_there",
+    "asked for and not to be fetched": "not_fetched",
+}
 
 
 class Backfilled(NamedTuple):
@@ -42,7 +49,7 @@ def look(engine: Engine, *, named: int) -> Backfilled:
     )
 
 
-class Progress:
+class Progress(Host):
     """Shows what `watch` is told of until it is left. With `bar` rich draws it, else every 30 s a line."""
 
     def __init__(self, *, bar: bool) -> None:
@@ -55,6 +62,13 @@ class Progress:
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """What is at work now."""
         self._runners = list(runners)
+
+    def ended(self, counters: Mapping[str, Mapping[str, int]]) -> None:
+        """What has come of each input, a line each."""
+        for name, counted in counters.items():
+            shown = [f"{counted[key]:,} {word}" for word, key in _ENDS.items() if counted.get(key)]
+            events = counted.get("events", 0)
+            print(f"{name}: {', '.join(shown) or 'nothing was missing'}; {events:,} events", file=sys.stderr)
 
     def __enter__(self) -> Progress:
         self._thread.start()

@@ -25,8 +25,7 @@ _LONGEST_SECONDS = 3600.0
 
 def deliver_again(found: Input, entries: Sequence[Quarantined]) -> Dict[str, str]:
     """Why the entries that stayed did so, by their ids; the others arrived and are in quarantine no more."""
-    adapters = Adapters(found, checkpoint_dir=None, stdout=sys.stdout.buffer)
-    adapters.queue = None
+    adapters = Adapters(found, stdout=sys.stdout.buffer, queue=False)
     runner = Runner(found, adapters, once=True)
     adapters.store.alive(time.time() + 60.0)
     notifications = {entry.id: _identified(adapters, _meant(runner, entry)) for entry in entries}

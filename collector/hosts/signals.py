@@ -21,6 +21,7 @@ from collector.hosts.cli.options import secrets_of
 from collector.hosts.mounts import throw_away
 from collector.hosts.systemd import Notifier, Service, journal_caution
 from collector.runtime.adapters import checkpoint_path
+from collector.runtime.service import Host
 
 if TYPE_CHECKING:
     from collector.runtime.runner import Runner
@@ -42,7 +43,7 @@ def has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-class Signals:
+class Signals(Host):
     """From the moment it is made, SIGTERM and SIGINT set `stop`, and SIGHUP sets `reload`.
 
     When `reload` is set, `load` gives the inputs that are to be from then on, or raises CollectorErrors.
@@ -89,9 +90,9 @@ class Signals:
         for board in self._boards:
             board.watch(runners, failures)
 
-    def turn(self, runners: Sequence[Runner], is_decided: bool) -> None:
+    def turn(self, runners: Sequence[Runner], *, decided: bool) -> None:
         """The runtime is alive, and wants its signals answered."""
-        self._service.turn(runners, decided=is_decided)
+        self._service.turn(runners, decided=decided)
 
     def reread(self) -> Optional[Sequence[Input]]:
         """The inputs of a configuration that is to be taken over; None, most of the time."""

@@ -22,10 +22,7 @@ __all__ = ["opened", "refuse_another_place", "say_where_none_is"]
 def opened(found: Input, *, read_only: bool = True) -> Iterator[Optional[CheckpointStore]]:
     """The store; None if this input was never started here. It claims nothing and owns nothing."""
     if found.settings.checkpoint_store == "dynamodb":
-        stdout = sys.stdout.buffer
-        store = Adapters(
-            found, checkpoint_dir=None, stdout=stdout, read_only=read_only, queue=False
-        ).store
+        store = Adapters(found, stdout=sys.stdout.buffer, read_only=read_only, queue=False).store
     elif not _is_absent(found):
         store = SqliteStore(
             checkpoint_path(found), input_name=found.name, owner=this_owner(), clock=SystemClock(),

@@ -68,8 +68,7 @@ class Adapters:
     """
 
     def __init__(
-        self, configured: Input, *, checkpoint_dir: Optional[str], stdout: BinaryIO,
-        read_only: bool = False, queue: bool = True,
+        self, configured: Input, *, stdout: BinaryIO, read_only: bool = False, queue: bool = True
     ) -> None:
         settings = configured.settings
         self.clock: Clock = SystemClock()
@@ -81,7 +80,6 @@ class Adapters:
         self.assumes_role = bool(self._session.role)
         self.queue: Optional[Queue] = self._queue(configured, read_only=read_only) if queue else None
         self.objects: Optional[ObjectStore] = self._objects(settings)
-        self._checkpoint_dir = checkpoint_dir
         self._stdout = stdout
         self._read_only = read_only
 
@@ -93,9 +91,7 @@ class Adapters:
     @cached_property
     def store(self) -> CheckpointStore:
         """The checkpoint store, opened when first asked for: a look at a set-up writes none."""
-        return _store(
-            self._input, self._checkpoint_dir, self.clock, self._session, read_only=self._read_only
-        )
+        return _store(self._input, self.clock, self._session, read_only=self._read_only)
 
     @cached_property
     def digests(self) -> Optional[Digests]:
@@ -133,7 +129,7 @@ class Adapters:
     @cached_property
     def sns(self) -> SnsVerifier:
         """What checks SNS envelopes."""
-        folder = checkpoint_path(self._input, self._checkpoint_dir).parent / "sns-certificates"
+        folder = checkpoint_path(self._input).parent / "sns-certificates"
         return _sns_verifier(self._input, folder, self.clock)
 
     def identity(self) -> str:
@@ -303,14 +299,14 @@ def _sink(name: str, settings: Settings, stdout: BinaryIO, clock: Clock, token: 
     )
 
 
-def checkpoint_path(configured: Input, checkpoint_dir: Optional[str] = None) -> Path:
+def checkpoint_path(configured: Input) -> Path:
     """The input's own checkpoint file. Its name is the input's, made fit for a file system."""
-    folder = Path(os.path.expanduser(checkpoint_dir or configured.settings.checkpoint_dir))
+    folder = Path(os.path.expanduser(configured.settings.checkpoint_dir))
     return folder / f"{quote(configured.name, safe='')}.sqlite3"
 
 
 def _store(
-    configured: Input, checkpoint_dir: Optional[str], clock: Clock, session: AwsSession, *, read_only: bool
+    configured: Input, clock: Clock, session: AwsSession, *, read_only: bool
 ) -> CheckpointStore:
     settings = configured.settings
     if settings.checkpoint_store == "dynamodb":
@@ -323,7 +319,7 @@ def _store(
         )
     from collector.stores.sqlite import SqliteStore
 
-    path = checkpoint_path(configured, checkpoint_dir)
     return SqliteStore(
-        path, input_name=configured.name, owner=this_owner(), clock=clock, read_only=read_only
+        checkpoint_path(configured), input_name=configured.name, owner=this_owner(), clock=clock,
+        read_only=read_only,
     )

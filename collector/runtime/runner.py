@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from collector.config.inputs import Input
 from collector.config.values import start_time
-from collector.engine import admission, gate
+from collector.engine import admission
 from collector.engine.engine import Engine
 from collector.engine.figures import figures
 from collector.errors import CollectorError
-from collector.model import Notification, ObjectRef, object_identity
+from collector.model import Notification
 from collector.notifications.pointers import follow
-from collector.ports import CheckpointStore, FileStore, Forget
+from collector.ports import CheckpointStore, FileStore
+from collector.runtime import shortcomings
 from collector.runtime.adapters import Adapters
+from collector.runtime.errand import Errand, Underway
 from collector.runtime.plan import plan_of
 from collector.runtime.threads import Threads
 from collector.schedule import Timetable
 
-__all__ = ["Errand", "Runner"]
+__all__ = ["Runner"]
 
 log = logging.getLogger("collector")
 
@@ -39,43 +40,6 @@ LOOK_EVERY_SECONDS = 5.0
 WATCH_EVERY_SECONDS = 300.0
 #: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
 REFRESH_SHARE = 0.6
-#: An errand ends when nothing has moved for this long and what is left waits for others.
-PATIENCE_SECONDS = 90.0
-#: Counters of what needs a look, and of what is left to others or to a later run, in words.
-KEPT = {
-    "quarantined_bodies": "{} message{s} {are} in quarantine (audit-s3 quarantine list)",
-    "quarantined_objects": "{} object{s} {are} in quarantine (audit-s3 quarantine list)",
-    "quarantined_events": "{} event{s} {are} in quarantine (audit-s3 quarantine list)",
-    "gone": "{} object{s} {were} gone before {they} could be read",
-    "expired": "{} object{s} had outlived the retention, unread",
-}
-LEFT = {
-    "returned": (
-        "{} message{s} went back to the queue: it shows {them} to the next run, or to another collector"
-    ),
-    "unsettled": "{} message{s} could be neither deleted nor handed back: {they} will be shown again",
-    "leases_lapsed": "{} lease{s} lapsed: what {they} held will be shown again",
-    "fenced": "{} result{s} {were} left to another collector, which had taken the object over",
-}
-BEGUN = (
-    "{} object{s} that an earlier run had begun {are} not finished: the queue shows {them} again when the "
-    "visibility timeout of that run is over; run this again then, or backfill --missing"
-)
-MOVES = ("events", "done", "gone", "expired", "filtered", "quarantined", "known", "lists", "reconciled")
-
-
-@dataclass(frozen=True)
-class Errand:
-    """What an operator asks of an input in place of its queue: a range, or objects by name.
-
-    `refs` of buckets that an input does not have are not for it. `again`: also where they are done. Without
-    them [since, until) is listed, epoch seconds; None is `start_from`, and now without the grace.
-    """
-
-    refs: Sequence[ObjectRef] = ()
-    again: bool = False
-    since: Optional[float] = None
-    until: Optional[float] = None
 
 
 class Runner:
@@ -85,18 +49,12 @@ class Runner:
         self, configured: Input, adapters: Adapters, *, once: bool = False, errand: Optional[Errand] = None
     ) -> None:
         self.name = configured.name
-        self._errand = errand
-        self._left: List[str] = []
+        self._errand = Underway(errand) if errand is not None else None
         #: What had come back by itself when it was told to stop; None until then.
         self._lapsed: Optional[int] = None
         self._drained = True
         #: Objects that an earlier run had begun and this one did not meet: their messages are still hidden.
         self._begun: List[str] = []
-        #: Objects that were named and are there.
-        self.named = 0
-        #: Objects that were named and could not be fetched: those that are not there, the others.
-        self.not_there = self.not_fetched = 0
-        self._moved: Tuple[Any, float] = ((), 0.0)
         self._input = configured
         self._adapters = adapters
         self._once = once
@@ -174,31 +132,19 @@ class Runner:
 
     def set_out(self) -> None:
         """Begin the errand, if there is one."""
-        if self._errand is None:
+        underway, objects = self._errand, self._adapters.objects
+        if underway is None:
             return
-        if self._errand.refs:
-            self._fetch([ref for ref in self._errand.refs if ref.bucket in self._input.settings.bucket])
+        errand = underway.errand
+        if errand.refs:
+            assert objects is not None
+            buckets = self._input.settings.bucket
+            for ref in underway.objects(self.name, self._adapters.store, objects, buckets=buckets):
+                self.admit([Notification("command", refs=(ref,))])
             return
         with self._lock:
-            self.engine.backfill(since=self._errand.since, until=self._errand.until)
+            self.engine.backfill(since=errand.since, until=errand.until)
             self._threads.wake()
-
-    def _fetch(self, refs: Sequence[ObjectRef]) -> None:
-        """Feed in objects by name, each as what its key holds now."""
-        assert self._errand is not None and self._adapters.objects is not None
-        for ref in refs:
-            try:
-                current = self._adapters.objects.current(ref)
-                if self._errand.again:
-                    self._adapters.store.apply([Forget(object_identity(self.name, current))])
-            except CollectorError as error:
-                log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
-                self._left.append(ref.url)
-                self.not_there += error.code == "gone"
-                self.not_fetched += error.code != "gone"
-            else:
-                self.named += 1
-                self.admit([Notification("command", refs=(current,))])
 
     def admit(self, notifications: Sequence[Notification]) -> None:
         """Take work into hand that no message brought."""
@@ -254,7 +200,14 @@ class Runner:
     def counters(self) -> Dict[str, int]:
         with self._lock:
             counters = dict(self.engine.ledger.status())
-        return {**counters, "not_there": self.not_there, "not_fetched": self.not_fetched}
+        if self._errand is not None:
+            counters.update(not_there=self._errand.not_there, not_fetched=self._errand.not_fetched)
+        return counters
+
+    @property
+    def named(self) -> int:
+        """Objects that the errand named and that are there."""
+        return self._errand.named if self._errand is not None else 0
 
     def renew(self) -> None:
         """Read the files of secrets again: what is sent from now on carries what they hold."""
@@ -279,42 +232,20 @@ class Runner:
         """For `once`: an empty poll with nothing in hand, or nothing that will move soon."""
         with self._lock:
             if self._errand is not None:
-                return self.engine.is_drained() or self._stands_still()
+                return self.engine.is_drained() or self._errand.stands_still(self.engine)
             return self.engine.is_drained() or self.engine.is_stuck()
-
-    def _begun_by_others(self) -> List[str]:
-        """What is to be said of open rows that nobody works on; at most a thousand are counted."""
-        try:
-            count = len(self._adapters.store.unfinished())
-        except CollectorError as error:
-            return [f"what an earlier run left cannot be counted: {error}"]
-        return [_counted(BEGUN, count)] if count else []
-
-    def _stands_still(self) -> bool:
-        """Nothing has moved for a while, and what is left waits for others."""
-        now, counters = time.monotonic(), self.engine.ledger.counters
-        moved = tuple(counters[name] for name in MOVES)
-        if moved != self._moved[0]:
-            self._moved = (moved, now)
-        return now - self._moved[1] > PATIENCE_SECONDS and self.engine.waits_for_others()
 
     def shortcomings(self, *, asked: bool) -> List[str]:
         """Why this was no clean run, in sentences; what went back counts unless we were `asked` to stop."""
-        ledger, counters = self.engine.ledger, self.engine.ledger.counters
-        found = [_counted(what, counters[name]) for name, what in KEPT.items() if counters[name]]
+        engine = self.engine
+        found = shortcomings.kept(engine)
         if not asked:
-            found += [_counted(what, counters[name]) for name, what in LEFT.items() if counters[name]]
-        stopped = [breaker.error for breaker in (ledger.source, *gate.troubled(ledger)) if breaker.is_open]
-        errors = (*stopped, *ledger.keys.errors, ledger.disk_low)
-        found += [str(error) for error in errors if error is not None]
-        if ledger.is_quarantine_full():
-            found.append("quarantine is full")
-        if self.engine.receiver.failed_polls:
-            found.append("the queue could not be asked when this ended")
+            found += shortcomings.left(engine)
+        found += shortcomings.stood_in_the_way(engine)
         if not asked:
             found += self._begun
-        if self._errand is not None and (self._left or self.engine.reconciler.denied):
-            found.append("not everything that was asked for could be fetched")
+        if self._errand is not None:
+            found += self._errand.shortcomings(engine)
         return found
 
     def was_left_by_stop(self) -> bool:
@@ -328,16 +259,9 @@ class Runner:
         with self._lock:
             self._lapsed = self._come_back()
             if self._errand is not None:
-                self._note_what_is_left()
+                self._errand.part(self.engine)
             self.engine.stop()
             self._threads.wake()
-
-    def _note_what_is_left(self) -> None:
-        left, is_listed = self.engine.left_over(), self.engine.reconciler.is_idle
-        if left or not is_listed:
-            self._left.append("others")
-            what = "" if is_listed else " Not everything was listed."
-            log.warning("Not everything could be fetched; the same command goes on.%s left=%d", what, left)
 
     def finish_stop(self, deadline: float) -> None:
         """Wait for what can still be saved and handed back, then let go of everything."""
@@ -354,13 +278,6 @@ class Runner:
         """End the threads and close what the adapters hold."""
         self._threads.end()
         if self._once and self._errand is None:
-            self._begun = self._begun_by_others()
+            self._begun = shortcomings.begun(self._adapters.store)
         self._adapters.close()
         self.report("Stopped.")
-
-
-def _counted(what: str, number: int) -> str:
-    """A sentence of KEPT or LEFT with its number: one is not many."""
-    if number == 1:
-        return what.format(number, s="", are="is", were="was", they="it", them="it")
-    return what.format(number, s="s", are="are", were="were", they="they", them="them")

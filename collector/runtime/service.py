@@ -17,11 +17,12 @@ from collector.config.inputs import Input
 from collector.errors import CollectorError, Fatal
 from collector.runtime import arenas
 from collector.runtime.adapters import Adapters
-from collector.runtime.runner import Errand, Runner
+from collector.runtime.errand import Errand
+from collector.runtime.runner import Runner
 from collector.runtime.starts import Starts
 from collector.schedule import Timetable
 
-__all__ = ["run"]
+__all__ = ["Host", "run"]
 
 log = logging.getLogger("collector")
 
@@ -29,18 +30,34 @@ log = logging.getLogger("collector")
 STOP_SECONDS = 8.0
 
 
+class Host:
+    """Who runs the service: the main loop tells it how it goes, and asks what is new.
+
+    One of this class itself wants to know nothing and has nothing new; a host says what it is for.
+    """
+
+    def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
+        """What runs now, and by input why the rest does not: told whenever that changes."""
+
+    def turn(self, runners: Sequence[Runner], *, decided: bool) -> None:
+        """The loop has come round. `decided`: each input runs, or its first attempt has failed."""
+
+    def reread(self) -> Optional[Sequence[Input]]:
+        """The inputs to have in place of the present ones; None where nothing is new."""
+        return None
+
+    def ended(self, counters: Mapping[str, Mapping[str, int]]) -> None:
+        """It is over, and this is what each input has counted."""
+
+
 def run(
     inputs: Sequence[Input],
     *,
     stop: threading.Event,
+    host: Optional[Host] = None,
     once: bool = False,
-    checkpoint_dir: Optional[str] = None,
     stdout: Optional[BinaryIO] = None,
     errand: Optional[Errand] = None,
-    watch: Optional[Callable[[Sequence[Runner], Mapping[str, CollectorError]], None]] = None,
-    summary: Optional[Callable[[Mapping[str, Mapping[str, int]]], None]] = None,
-    reread: Optional[Callable[[], Optional[Sequence[Input]]]] = None,
-    turn: Optional[Callable[[Sequence[Runner], bool], None]] = None,
 ) -> int:
     """Collect until `stop` is set, or with `once` until nothing is left; returns the exit code.
 
@@ -48,10 +65,7 @@ def run(
     Without it, once told to stop, 0: it stopped in order; 1: something in hand could be neither saved
     nor handed back. What was met before is told in the log and by `audit-s3 status`. An input that cannot be
     started is tried again, but not with `once`; Fatal is raised only if there is nothing but wrong
-    configuration. With an `errand` (and `once`) the queue is left alone. `watch` is told what runs, and why
-    the rest does not, whenever that changes; `summary` gets each input's counters at the end. `reread` is
-    asked again and again for inputs to have in place of these, None where nothing is new. `turn` is told of
-    every turn of the loop: what runs, and whether each input has been tried.
+    configuration. With an `errand` (and `once`) the queue is left alone.
     """
     if stdout is None and sys.stdout is None:
         raise Fatal(
@@ -59,39 +73,47 @@ def run(
             hint="Start the program with a stdout, /dev/null where nobody reads it",
         )
     stream = stdout if stdout is not None else sys.stdout.buffer
+    host = host if host is not None else Host()
     arenas.bound()
 
     def kit_of(one: Input) -> Kit:
-        return Kit(one, once=once, checkpoint_dir=checkpoint_dir, stdout=stream, errand=errand)
+        return Kit(one, once=once, stdout=stream, errand=errand)
 
     supervisor = Supervisor(inputs, kit_of, again=not once)
-    starts, shown = supervisor.starts, 0
     try:
-        while not stop.is_set():
-            found = reread() if reread is not None else None
-            if found is not None:
-                supervisor.change(found)
-            supervisor.go_on()
-            if watch is not None and starts.changes != shown:
-                shown = starts.changes
-                watch(starts.running, starts.failures)
-            if turn is not None:
-                turn(starts.running, starts.is_decided)
-            if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
-                break
-            stop.wait(0.05 if once or not starts.is_decided else 0.5)
+        _go_round(supervisor, host, stop=stop, once=once)
     finally:
         runners = supervisor.stop()
-    if summary is not None:
-        summary({runner.name: runner.counters() for runner in runners})
-    was_clean = not starts.failures
-    for runner in runners:
-        for shortcoming in runner.shortcomings(asked=stop.is_set()):
-            was_clean = False
-            log.warning("Not all is well: %s. input=%s", shortcoming, runner.name)
+    host.ended({runner.name: runner.counters() for runner in runners})
+    is_clean = _tell_shortcomings(runners, asked=stop.is_set()) and not supervisor.starts.failures
     if not once:
-        was_clean = not any(runner.was_left_by_stop() for runner in runners)
-    return 0 if was_clean else 1
+        is_clean = not any(runner.was_left_by_stop() for runner in runners)
+    return 0 if is_clean else 1
+
+
+def _go_round(supervisor: Supervisor, host: Host, *, stop: threading.Event, once: bool) -> None:
+    """The main loop."""
+    starts, shown = supervisor.starts, 0
+    while not stop.is_set():
+        found = host.reread()
+        if found is not None:
+            supervisor.change(found)
+        supervisor.go_on()
+        if starts.changes != shown:
+            shown = starts.changes
+            host.watch(starts.running, starts.failures)
+        host.turn(starts.running, decided=starts.is_decided)
+        if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
+            return
+        stop.wait(0.05 if once or not starts.is_decided else 0.5)
+
+
+def _tell_shortcomings(runners: Sequence[Runner], *, asked: bool) -> bool:
+    """Why this was no clean run, a line each; whether it was one."""
+    told = [(runner.name, why) for runner in runners for why in runner.shortcomings(asked=asked)]
+    for name, why in told:
+        log.warning("Not all is well: %s. input=%s", why, name)
+    return not told
 
 
 class Supervisor:
@@ -155,13 +177,11 @@ class Kit:
     """What one input is made of, over as many attempts to start it as that takes."""
 
     def __init__(
-        self, configured: Input, *, once: bool, checkpoint_dir: Optional[str], stdout: BinaryIO,
-        errand: Optional[Errand] = None,
+        self, configured: Input, *, once: bool, stdout: BinaryIO, errand: Optional[Errand] = None
     ) -> None:
         self._input = configured
         self._once = once
         self._errand = errand
-        self._checkpoint_dir = checkpoint_dir
         self._stdout = stdout
         self._adapters: Optional[Adapters] = None
 
@@ -172,10 +192,7 @@ class Kit:
     def start(self) -> Runner:
         """One attempt; what it has built is there for the next one."""
         if self._adapters is None:
-            self._adapters = Adapters(
-                self._input, checkpoint_dir=self._checkpoint_dir, stdout=self._stdout,
-                queue=self._errand is None,
-            )
+            self._adapters = Adapters(self._input, stdout=self._stdout, queue=self._errand is None)
         runner = Runner(self._input, self._adapters, once=self._once, errand=self._errand)
         runner.start()
         self._adapters = None  # the runner's, which closes them

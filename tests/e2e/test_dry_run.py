@@ -298,7 +298,7 @@ def test_aws_itself_refuses_a_deletion_during_a_dry_run(aws: LocalAws, make: Mak
     provider.send_body("{}")
     collector = make(provider)
     (configured,) = load(config_path=str(collector.config), environ={})
-    adapters = Adapters(configured, checkpoint_dir=None, stdout=io.BytesIO(), read_only=True)
+    adapters = Adapters(configured, stdout=io.BytesIO(), read_only=True)
     assert adapters.queue is not None and adapters.is_narrowed
     messages = adapters.queue.receive(1, wait_seconds=1)
     with pytest.raises(Fatal, match="queue_denied"):

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import click
 
@@ -100,7 +100,7 @@ def _run(
 ) -> int:
     from collector.hosts.progress import Progress
     from collector.runtime import service
-    from collector.runtime.runner import Errand
+    from collector.runtime.errand import Errand
 
     stop = threading.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT):
@@ -109,25 +109,13 @@ def _run(
         until = time.time()
     errand = Errand(refs=refs, again=again, since=since, until=until)
     with Progress(bar=_may_draw(inputs)) as progress:
-        return service.run(
-            inputs, stop=stop, once=True, errand=errand, watch=progress.watch, summary=_sum_up
-        )
+        return service.run(inputs, stop=stop, host=progress, once=True, errand=errand)
 
 
 def _may_draw(inputs: Sequence[Input]) -> bool:
     """A bar, unless events are written over it."""
     to_stdout = any("stdout" in found.settings.output for found in inputs)
     return sys.stderr.isatty() and not (to_stdout and sys.stdout.isatty())
-
-
-def _sum_up(counters: Mapping[str, Mapping[str, int]]) -> None:
-    for name, counted in counters.items():
-        ends = {"delivered": "done", "filtered": "filtered", "quarantined": "quarantined", "gone": "gone",
-                "expired": "expired", "already done": "known", "asked for and not there": "not_there",
-                "asked for and not to be fetched": "not_fetched"}
-        shown = [f"{counted[key]:,} {word}" for word, key in ends.items() if counted.get(key)]
-        events = counted.get("events", 0)
-        print(f"{name}: {', '.join(shown) or 'nothing was missing'}; {events:,} events", file=sys.stderr)
 
 
 # -- the plan
@@ -144,7 +132,7 @@ def _planned(
 
     settings, now = found.settings, time.time()
     stdout = sys.stdout.buffer
-    adapters = Adapters(found, checkpoint_dir=None, stdout=stdout, read_only=True, queue=False)
+    adapters = Adapters(found, stdout=stdout, read_only=True, queue=False)
     assert adapters.objects is not None
     with opened(found) as store:
 

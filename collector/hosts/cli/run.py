@@ -32,7 +32,7 @@ __all__ = ["command"]
               help="With --dry-run: the report; json and html go to stdout, events and all.")
 @click.option("--mask", is_flag=True,
               help="With --dry-run: mask what looks like a secret, an e-mail or an IP address.")
-@click.option("--summary", metavar="FILE", hidden=True, help="Write each input's counters as JSON.")
+@click.option("--summary", metavar="FILE", hidden=True, help="With --once: write each input's counters.")
 @click.option("--process", "number", type=int, default=None, hidden=True, help="Which of several this is.")
 @setting_flags
 def command(
@@ -77,17 +77,16 @@ def command(
     from collector.hosts.signals import Signals
     from collector.runtime import service
 
-    write = _writer(summary) if summary else None
     if once:
-        sys.exit(service.run(inputs, stop=stop, once=True, summary=write))
+        from collector.hosts.summary import Summary
+
+        sys.exit(service.run(inputs, stop=stop, host=Summary(summary) if summary else None, once=True))
     with ExitStack() as stack:
         boards = [Board([found.name for found in inputs], secrets=secrets_of(inputs))]
         boards += _web(inputs, stack, number or 0)
         load = partial(load_inputs, config_path, input_name, given)
         signals = Signals(boards, inputs, load, stop=stop, reload=reload)
-        code = service.run(
-            inputs, stop=stop, watch=signals.watch, summary=write, reread=signals.reread, turn=signals.turn
-        )
+        code = service.run(inputs, stop=stop, host=signals)
     sys.exit(code)
 
 
@@ -114,13 +113,3 @@ def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
         board = Board(names, secrets=secrets, siblings=siblings)
         stack.enter_context(serving(settings.http_listen, board))
     return [board]
-
-
-def _writer(path: str) -> Any:
-    import json
-
-    def write(counters: Any) -> None:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(counters, file)
-
-    return write

@@ -14,9 +14,11 @@ from collector.errors import Fatal, Poison, Retry
 from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
 from collector.ports import Checkpoint
-from collector.runtime import runner as runner_module
+from collector.runtime import errand as errand_module
 from collector.runtime.adapters import SystemClock
-from collector.runtime.runner import KEPT, LEFT, Errand, Runner, _counted
+from collector.runtime.errand import Errand
+from collector.runtime.runner import Runner
+from collector.runtime.shortcomings import KEPT, LEFT, counted
 from collector.testing.memory_store import MemoryCheckpointStore, MemoryTable
 from collector.testing.twins import MemoryBucket, MemorySink
 
@@ -26,7 +28,7 @@ BUCKET = "audit-logs"
 @pytest.fixture
 def world(monkeypatch):
     """One bucket, one output and one table for all runners of a test."""
-    monkeypatch.setattr(runner_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(errand_module, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     clock = SystemClock()
     return SimpleNamespace(
@@ -196,7 +198,7 @@ def test_a_drain_that_finds_nothing_is_one(world):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_one_that_is_left_is_told_as_one_and_many_as_many(number: int) -> None:
-    told = [_counted(what, number) for what in (*KEPT.values(), *LEFT.values())]
+    told = [counted(what, number) for what in (*KEPT.values(), *LEFT.values())]
     nouns = r"message|object|event|lease|result"
     assert all(re.match(rf"{number} ({nouns})(s?) ", line) for line in told)
     assert [bool(re.match(rf"\d ({nouns})s ", line)) for line in told] == [number > 1] * len(told)
