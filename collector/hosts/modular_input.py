@@ -52,11 +52,12 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str]) -> int:
     """Do what splunkd asks; returns the exit code. Errors become one line on stderr each."""
+    parent = os.getppid()  # before anything that takes time: splunkd may be gone by the end of it
     events = claim_stdout()
     log_to_splunkd()
     try:
         if not argv:
-            return _run(sys.stdin.buffer, events)
+            return _run(sys.stdin.buffer, events, parent=parent)
         if argv[0] == "--validate-arguments":
             return _validate(sys.stdin.buffer, events)
         if argv[0] == "--scheme":
@@ -153,7 +154,7 @@ def _load(definition: Definition) -> Input:
 # A run
 
 
-def _run(stdin: BinaryIO, events: BinaryIO) -> int:
+def _run(stdin: BinaryIO, events: BinaryIO, *, parent: int) -> int:
     definition = parse_run(read_document(stdin))
     log_to_file(definition.name)
     hide([definition.session_key, *_plain(definition)])
@@ -162,7 +163,7 @@ def _run(stdin: BinaryIO, events: BinaryIO) -> int:
     hide([definition.session_key, *_plain(definition), *secrets_of(configured.settings)])
     for warning in configured.warnings:
         _log.warning("%s input=%s", warning, definition.name)
-    return drive(lambda stop: _collect(configured, events, stop), events)
+    return drive(lambda stop: _collect(configured, events, stop), events, parent=parent)
 
 
 def _plain(definition: Definition) -> List[str]:
@@ -210,13 +211,14 @@ def _collect(configured: Input, events: BinaryIO, stop: threading.Event) -> int:
 
 
 def drive(
-    collect: Callable[[threading.Event], int], events: BinaryIO, *, grace_seconds: float = _GRACE_SECONDS
+    collect: Callable[[threading.Event], int], events: BinaryIO, *, parent: int,
+    grace_seconds: float = _GRACE_SECONDS,
 ) -> int:
     """Run `collect` beside a look-out, so that a signal is heard even while stdout is blocked.
 
-    Told to stop, orphaned, or without a reader, the engine gets `grace_seconds`. The exit code is
-    `collect`'s own, but 0 after a signal and where it did not come back in time: splunkd gets what it asked
-    for, the log says what was left behind, and the queue still has it.
+    Told to stop, without its `parent` (a process id), or without a reader, the engine gets `grace_seconds`.
+    The exit code is `collect`'s own, but 0 after a signal and where it did not come back in time: splunkd
+    gets what it asked for, the log says what was left behind, and the queue still has it.
     """
     stop = threading.Event()
     asked: List[str] = []
@@ -225,7 +227,7 @@ def drive(
         # Only a note: the handler may interrupt anything, the setting of an Event included.
         signal.signal(number, lambda number, _: asked.append(signal.Signals(number).name))
     engine = threading.Thread(target=lambda: outcome.append(_outcome(collect, stop)), daemon=True)
-    parent, deadline = os.getppid(), float("inf")
+    deadline = float("inf")
     engine.start()
     while engine.is_alive() and time.monotonic() < deadline:
         engine.join(_LOOK_SECONDS)

@@ -29,7 +29,8 @@ def collect(stop):
     return 0"""
 
 PROGRAM = """
-import sys
+import os, sys, time
+parent = os.getppid()
 sys.path.insert(0, {root!r})
 from collector.errors import Fatal
 from collector.hosts.modular_input import claim_stdout, drive, leave
@@ -40,12 +41,13 @@ log_to_splunkd()
 def begin(stop):
     print("ready", file=sys.stderr, flush=True)
     return collect(stop)
-leave(drive(begin, events, grace_seconds=1.0))
+{first}
+leave(drive(begin, events, parent=parent, grace_seconds=1.0))
 """
 
 
 def _start(collect: str, environment: Dict[str, str], **streams: int) -> subprocess.Popen[bytes]:
-    program = PROGRAM.format(root=str(ROOT), collect=collect)
+    program = PROGRAM.format(root=str(ROOT), collect=collect, first="")
     wanted = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     # Unbuffered: what a buffer has read beyond "ready" communicate() would never see.
     process = subprocess.Popen([sys.executable, "-c", program], bufsize=0, env=environment, **wanted)
@@ -85,14 +87,22 @@ def test_a_closed_reader_ends_the_process_quietly(environment) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX process ids")
-def test_an_orphan_does_not_outlive_splunkd(environment) -> None:
+@pytest.mark.parametrize("when", ["at work", "while it starts"])
+def test_an_orphan_does_not_outlive_splunkd(environment, when: str) -> None:
     """A parent that dies without a word leaves its child; the child's end closes the pipe we hold."""
     witness, held = os.pipe()
-    child = PROGRAM.format(root=str(ROOT), collect=PATIENT)
+    said, first = "ready", ""
+    if when == "while it starts":
+        said, first = "starting", (
+            "print('starting', file=sys.stderr, flush=True)\n"
+            "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"  # its reader is about to go
+            "while os.getppid() == parent: time.sleep(0.01)"
+        )
+    child = PROGRAM.format(root=str(ROOT), collect=PATIENT, first=first)
     parent = (
         "import sys\nfrom subprocess import PIPE, Popen\n"
         f"child = Popen([sys.executable, '-c', {child!r}], stdout={held}, stderr=PIPE)\n"
-        "child.stderr.readline()"  # it is at work, and knows whose child it is
+        f"assert child.stderr.readline() == b'{said}\\n'"
     )
     subprocess.run([sys.executable, "-c", parent], env=environment, pass_fds=(held,), check=True, timeout=30)
     os.close(held)
