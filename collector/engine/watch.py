@@ -191,7 +191,8 @@ class Watch:
         nowhere = [ref for ref, oid in zip(new, oids) if oid not in rows]
         old = [ref for ref in nowhere if (ref.event_time or 0.0) <= work.now - self._grace_seconds]
         others = [ref for ref, oid in zip(new, oids) if oid in rows]
-        return Finding(old, others, young=len(nowhere) > len(old), is_complete=not page.next_token)
+        reached = page.refs[-1].key if page.next_token and page.refs else ""
+        return Finding(old, others, young=len(nowhere) > len(old), reached=reached)
 
     # -- record ---------------------------------------------------------------------------------
 
@@ -220,7 +221,9 @@ class Watch:
         self._has_told_depth = depth is None
 
     def _record_finding(self, ledger: Ledger, finding: Finding) -> None:
-        ledger.counters["lists"] += not isinstance(finding.error, CollectorError)
+        if finding.error is None:
+            ledger.counters["lists"] += 1
+            ledger.trail.reached(finding.reached)
         self._say(ledger.silence.found(finding, now=ledger.clock.monotonic()), ledger)
         if finding.unannounced and ledger.silence.fetches:
             self._reconcile()

@@ -6,9 +6,11 @@ one page of a listing and at most one an interval, tells
     quiet                  nothing new in the bucket: nobody's move
     notifications_broken   new objects that no message told of: the provider's; listing fetches them meanwhile
     access_broken          we are refused where we were not before: who has to move says the refusal
-    unknown                no listing, or a partition of too many keys: only that it is silent can be said
+    unknown                no listing: only that it is silent can be said
 
-apart. "notifications_broken" stands until a message comes, for nothing else shows that they come again.
+apart. Of a partition with more keys than a page holds, the next look goes on where the last one ended: until
+its end nothing is said that was not said before. "notifications_broken" stands until a message comes, for
+nothing else shows that they come again.
 Silence is time in which the queue was listened to; what others who share the checkpoints collect breaks it.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from collector.errors import CollectorError, Retry
 from collector.model import ObjectRef
@@ -63,6 +65,8 @@ class Trail:
         self._seen: Deque[Tuple[str, str]] = deque(maxlen=MOST_HEADS)
         self._newest: OrderedDict[Tuple[str, str], str] = OrderedDict()
         self._next = 0
+        self._last: Optional[Probe] = None
+        self._reached: Dict[Probe, str] = {}
 
     def saw(self, bucket: str, key: str) -> None:
         """For every object: what it means is thought about at the next probe."""
@@ -71,6 +75,7 @@ class Trail:
     def begin(self) -> None:
         """The next probe is the first of a silence."""
         self._next = 0
+        self._reached.clear()
 
     def probe(self) -> Optional[Probe]:
         """The next page to list: where a key was seen last first, and other places in turn."""
@@ -79,7 +84,15 @@ class Trail:
         if not probes:
             return None
         self._next += 1
-        return probes[(self._next - 1) % len(probes)]
+        self._last = last = probes[(self._next - 1) % len(probes)]
+        return last._replace(after=self._reached.get(last, last.after))
+
+    def reached(self, key: str) -> None:
+        """How far the last probe came: when it is its turn again it goes on there; "" if that was the end."""
+        if self._last is not None:
+            self._reached.pop(self._last, None)
+            if key and len(self._reached) < 2 * MOST_HEADS:
+                self._reached[self._last] = key
 
     def _think(self) -> None:
         while self._seen:
@@ -111,13 +124,14 @@ class Finding:
     """What a look into the bucket found, of objects written since the last message.
 
     `unannounced`: those that are nowhere in the ledger; `others`: those that are. `young`: some are so new
-    that their message may be under way. `is_complete`: the page was the last. `error`: the look failed.
+    that their message may be under way. `reached`: the last key of the page, "" if no page comes after it.
+    `error`: the look failed.
     """
 
     unannounced: Sequence[ObjectRef] = ()
     others: Sequence[ObjectRef] = ()
     young: bool = False
-    is_complete: bool = True
+    reached: str = ""
     error: Optional[CollectorError] = None
 
 
@@ -205,11 +219,8 @@ class Silence:
         if finding.others:
             self.newest = max([self.newest, *(ref.event_time or 0.0 for ref in finding.others)])
             return self._ends("Another collector of these checkpoints receives the messages", now)
-        if finding.young:
-            return None
-        if not finding.is_complete:
-            why = "its newest partition has more keys than one page, and there is nothing new on the first"
-            return self._tell("unknown", self._untold(why, "wait for the next reconcile, which lists it all"))
+        if finding.young or finding.reached:
+            return None  # the next look knows more
         return self._tell("quiet", self._quiet())
 
     def _failed(self, error: CollectorError) -> Optional[Notice]:

@@ -225,6 +225,24 @@ def test_objects_that_nobody_tells_of_are_noticed_and_fetched_by_listing(
     assert len(said(caplog)) == 2
 
 
+@pytest.mark.parametrize("keys", ["audits/2026/05/04/{:05}.json", "audits/{:05}.json"])
+def test_a_quiet_provider_of_many_keys_is_told_once_and_not_warned_of(
+    keys: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = watched(reconcile=0.0)
+    for number in range(2500):
+        bench.put(keys.format(number), "old")
+    bench.publish(keys.format(2499), "last")
+    live(bench, 30_000.0)
+    assert state(bench) == "quiet"
+    (line,) = said(caplog)
+    assert "[provider_quiet]" in line
+    assert keys.format(999) in bench.bucket.lists and keys.format(1999) in bench.bucket.lists
+    bench.put(keys.format(1500) + ".late", "nobody tells of it")
+    live(bench, 30_000.0)
+    assert state(bench) == "notifications_broken", "it sorts into the second page"
+
+
 def test_what_a_reconcile_fetched_before_the_look_shows_it_as_well(caplog: pytest.LogCaptureFixture) -> None:
     bench = watched()
     bench.publish("k/0", "first")

@@ -159,9 +159,12 @@ def test_an_object_whose_message_may_be_under_way_decides_nothing(ear: Ear) -> N
     assert ear.state == "silent"
 
 
-def test_a_page_that_is_not_all_of_a_partition_cannot_tell_that_there_is_nothing(ear: Ear) -> None:
-    news = ear.find(is_complete=False)
-    assert news is not None and (ear.state, news.is_warning) == ("unknown", True)
+def test_a_page_that_is_not_all_of_a_partition_decides_nothing_and_takes_nothing_back(ear: Ear) -> None:
+    assert ear.find(reached="k/0999") is None
+    assert ear.state == "silent"
+    ear.find()
+    assert ear.find(reached="k/0999") is None
+    assert ear.state == "quiet"
 
 
 def test_a_denial_where_a_listing_worked_before_is_our_access(ear: Ear) -> None:
@@ -237,6 +240,19 @@ def test_of_other_keys_the_newest_partition_is_listed() -> None:
     trail.saw("b", "audits/x/1.json")
     trail.saw("b", "audits/y/1.json")
     assert [trail.probe(), trail.probe()] == [Probe("b", "audits/y/"), Probe("b", "audits/x/")]
+
+
+def test_a_partition_of_many_pages_is_looked_through_a_page_at_a_time_and_then_again() -> None:
+    trail = Trail(["b"], "")
+    trail.saw("b", "audits/x/5.json")
+    for reached in ("audits/x/2", "audits/x/4", ""):
+        trail.probe()
+        trail.reached(reached)
+    assert trail.probe() == Probe("b", "audits/x/")
+    trail.reached("audits/x/2")
+    assert trail.probe() == Probe("b", "audits/x/", "audits/x/2")
+    trail.begin()
+    assert trail.probe() == Probe("b", "audits/x/")
 
 
 def test_a_silence_begins_with_the_partition_that_was_written_last() -> None:
