@@ -105,7 +105,8 @@ AREAS: Tuple[Area, ...] = (
             "role_refused": ("AssumeRole is refused for its own terms",
                 "role_duration_seconds may not exceed the role's MaxSessionDuration"),
             "session_policy": ("STS does not take the session policy",
-                "session_policy must be valid policy JSON of at most 2,048 characters, or on or off"),
+                "set session_policy = off; a policy of your own there must be valid JSON of at most 2,048 "
+                "characters"),
             "clock_skew": ("this host's clock differs too much from AWS's for its signatures",
                 "synchronise it (chrony, timesyncd): AWS allows 15 minutes, KMS 5"),
             "bad_aws_setting": ("boto3 cannot use a setting",
@@ -281,6 +282,9 @@ AREAS: Tuple[Area, ...] = (
             "sns_unconfirmed": ("the queue's subscription to a topic is not confirmed: nothing comes of it",
                 "the provider confirms it with the token in the body, within 3 days, or subscribes the queue "
                 "again; the body stays in quarantine until it is dropped"),
+            "sns_unsubscribed": ("the queue's subscription to a topic was ended: nothing more comes of it",
+                "the provider subscribes the queue again, if nobody meant to end it; the body stays in "
+                "quarantine until it is dropped"),
             "parser_bug": ("a mistake of ours met this body", f"report it; {_TELL}"),
         },
     ),

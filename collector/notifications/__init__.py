@@ -94,7 +94,7 @@ def parse(
     envelope before it is opened. `fetch` reads a body that was too large for SQS; without it the pointer
     itself is the one ref. What the two raise is raised here, Poison only if no other part is sound.
     Poison: "empty_body", "unknown_body", "key_undecodable", "unknown_event_version", "nested_too_deep",
-    "bomb", "sns_unconfirmed".
+    "bomb", "sns_unconfirmed", "sns_unsubscribed".
     """
     found = _read(body, depth=0, audits=bodies_are_audits, room=Room(), verify=verify, fetch=fetch)
     return found if all(map(_can_be, found.refs)) else _without_impossible(found)

@@ -54,10 +54,8 @@ def sns(body: Body) -> Optional[Notification]:
     if not confirms and not isinstance(message, str):
         return None
     body.verify(value)
-    if kind == "SubscriptionConfirmation":
-        raise _unconfirmed(str(value["TopicArn"])[:300])
     if confirms:
-        return Notification("sns", noop=f"sns {kind}, whose URL is never visited from here")
+        raise (_unconfirmed if kind == "SubscriptionConfirmation" else _ended)(str(value["TopicArn"])[:300])
     return under("sns", body.inner(str(message)))
 
 
@@ -69,6 +67,16 @@ def _unconfirmed(topic: str) -> Poison:
         code="sns_unconfirmed", where=topic,
         hint="Provider: aws sns confirm-subscription with the token that `audit-s3 quarantine show` "
         "shows, or subscribe the queue again. SubscribeURL is never visited from here",
+    )
+
+
+def _ended(topic: str) -> Poison:
+    """SNS says so where somebody without AWS credentials has followed an UnsubscribeURL."""
+    return Poison(
+        f"the subscription of this queue to {topic} was ended: nothing more comes through it",
+        code="sns_unsubscribed", where=topic,
+        hint="Provider: subscribe the queue again if nobody meant to end it; the token that `audit-s3 "
+        "quarantine show` shows does so within 3 days. SubscribeURL is never visited from here",
     )
 
 

@@ -27,6 +27,7 @@ _YOU = (
 )
 _PROVIDER = (
     "kms_key_unusable customer_key archived gone notifications_broken sns_unconfirmed "
+    "sns_unsubscribed "
 )
 _NETWORK = (
     "credentials_unavailable proxy_refused proxy_failed tls_untrusted dns_failed connection_failed "

@@ -41,6 +41,7 @@ def attacks(ours: str, account: str) -> List[Attack]:
     for name, make in _wrapped(ours).items():
         add(name, make)
     add("a subscription to confirm", partial(_confirmation, kind="SubscriptionConfirmation"))
+    add("a subscription that was ended", partial(_confirmation, kind="UnsubscribeConfirmation"))
     for name, make in _harmless(ours).items():
         add(name, make, kept=False)
     return found
@@ -170,7 +171,6 @@ def _confirmation(word: str, *, kind: str) -> Any:
 def _harmless(ours: str) -> Dict[str, Callable[[str], Any]]:
     """What asks for nothing: deleted, and no URL in it visited."""
     return {
-        "a subscription to end": partial(_confirmation, kind="UnsubscribeConfirmation"),
         "a test event of another bucket": lambda word: {"Event": "s3:TestEvent", "Bucket": word, "Time": ""},
         "a deletion in another bucket": lambda word: json.loads(
             json.dumps(_s3(word, "k")).replace("ObjectCreated:Put", "ObjectRemoved:Delete")),
