@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["WEB_IDENTITY", "Denial", "bare", "hint_of", "read_denial", "who_moves"]
+__all__ = ["WEB_IDENTITY", "Denial", "hint_of", "read_denial", "who_moves"]
 
 #: How a pod gets credentials for its token, with no keys: no other call of ours is made by nobody.
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
@@ -120,7 +120,7 @@ def hint_of(denial: Denial, *, action: str, resource: str, identity: str, is_our
         place = _place(denial, resource, identity)
         return f"{owner}: an explicit deny stands against {what}{place}; remove it"
     if denial.kind == "resource":
-        return f"Provider: attach {action} for {identity} to the policy of {bare(resource)} itself"
+        return f"Provider: attach {action} for {identity} to the policy of {_bare(resource)} itself"
     if is_ours and not denial.kind:  # AWS does not say which side it is
         return f"You: attach {what} to {identity}; in another account its own policy has to allow it, too"
     return f"{owner}: attach {what} to {identity}"
@@ -136,11 +136,11 @@ _WHO_RUNS = {
 
 def _place(denial: Denial, resource: str, identity: str) -> str:
     if denial.kind == "resource":
-        return f" in the policy of {bare(resource)} itself"
+        return f" in the policy of {_bare(resource)} itself"
     return f" in an identity-based policy of {identity}" if denial.kind == "identity" else ""
 
 
-def bare(resource: str) -> str:
+def _bare(resource: str) -> str:
     """What has a policy of its own: of objects it is their bucket that has one."""
     return resource.partition("/")[0] if resource.startswith("arn:aws") and ":s3:::" in resource else resource
 

@@ -20,7 +20,7 @@ from collector.config.table import Invalid
 __all__ = [
     "QueueAddress", "account", "arn_account", "arn_region", "bucket", "endpoint", "external_id", "hec_url",
     "is_loopback", "kms_key_arn", "listen", "owner", "proxy", "queue", "queue_address", "queue_role_arn",
-    "region", "role_arn", "session_name", "topic_arn",
+    "region", "role_arn", "session_name", "topic_arn", "without_session",
 ]
 
 # Compiled at first use: this module is imported by every `--help` and `--scheme`.
@@ -262,6 +262,14 @@ def is_loopback(host: str) -> bool:
 def arn_account(arn: str) -> str:
     """The account that an ARN names, or ""."""
     return _arn_part(arn, 4)
+
+
+def without_session(arn: str) -> str:
+    """Whom a policy names: the role of an assumed role's session, else what was given. A path is lost."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[2] != "sts" or not parts[5].startswith("assumed-role/"):
+        return arn
+    return ":".join((*parts[:2], "iam", *parts[3:5], f"role/{parts[5].split('/')[1]}"))
 
 
 def arn_region(arn: str) -> str:

@@ -89,6 +89,12 @@ class Doors(Adapters):
                 return False
             return bool(store.counts())
 
+    def try_table(self) -> Mapping[str, CollectorError]:
+        from collector.stores.dynamodb import DynamoStore
+
+        with opened(self._input) as store:
+            return store.refusals() if isinstance(store, DynamoStore) else {}
+
     def ask_digest_keys(self, region: str) -> None:
         self.public_keys.check(region)
 

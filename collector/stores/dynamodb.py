@@ -26,6 +26,7 @@ from typing import (
     Type,
 )
 
+from collector.errors import CollectorError
 from collector.model import Message
 from collector.ports import FINAL, Change, Checkpoint, Claim, Clock, Quarantined
 from collector.stores.dynamodb_bodies import Bodies
@@ -46,6 +47,7 @@ from collector.stores.dynamodb_items import (
     text,
 )
 from collector.stores.dynamodb_prune import Prune
+from collector.stores.dynamodb_rights import refusals
 from collector.stores.dynamodb_schema import create_command, create_table, refuse_newer
 from collector.stores.dynamodb_table import ABSENT, Condition, Table
 from collector.stores.owners import living, process_lives
@@ -88,6 +90,7 @@ class DynamoStore:
         threads: int = 8,
     ) -> None:
         self.owner = owner
+        self._client = client
         self._clock = clock
         self._retention_seconds = retention_seconds
         self._read_only = read_only
@@ -259,6 +262,10 @@ class DynamoStore:
         table = self._table
         table.put({**self._keys.about("checked"), "value": attribute(repr(self._clock.now()))})
         table.shelf_count(self._keys.shelf(SHELVES[0]), low="open#", high=open_place(0.0))
+
+    def refusals(self) -> Mapping[str, CollectorError]:
+        """Each action that is denied, by name, and why; tried without changing anything, read-only or not."""
+        return refusals(self._client, self._door.place, foreign=_foreign_errors())
 
     def close(self) -> None:
         """Wait for calls under way; what comes later is Retry "store_closed"."""

@@ -12,6 +12,8 @@ import pytest
 from collector.hosts.board import Board
 from collector.hosts.web import serving
 from collector.onboarding.checks import CHECKS, TROUBLES
+from collector.stores.dynamodb_errors import ACTIONS
+from collector.testing.local_aws import CUSTOMER
 from tests.e2e.broken_setups.cases import CASES, Case
 from tests.e2e.broken_setups.stage import Report, Stage
 from tests.e2e.collector_process import ndjson, wait_for
@@ -130,6 +132,21 @@ def test_each_right_that_is_taken_away_is_one_finding_and_only_needed_ones_fail(
         assert trouble["status"] == ("failed" if is_needed else "warning"), action
         assert trouble["owner"] == "provider"
         assert f'"{action}"' in trouble["fix"] and resource.rstrip("*") in trouble["fix"]
+
+
+def test_each_right_to_the_table_that_is_taken_away_is_one_finding_and_ours(make_stage: Any) -> None:
+    stage = make_stage()
+    for missing in ACTIONS:
+        stage.checkpoints_in_dynamodb(rights=[action for action in ACTIONS if action != missing])
+        report = stage.check()
+        (trouble,) = report.troubles
+        assert (trouble["code"], trouble["owner"]) == ("checkpoint_table_denied", "you"), missing
+        assert f'"Action": "dynamodb:{missing}"' in trouble["fix"]
+        _is_sound(report, stage)
+    stage.checkpoints_in_dynamodb()
+    assert stage.check().troubles == []
+    found = stage.aws.client("dynamodb", account=CUSTOMER).scan(TableName="audit-s3-checkpoints")
+    assert found["Items"] == []
 
 
 def test_on_the_least_that_a_provider_grants_it_warns_and_the_collector_runs(

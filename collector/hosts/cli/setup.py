@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from typing import Any, Dict, Mapping, Sequence
 
 import click
 
-from collector.config.addresses import arn_account
+from collector.config.addresses import arn_account, without_session
 from collector.config.load import bare_settings
 from collector.config.table import Invalid
 from collector.errors import CollectorError
 from collector.onboarding.setup import NAMES, Side, policies, side_of, text
 
 __all__ = ["command"]
-
-_ASSUMED = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.+")
 
 
 @click.command("setup")
@@ -72,13 +69,10 @@ def _policies(side: Side, form: str) -> str:
 def _caller() -> Mapping[str, str]:
     """Who AWS says we are, if it can be asked; what stands in the way is said, and is no failure."""
     try:
-        arn = _asked()
+        arn = without_session(_asked())
     except CollectorError as error:
         print(f"audit-s3: AWS does not say who you are: {error}", file=sys.stderr)
         return {}
-    assumed = _ASSUMED.fullmatch(arn)
-    if assumed:
-        arn = f"arn:{assumed[1]}:iam::{assumed[2]}:role/{assumed[3]}"
     return {"CallerArn": arn, "Account": arn_account(arn)}
 
 

@@ -20,11 +20,20 @@ from collector.model import Notification, ObjectRef
 from collector.onboarding.checks.account import check_account, check_role
 from collector.onboarding.checks.asked import Asked
 from collector.onboarding.checks.bucket import check_bucket
-from collector.onboarding.checks.codes import CHECKS, CREDENTIALS, DIGEST_KEYS, HEC, OBJECT, QUEUE
+from collector.onboarding.checks.codes import (
+    CHECKPOINT_TABLE,
+    CHECKS,
+    CREDENTIALS,
+    DIGEST_KEYS,
+    HEC,
+    OBJECT,
+    QUEUE,
+)
 from collector.onboarding.checks.findings import Finding, Notes
 from collector.onboarding.checks.hec import check_output
 from collector.onboarding.checks.local import check_local
 from collector.onboarding.checks.queue import check_queue
+from collector.onboarding.checks.table import check_table
 from collector.onboarding.checks.troubles import DIGEST_KEYS_DENIED, TROUBLES
 
 __all__ = ["CHECKS", "TROUBLES", "Asked", "Finding", "examine"]
@@ -36,10 +45,9 @@ def examine(
 ) -> List[Finding]:
     """Everything about one input; raises nothing of ours."""
     notes = Notes(found.name, asked.issuer)
-    check_local(notes, found, asked, offline=offline)
+    check_local(notes, found, asked)
     if offline:
-        for check in (CREDENTIALS, QUEUE, OBJECT, HEC):
-            notes.skipped(check, "--offline: it needs the network")
+        _skip_the_network(notes, found)
         return notes.findings
     _check_aws(notes, found, asked, peek=peek, parse=parse)
     try:
@@ -49,11 +57,24 @@ def examine(
     return notes.findings
 
 
+def _skip_the_network(notes: Notes, found: Input) -> None:
+    settings = found.settings
+    needs = {
+        CREDENTIALS: True, CHECKPOINT_TABLE: settings.checkpoint_store == "dynamodb", QUEUE: found.queue,
+        OBJECT: settings.bucket, HEC: "hec" in settings.output,
+    }
+    for check in (check for check, is_there in needs.items() if is_there):
+        notes.skipped(check, "--offline: it needs the network")
+
+
 def _check_aws(
     notes: Notes, found: Input, asked: Asked, *, peek: bool, parse: Callable[[str], Notification]
 ) -> None:
-    can_ask, identity = check_account(notes, asked.account, found.settings)
-    can_ask_queue = can_ask
+    known = check_account(notes, asked.account, found.settings)
+    can_ask = can_ask_queue = known.can_ask
+    identity = known.identity
+    if found.settings.checkpoint_store == "dynamodb" and known.has_credentials:
+        check_table(notes, found.settings, asked, own=known.own)
     if asked.queue_account is not None:
         can_ask_queue = check_role(notes, asked.queue_account, found.settings, of="of the queue")
     refs: List[ObjectRef] = []

@@ -5,39 +5,52 @@ One call tells two things: AWS's answer to GetCallerIdentity, which no policy ca
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional
 
+from collector.config.addresses import without_session
 from collector.config.settings import Settings
 from collector.errors import CollectorError, Retry
-from collector.onboarding.checks.asked import Account, Caller
+from collector.onboarding.checks.asked import Account
 from collector.onboarding.checks.codes import CLOCK, CREDENTIALS, ROLE
-from collector.onboarding.checks.findings import Notes
+from collector.onboarding.checks.findings import Notes, sentence
 from collector.onboarding.checks.fixes import Grant, assume_text
-from collector.onboarding.checks.troubles import CLOCK_DRIFT
+from collector.onboarding.checks.troubles import CLOCK_DRIFT, TROUBLES
 
-__all__ = ["check_account"]
+__all__ = ["Known", "check_account", "check_role"]
 
 #: Answers carry whole seconds, and take some to come.
 _DRIFT_SECONDS = 60
 
 
-def check_account(notes: Notes, account: Account, settings: Settings) -> Tuple[bool, str]:
-    """Whether there is somebody to ask as, and whom a policy has to name for that."""
-    caller: Optional[Caller] = None
+class Known(NamedTuple):
+    """Who we are: the collector's own user or role, whom a policy has to name, and what can be asked as whom.
+
+    `can_ask` is of the access role where there is one, `has_credentials` of the collector's own.
+    """
+
+    can_ask: bool
+    identity: str
+    own: str
+    has_credentials: bool = True
+
+
+def check_account(notes: Notes, account: Account, settings: Settings) -> Known:
+    own, caller = "the collector's own credentials", None
     try:
         caller = account.base()
     except CollectorError as error:
         if not _goes_without(notes, account, error):
-            return False, account.role
+            return Known(False, account.role, own, has_credentials=False)
     else:
         _check_clock(notes, caller.ahead_seconds)
         notes.ok(CREDENTIALS, caller.arn)
-    own = caller.arn if caller else "the collector's own credentials"
-    return check_role(notes, account, settings, caller=caller), account.role or own
+        own = without_session(caller.arn)
+    can_ask = check_role(notes, account, settings, user=own if caller else "")
+    return Known(can_ask, account.role or own, own)
 
 
 def check_role(
-    notes: Notes, account: Account, settings: Settings, *, caller: Optional[Caller] = None, of: str = ""
+    notes: Notes, account: Account, settings: Settings, *, user: str = "", of: str = ""
 ) -> bool:
     if not account.role:
         notes.skipped(ROLE, "there is none: the credentials themselves are used", of=of)
@@ -46,7 +59,7 @@ def check_role(
         notes.ok(ROLE, account.assumed().arn, of=of)
         return True
     except CollectorError as error:
-        _refused_role(notes, account, error, user=caller.arn if caller else "", settings=settings, of=of)
+        _refused_role(notes, account, error, user=user, settings=settings, of=of)
         return False
 
 
@@ -57,6 +70,9 @@ def _goes_without(notes: Notes, account: Account, error: CollectorError) -> bool
         notes.skipped(CREDENTIALS, "nothing is believed of signatures of another time")
         return False
     notes.skipped(CLOCK, "no answer of AWS told the time")
+    if error.code == "credentials_expired":
+        notes.refused(CREDENTIALS, error, fix=sentence(TROUBLES[error.code].hint))
+        return False
     if isinstance(error, Retry) and not account.role and error.code != "credentials_unavailable":
         notes.skipped(CREDENTIALS, f"without a role STS is not needed, and it is out of reach: {error.what}")
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
+from collector.errors import CollectorError
 from collector.model import ObjectRef
 from collector.ports import ObjectStore, Queue
 
@@ -84,6 +85,9 @@ class Asked(Protocol):
     def checkpoint_dir(self) -> str: ...
     def read_checkpoints(self) -> bool:
         """Whether anything is remembered yet. Any CollectorError: what there is cannot be read."""
+
+    def try_table(self) -> Mapping[str, CollectorError]:
+        """What is refused of the checkpoints' table, by action ("PutItem"); nothing in it is changed."""
 
     def ask_digest_keys(self, region: str) -> None:
         """Ask for the keys that CloudTrail signs digests with; raises what stands in the way."""

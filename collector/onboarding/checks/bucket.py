@@ -14,7 +14,7 @@ from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Bucket
 from collector.onboarding.checks.codes import BUCKET_REGION, KMS_KEYS, LISTING, OBJECT, VERSIONS
 from collector.onboarding.checks.findings import Notes
-from collector.onboarding.checks.fixes import Grant
+from collector.onboarding.checks.fixes import Grant, object_text
 from collector.onboarding.checks.troubles import (
     BUCKET_OWNER,
     FOREIGN_KEY,
@@ -202,7 +202,11 @@ class _Bucket:
             grant = Grant(["kms:Decrypt"], key or "the bucket's KMS key", self._identity)
         else:
             grant = self._grant("s3:GetObject", f"/{self._prefix}*")
-        self._notes.refused(OBJECT, error, grant=grant, of=self._name)
+        fix = object_text(
+            error.code, url=error.where, key=getattr(error, "resource", ""),
+            days=self._found.settings.retention_days,
+        )
+        self._notes.refused(OBJECT, error, grant=grant, fix=fix, of=self._name)
 
     def _check_version(self, ref: ObjectRef, region: str) -> None:
         if not ref.version_id or ref.version_id == "null":

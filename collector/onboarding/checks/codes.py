@@ -43,7 +43,9 @@ CONFIGURATION = Check("the settings", code="configuration", owner="you",
 NARROWING = Check("the session policy made of the settings", code="narrowing", owner="you",
     hint="it holds the assumed role to this input's queue, buckets and keys")
 CHECKPOINTS = Check("the checkpoints", code="checkpoints", owner="you",
-    hint="a directory or a table of DynamoDB, where the collector remembers what was delivered")
+    hint="where the collector remembers what was delivered, on this host")
+CHECKPOINT_TABLE = Check("the checkpoints' table in DynamoDB", code="checkpoint_table", owner="you",
+    hint="each right to it is tried, on an item that is none and under a condition that cannot hold")
 STATUS_PAGE = Check("the address of the status page (http_listen)", code="status_page", owner="you",
     hint="it is listened at and let go, as long as the collector does not run")
 DIGEST_KEYS = Check("CloudTrail's public keys (cloudtrail:ListPublicKeys)", code="digest_keys",
@@ -96,9 +98,9 @@ HEC_INDEX = Check("the index", code="hec_index_allowed", owner="you",
 OUTPUT = Check("the output", code="output", owner="you", hint="stdout and splunkd take what they are given")
 
 CHECKS: Tuple[Check, ...] = (
-    CONFIGURATION, NARROWING, CHECKPOINTS, STATUS_PAGE, CLOCK, CREDENTIALS, ROLE, QUEUE, QUEUE_RECEIVE,
-    QUEUE_DELETE, QUEUE_VISIBILITY, QUEUE_ATTRIBUTES, QUEUE_RETENTION, QUEUE_DLQ, QUEUE_MESSAGE_SIZE,
-    QUEUE_POLICY, QUEUE_READERS, OBJECT, VERSIONS, BUCKET_REGION, LISTING, KMS_KEYS, DIGEST_KEYS, HEC,
-    HEC_TOKEN, HEC_ACK, HEC_STICKY, HEC_INDEX, OUTPUT,
+    CONFIGURATION, NARROWING, CHECKPOINTS, STATUS_PAGE, CLOCK, CREDENTIALS, ROLE, CHECKPOINT_TABLE, QUEUE,
+    QUEUE_RECEIVE, QUEUE_DELETE, QUEUE_VISIBILITY, QUEUE_ATTRIBUTES, QUEUE_RETENTION, QUEUE_DLQ,
+    QUEUE_MESSAGE_SIZE, QUEUE_POLICY, QUEUE_READERS, OBJECT, VERSIONS, BUCKET_REGION, LISTING, KMS_KEYS,
+    DIGEST_KEYS, HEC, HEC_TOKEN, HEC_ACK, HEC_STICKY, HEC_INDEX, OUTPUT,
 )
 # fmt: on

@@ -13,11 +13,11 @@ from typing import Callable, Dict, List, Optional
 
 from collector.errors import CollectorError, Fatal
 from collector.onboarding.checks.codes import OWNERS, Check, Trouble
-from collector.onboarding.checks.fixes import Grant
+from collector.onboarding.checks.fixes import Grant, sent
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.retention.moves import mover
 
-__all__ = ["Finding", "Notes"]
+__all__ = ["Finding", "Notes", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Notes:
     ) -> None:
         """A trouble that the check itself found."""
         owner = owner or trouble.owner or check.owner
-        self._add(check, trouble.code, trouble.status, owner, answer, fix or _sentence(trouble.hint), of)
+        self._add(check, trouble.code, trouble.status, owner, answer, fix or sentence(trouble.hint), of)
 
     def refused(
         self, check: Check, error: CollectorError, *, trouble: Optional[Trouble] = None,
@@ -73,7 +73,7 @@ class Notes:
         """
         known = trouble or TROUBLES.get(error.code)
         answers_for_it = mover(error.code, error.hint)
-        owner, step = owner or answers_for_it, _step(error, known)
+        owner, step = owner or answers_for_it, _step(error, known, answers_for_it)
         if grant is not None and error.hint.partition(": ")[2].startswith("attach"):
             besides = error.hint.partition(", without ")[2]
             step = grant.text(answers_for_it, kind_of_policy=error.what)
@@ -98,13 +98,14 @@ class Notes:
         self.findings.append(Finding(code, status, owner, tried, answer, fix, is_configuration))
 
 
-def _step(error: CollectorError, known: Optional[Trouble]) -> str:
-    """The operator's next step, without the word that says whose it is."""
+def _step(error: CollectorError, known: Optional[Trouble], owner: str) -> str:
+    """The next step, without the word that says whose it is; ready to be sent if it is the provider's."""
     first, _, rest = error.hint.partition(": ")
     step = rest if first.lower() in OWNERS else error.hint
-    return _sentence(step or (known.hint if known else "ask again; `audit-s3 explain` knows the code"))
+    step = step or (known.hint if known else "ask again; `audit-s3 explain` knows the code")
+    return sent(step) if owner == "provider" else sentence(step)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """With a capital, unless it begins with the name of a setting."""
     return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping, Sequence, Union
 
-__all__ = ["Grant", "assume_text", "sender_text", "setting_text"]
+__all__ = [
+    "Grant", "assume_text", "object_text", "sender_text", "sent", "setting_text",
+    "subscription_text", "table_text",
+]
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A right that is missing: `action` on `resource`, for `identity` (an ARN)."""
+    """A right that is missing: `actions` on `resource`, for `identity` (an ARN)."""
 
     actions: Sequence[str]
     resource: str
@@ -22,17 +25,58 @@ class Grant:
 
     def text(self, owner: str, *, kind_of_policy: str) -> str:
         """What to do; with `owner` provider, what to send. `kind_of_policy` is AWS's denial in its words."""
-        to = "" if owner == "you" else "Send to the provider: "
+        itself = f"please add to the policy of {_bare(self.resource)} itself: {self._of_resource()}"
         if "no resource-based policy" in kind_of_policy:
-            return f"{to}please add to the policy of {self.resource} itself: {self._of_resource()}"
-        text = f"{to}please add to the policy of {self.identity}: {_statement(self.actions, self.resource)}"
+            return sent(itself)
+        to = f"to the policy of {self.identity}: {_statement(self.actions, self.resource)}"
+        text = f"Add {to}" if owner == "you" else sent(f"please add {to}")
         if "kms:Decrypt" in self.actions:
             text += f" and to the key's own policy: {self._of_resource()}"
+        elif owner == "you" and "-based policy" not in kind_of_policy:
+            # Across accounts AWS does not say which side it is.
+            text += f". If {_bare(self.resource)} is of another account, send to whoever owns it: {itself}"
         return text
 
     def _of_resource(self) -> str:
         resource = "*" if "kms:Decrypt" in self.actions else self.resource  # a key's policy is about its key
         return _statement(self.actions, resource, principal={"AWS": self.identity})
+
+
+def sent(text: str) -> str:
+    """What is to be sent as it is."""
+    return f"Send to the provider: {text}"
+
+
+def object_text(code: str, *, url: str, key: str, days: int) -> str:
+    """For an object that its writer has to do something about; "" where there is more to say."""
+    texts = {
+        "archived": f"please restore {url} from its archive storage class, and archive no audits that are "
+        f"younger than {days} days",
+        "customer_key": f"please write audits with SSE-S3 or SSE-KMS: {url} needs a key that only its writer "
+        "has (SSE-C)",
+        "kms_key_unusable": f"please enable {key or 'the KMS key'}, with which {url} is encrypted, and "
+        "cancel its deletion if that is pending",
+        "gone": f"{url} went while we looked: please delete no audits that are younger than {days} days",
+    }
+    return sent(texts[code]) if code in texts else ""
+
+
+def subscription_text(code: str, *, topic: str, queue: str) -> str:
+    """For a queue that a topic does not, or no longer, send to; "" for all other codes."""
+    again = f"aws sns subscribe --topic-arn {topic} --protocol sqs --notification-endpoint {queue}"
+    texts = {
+        "sns_unconfirmed": f"please confirm the subscription of {queue} to {topic}: the token lies in the "
+        f"queue and is good for 3 days. Or subscribe it again: {again}",
+        "sns_unsubscribed": f"the subscription of {queue} to {topic} was ended. If nobody meant that, please "
+        f"subscribe it again: {again}",
+    }
+    return sent(texts[code]) if code in texts else ""
+
+
+def table_text(actions: Sequence[str], *, table: str, identity: str) -> str:
+    """For the checkpoints' table, which is asked by the collector's own credentials."""
+    statement = _statement(actions, [table, f"{table}/index/*"])
+    return f"Add to the policy of {identity}, which is not the access role: {statement}"
 
 
 def assume_text(*, user: str, role: str, session_name: str, has_external_id: bool) -> str:
@@ -61,9 +105,9 @@ def sender_text(*, queue_arn: str, bucket: str) -> str:
     send = _statement(
         ["sqs:SendMessage"], queue_arn, principal={"Service": "s3.amazonaws.com"}, condition=source
     )
-    return (
-        f"Send to the provider: please let only the bucket send to the queue, and put in place of that "
-        f"statement: {send} (or the topic: Service sns.amazonaws.com and the topic's ARN)"
+    return sent(
+        "please let only the bucket send to the queue, and put in place of that statement: "
+        f"{send} (or the topic: Service sns.amazonaws.com and the topic's ARN)"
     )
 
 
@@ -72,11 +116,11 @@ def setting_text(what: str, *, attribute: str, value: int, queue: str) -> str:
     command = (
         f"aws sqs set-queue-attributes --queue-url {queue} --attributes {attribute}={value}"
     )
-    return f"Send to the provider: {what}: {command}"
+    return sent(f"{what}: {command}")
 
 
 def _statement(
-    actions: Sequence[str], resource: str, *, principal: Mapping[str, str] = {},
+    actions: Sequence[str], resource: Union[str, Sequence[str]], *, principal: Mapping[str, str] = {},
     condition: Mapping[str, Any] = {},
 ) -> str:
     said: Dict[str, Any] = {"Effect": "Allow"}
@@ -88,3 +132,8 @@ def _statement(
     if condition:
         said["Condition"] = dict(condition)
     return json.dumps(said)
+
+
+def _bare(resource: str) -> str:
+    """What has a policy of its own: of objects it is their bucket."""
+    return resource.partition("/")[0] if ":s3:::" in resource else resource

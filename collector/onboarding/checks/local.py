@@ -22,14 +22,15 @@ from collector.onboarding.checks.troubles import (
 __all__ = ["check_local"]
 
 
-def check_local(notes: Notes, found: Input, asked: Asked, *, offline: bool = False) -> None:
+def check_local(notes: Notes, found: Input, asked: Asked) -> None:
     for warning in found.warnings:
         notes.found(CONFIGURATION, CAUTION, warning)
     if not found.warnings:
         written = sum(1 for source in found.sources.values() if source != "default")
         notes.ok(CONFIGURATION, f"sound; {written} of them set, shown by audit-s3 config")
     _check_narrowing(notes, found, asked)
-    _check_checkpoints(notes, found, asked, offline=offline)
+    if found.settings.checkpoint_store == "sqlite":
+        _check_checkpoints(notes, asked)
     _check_status_page(notes, found, asked)
 
 
@@ -42,25 +43,19 @@ def _check_narrowing(notes: Notes, found: Input, asked: Asked) -> None:
         notes.ok(NARROWING, "it is within the 2,048 characters that STS takes")
 
 
-def _check_checkpoints(notes: Notes, found: Input, asked: Asked, *, offline: bool) -> None:
-    if found.settings.checkpoint_store == "sqlite":
-        try:
-            _try_to_write(Path(asked.checkpoint_dir))
-        except OSError as error:
-            _say_not_written(notes, asked.checkpoint_dir, error)
-            return
-        answer = f"{asked.checkpoint_dir} can be written"
-    elif offline:
-        notes.skipped(CHECKPOINTS, "--offline: it needs the network")
+def _check_checkpoints(notes: Notes, asked: Asked) -> None:
+    try:
+        _try_to_write(Path(asked.checkpoint_dir))
+    except OSError as error:
+        _say_not_written(notes, asked.checkpoint_dir, error)
         return
-    else:
-        answer = f"the table {found.settings.checkpoint_table} answers; only run writes to it"
     try:
         known = asked.read_checkpoints()
     except CollectorError as error:
         notes.refused(CHECKPOINTS, error, trouble=CHECKPOINTS_BAD, owner="you")
     else:
-        notes.ok(CHECKPOINTS, answer + ("" if known else "; nothing is remembered yet"))
+        yet = "" if known else "; nothing is remembered yet"
+        notes.ok(CHECKPOINTS, f"{asked.checkpoint_dir} can be written{yet}")
 
 
 def _try_to_write(folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Callable, List, Mapping, Optional, Tuple
 
+from collector.config.addresses import arn_account
 from collector.config.inputs import Input
 from collector.errors import CollectorError, Fatal
 from collector.model import Message, Notification, ObjectRef
@@ -22,8 +23,8 @@ from collector.onboarding.checks.codes import (
     QUEUE_VISIBILITY,
     Check,
 )
-from collector.onboarding.checks.findings import Notes
-from collector.onboarding.checks.fixes import Grant
+from collector.onboarding.checks.findings import Notes, sentence
+from collector.onboarding.checks.fixes import Grant, subscription_text
 from collector.onboarding.checks.queue_attributes import check_attributes, most_receives
 from collector.onboarding.checks.troubles import (
     ATTRIBUTES_DENIED,
@@ -106,8 +107,8 @@ class _Asked:
 
     def __init__(self, notes: Notes, found: Input, door: QueueDoor, identity: str) -> None:
         self._notes, self._found = notes, found
-        self._arn = door.arn or found.settings.queue_url
         self._identity = door.role or identity
+        self._arn = door.arn or _arn_of(found, self._identity)
 
     def grant(self, *names: str) -> Grant:
         return Grant([f"sqs:{name}" for name in names], self._arn, self._identity)
@@ -161,7 +162,7 @@ class _Asked:
         try:
             said = parse(messages[0].body)
         except CollectorError as error:
-            self._notes.refused(QUEUE_RECEIVE, error, trouble=TROUBLES["unknown_body"])
+            self._not_understood(error)
             return []
         foreign = [ref for ref in said.refs if ref.bucket not in self._found.settings.bucket]
         if foreign:
@@ -174,3 +175,15 @@ class _Asked:
         meaning = said.shape + (f": {said.noop}" if said.noop else "")
         self._notes.ok(QUEUE_RECEIVE, f"one message, {returned}; understood as {meaning}")
         return [ref for ref in said.refs if not self._found.route(ref.key).drop]
+
+    def _not_understood(self, error: CollectorError) -> None:
+        trouble = TROUBLES.get(error.code, TROUBLES["unknown_body"])
+        fix = subscription_text(error.code, topic=error.where, queue=self._arn)
+        self._notes.refused(QUEUE_RECEIVE, error, trouble=trouble, fix=fix or sentence(trouble.hint))
+
+
+def _arn_of(found: Input, identity: str) -> str:
+    """Of a queue of which only the name is known: AWS looks in the account of whoever asks."""
+    settings, account = found.settings, found.settings.account or arn_account(identity) or "*"
+    partition = identity.split(":")[1] if identity.startswith("arn:") else "aws"
+    return f"arn:{partition}:sqs:{settings.queue_region or settings.region}:{account}:{settings.queue_url}"

@@ -32,6 +32,7 @@ from collector.onboarding.checks.troubles import (
 __all__ = ["check_attributes", "is_open", "most_receives"]
 
 _DAY = 86_400
+_UNITS = ((_DAY, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 #: AWS's default, and long enough for a weekend.
 _LEAST_RETENTION_SECONDS = 4 * _DAY
 _MOST_RETENTION_SECONDS = 14 * _DAY
@@ -64,7 +65,7 @@ def most_receives(attributes: Mapping[str, str]) -> int:
 
 def _check_retention(notes: Notes, found: Input, attributes: Mapping[str, str], *, url: str) -> None:
     kept = _whole(attributes.get("MessageRetentionPeriod"))
-    days = f"{kept / _DAY:.3g} days"
+    days = _span(kept)
     bucket_seconds = found.settings.retention_days * _DAY
     if kept < min(_LEAST_RETENTION_SECONDS, bucket_seconds):
         what = f"please let the queue keep messages for {_MOST_RETENTION_SECONDS // _DAY} days"
@@ -91,14 +92,15 @@ def _check_dlq(notes: Notes, door: QueueDoor, attributes: Mapping[str, str], *, 
     if most < _LEAST_RECEIVES:
         redrive["maxReceiveCount"] = 5
         notes.found(
-            QUEUE_DLQ, REDRIVE_LOW, f"after {most} receives a message goes to {arn}",
+            QUEUE_DLQ, REDRIVE_LOW, f"after {_receives(most)} a message goes to {arn}",
             fix=f"Send to the provider: please set the queue's RedrivePolicy to {json.dumps(redrive)}",
         )
         return
     try:
         kept = _whole(door.dlq_attributes(arn).get("MessageRetentionPeriod"))
     except CollectorError as error:
-        notes.skipped(QUEUE_DLQ, f"{arn} after {most} receives; its retention may not be asked: {error.what}")
+        why = f"{arn} after {_receives(most)}; its retention may not be asked: {error.what}"
+        notes.skipped(QUEUE_DLQ, why)
         return
     own = _whole(attributes.get("MessageRetentionPeriod"))
     if attributes.get("FifoQueue") != "true" and kept <= own < _MOST_RETENTION_SECONDS:
@@ -108,10 +110,10 @@ def _check_dlq(notes: Notes, door: QueueDoor, attributes: Mapping[str, str], *, 
         fix = setting_text(
             what, attribute="MessageRetentionPeriod", value=_MOST_RETENTION_SECONDS, queue=dlq_url
         )
-        answer = f"the DLQ keeps them {kept / _DAY:.3g} days, the queue {own / _DAY:.3g}"
+        answer = f"the DLQ keeps them {_span(kept)}, the queue {_span(own)}"
         notes.found(QUEUE_DLQ, DLQ_RETENTION, answer, fix=fix)
     else:
-        notes.ok(QUEUE_DLQ, f"{arn} after {most} receives, kept {kept / _DAY:.3g} days")
+        notes.ok(QUEUE_DLQ, f"{arn} after {_receives(most)}, kept {_span(kept)}")
 
 
 def _check_size(notes: Notes, found: Input, attributes: Mapping[str, str], *, url: str) -> None:
@@ -172,6 +174,17 @@ def _guards(condition: object) -> Iterator[str]:
         for key, values in tests.items() if isinstance(tests, dict) else ():
             if key.lower() in _GUARDS and "*" not in _list(values):
                 yield key
+
+
+def _span(seconds: int) -> str:
+    """As people say it: 4 days, 36 hours, 1 minute."""
+    size, unit = next(each for each in _UNITS if seconds >= 2 * each[0] or seconds % each[0] == 0)
+    count = seconds / size
+    return f"{count:.3g} {unit}" + ("" if count == 1 else "s")
+
+
+def _receives(count: int) -> str:
+    return "1 receive" if count == 1 else f"{count} receives"
 
 
 def _object(text: str) -> Dict[str, Any]:

@@ -26,7 +26,16 @@ CHECKPOINT_PLACE = Trouble("checkpoints cannot lie where they are to", code="che
     hint="set checkpoint_dir to a directory on a local disk that can be written")
 CHECKPOINTS_BAD = Trouble("the checkpoints cannot be read as they are", code="checkpoints_unreadable",
     check="checkpoints", status="warning", owner="you",
-    hint="a damaged file is set aside by the next start, which says what to fetch; a table needs rights")
+    hint="a damaged file is set aside by the next start, which says what to fetch")
+TABLE_MISSING = Trouble("the checkpoints' table does not exist", code="checkpoint_table_missing",
+    check="checkpoint_table", status="failed", owner="you",
+    hint="compare checkpoint_table and checkpoint_region, or create it")
+TABLE_DENIED = Trouble("the checkpoints' table may not be used", code="checkpoint_table_denied",
+    check="checkpoint_table", status="failed", owner="",
+    hint="allow the collector's own credentials, not the access role, every action that it needs there")
+TABLE_UNUSABLE = Trouble("the checkpoints' table cannot be used", code="checkpoint_table_unusable",
+    check="checkpoint_table", status="failed", owner="",
+    hint="ask again if it was busy; a table that was not made for audit-s3, or by a newer one, is no use")
 DIGEST_KEYS_DENIED = Trouble("CloudTrail's digests cannot be checked for their signature",
     code="digest_keys_denied", check="digest_keys", status="warning", owner="",
     hint="allow cloudtrail:ListPublicKeys to the access role or to your own keys; audits flow without it")
@@ -80,10 +89,11 @@ NOT_STICKY = Trouble("several indexers share the URL, and nothing leads an ackno
     hint="turn on the load balancer's cookies, or list each indexer in hec_url")
 
 FOUND: Tuple[Trouble, ...] = (
-    CAUTION, NARROWING_LONG, CHECKPOINT_DIR, CHECKPOINT_PLACE, CHECKPOINTS_BAD, DIGEST_KEYS_DENIED,
-    CLOCK_DRIFT, RECEIVE_DENIED, DELETE_DENIED, VISIBILITY_DENIED,
-    ATTRIBUTES_DENIED, RETENTION_SHORT, REDRIVE_LOW, DLQ_RETENTION, MESSAGE_SIZE_SMALL, QUEUE_OPEN,
-    OTHER_READER, BUCKET_OWNER, VERSIONS_DENIED, REGION_DENIED, REGION_DIFFERS, FOREIGN_KEY, NOT_STICKY,
+    CAUTION, NARROWING_LONG, CHECKPOINT_DIR, CHECKPOINT_PLACE, CHECKPOINTS_BAD, TABLE_MISSING,
+    TABLE_DENIED, TABLE_UNUSABLE, DIGEST_KEYS_DENIED, CLOCK_DRIFT, RECEIVE_DENIED, DELETE_DENIED,
+    VISIBILITY_DENIED, ATTRIBUTES_DENIED, RETENTION_SHORT, REDRIVE_LOW, DLQ_RETENTION, MESSAGE_SIZE_SMALL,
+    QUEUE_OPEN, OTHER_READER, BUCKET_OWNER, VERSIONS_DENIED, REGION_DENIED, REGION_DIFFERS, FOREIGN_KEY,
+    NOT_STICKY,
 )
 # fmt: on
 

@@ -16,7 +16,10 @@ _HOW_TO_KNOW = """   With its keys in the environment, ask AWS, and ask for this
 
     aws sts get-caller-identity --query Arn --output text
 """
-_ROLE_NOTE = "   It is a role, which is named without its session.\n"
+_ROLE_NOTE = (
+    "   It is a role, which is named without its session. If it has a path, as those of IAM Identity Center\n"
+    "   have, AWS does not say so here: `aws iam get-role --role-name NAME` gives the whole ARN.\n"
+)
 _ROOT_NOTE = "   It is the account's root, whose keys no program should have: ask with a user's.\n"
 
 

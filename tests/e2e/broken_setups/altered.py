@@ -149,4 +149,5 @@ def _of_s3(path: str) -> str:
 def _error(rule: _Rule) -> bytes:
     if rule.service in _ERRORS:
         return _ERRORS[rule.service].format(code=rule.code, message=rule.message).encode()
-    return json.dumps({"__type": f"com.amazonaws.sqs#{rule.code}", "message": rule.message}).encode()
+    code = f"com.amazonaws.{rule.service}#{rule.code}"
+    return json.dumps({"__type": code, "message": rule.message}).encode()

@@ -83,7 +83,7 @@ def unknown_profile(stage: Any) -> None:
     stage.settings.update(aws_access_key_id=None, aws_secret_access_key=None, aws_profile="nobody")
 
 
-@broken("credentials_expired", "you", "credentials are read anew")
+@broken("credentials_expired", "you", "Renew aws_session_token")
 def expired_session_token(stage: Any) -> None:
     stage.alter().refuse("sts", "GetCallerIdentity", "ExpiredToken", "The security token has expired")
 
@@ -199,12 +199,13 @@ def nothing_of_the_queue(stage: Any) -> None:
     stage.provider.set_rights(json.dumps(policy))
 
 
-@broken("queue_denied", "provider", "explicit deny")
+@broken("queue_denied", "provider", "Send to the provider: an explicit deny", "role/p-audit-access; remove")
 def queue_denies_explicitly(stage: Any) -> None:
     stage.also("sqs:*", stage.provider.queue_arn, "Deny")
 
 
-@broken("queue_denied", "you", '"sqs:GetQueueUrl"', role=False)
+@broken("queue_denied", "you", "Add to the policy of", "user/p-collector", '"sqs:GetQueueUrl"',
+        "arn:aws:sqs:eu-west-1:111111111111:p-audit-queue", role=False)
 def queue_by_name_alone(stage: Any) -> None:
     stage.settings["queue_url"] = stage.provider.queue_url.rpartition("/")[2]
     stage.without("sqs:GetQueueUrl")
@@ -261,6 +262,37 @@ def messages_name_another_bucket(stage: Any) -> None:
     record = stage.provider.event_record("k/one")
     record["s3"]["bucket"]["name"] = "another-bucket"
     stage.provider.send_body(json.dumps({"Records": [record]}))
+
+
+@broken("queue_delete_denied", "you", "Add to the policy of arn:aws:iam::111111111111:user/p-collector",
+        '"sqs:DeleteMessage"', role=False)
+def no_delete_by_our_own_user(stage: Any) -> None:
+    stage.without("sqs:DeleteMessage", "sqs:DeleteMessageBatch")
+
+
+@broken("queue_delete_denied", "you", "user/p-collector", "is of another account, send to whoever owns it",
+        role=False)
+def no_delete_and_aws_does_not_say_whose_policy(stage: Any) -> None:
+    stage.alter().refuse("sqs", "DeleteMessageBatch", "AccessDenied", "Access to the resource is denied.")
+
+
+@broken("queue_delete_denied", "provider", "111111111111:p-audit-queue itself", '"Principal"',
+        "user/p-collector", role=False)
+def queue_policy_leaves_our_own_user_out(stage: Any) -> None:
+    queue = "arn:aws:sqs:eu-west-1:111111111111:p-audit-queue"
+    message = denial("sqs:deletemessage", queue, "because no resource-based policy allows the action")
+    stage.alter().refuse("sqs", "DeleteMessageBatch", "AccessDenied", message)
+
+
+@broken("sns_unconfirmed", "provider", "please confirm the subscription of arn:aws:sqs",
+        "--topic-arn arn:aws:sns:eu-west-1:111111111111:audit", status="warning", flags=PEEK)
+def subscription_that_nobody_confirmed(stage: Any) -> None:
+    stage.say_of_topic("SubscriptionConfirmation")
+
+
+@broken("sns_unsubscribed", "provider", "subscribe it again", status="warning", flags=PEEK)
+def subscription_that_was_ended(stage: Any) -> None:
+    stage.say_of_topic("UnsubscribeConfirmation")
 
 
 @broken("unknown_body", "you", "provider", status="warning", flags=PEEK)
@@ -372,20 +404,20 @@ def key_outside_the_session_policy(stage: Any) -> None:
     stage.alter().refuse("s3", "GetObject", "AccessDenied", message)
 
 
-@broken("kms_key_unusable", "provider", "enabled")
+@broken("kms_key_unusable", "provider", "please enable arn:aws:kms", "s3://p-audit-logs/k/one")
 def key_disabled(stage: Any) -> None:
     message = "arn:aws:kms:eu-west-1:111111111111:key/k-1 is disabled."
     stage.alter().refuse("s3", "GetObject", "KMS.DisabledException", message, status=400)
 
 
-@broken("object_denied", "provider", "service control policy denies")
+@broken("object_denied", "provider", "Send to the provider", "service control policy denies")
 def organization_denies_objects(stage: Any) -> None:
     why = "with an explicit deny in a service control policy"
     message = denial("s3:GetObject", "arn:aws:s3:::p-audit-logs/k/one", why)
     stage.alter().refuse("s3", "GetObject", "AccessDenied", message)
 
 
-@broken("object_denied", "provider", "permissions boundary")
+@broken("object_denied", "provider", "Send to the provider", "permissions boundary", "has to change it")
 def boundary_denies_objects(stage: Any) -> None:
     why = "because no permissions boundary allows the s3:GetObject action"
     message = denial("s3:GetObject", "arn:aws:s3:::p-audit-logs/k/one", why)
@@ -406,7 +438,7 @@ def session_policy_denies_objects(stage: Any) -> None:
     stage.alter().refuse("s3", "GetObject", "AccessDenied", message)
 
 
-@broken("object_denied", "provider", "explicit deny")
+@broken("object_denied", "provider", "explicit deny", "in the policy of arn:aws:s3:::p-audit-logs itself")
 def bucket_policy_denies_objects(stage: Any) -> None:
     bucket = stage.provider.bucket
     statement = {
@@ -417,16 +449,54 @@ def bucket_policy_denies_objects(stage: Any) -> None:
     stage.provider.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
-@broken("archived", "provider", "archive storage class")
+@broken("archived", "provider", "Send to the provider: please restore s3://p-audit-logs/k/one")
 def objects_archived(stage: Any) -> None:
     message = "The operation is not valid for the object's storage class"
     stage.alter().refuse("s3", "GetObject", "InvalidObjectState", message)
 
 
-@broken("customer_key", "provider", "SSE-C")
+@broken("customer_key", "provider", "SSE-C", "s3://p-audit-logs/k/one")
 def objects_under_a_key_of_their_writer(stage: Any) -> None:
     message = "The object was stored using a form of Server Side Encryption."
     stage.alter().refuse("s3", "GetObject", "InvalidRequest", message, status=400)
+
+
+# -- the checkpoints' table
+
+
+@broken("checkpoint_table_missing", "you", "aws dynamodb create-table --table-name audit-s3-checkpoints",
+        configuration=True)
+def no_table(stage: Any) -> None:
+    stage.checkpoints_in_dynamodb(is_made=False)
+
+
+@broken("checkpoint_table_missing", "you", "checkpoint_region", configuration=True)
+def table_in_another_region(stage: Any) -> None:
+    stage.checkpoints_in_dynamodb()
+    stage.settings["checkpoint_region"] = "us-east-2"
+
+
+@broken("checkpoint_table_denied", "you", '"dynamodb:GetItem"', '"dynamodb:BatchWriteItem"',
+        "arn:aws:dynamodb:eu-west-1:222222222222:table/audit-s3-checkpoints/index/*", configuration=True)
+def nothing_of_the_table(stage: Any) -> None:
+    stage.checkpoints_in_dynamodb(rights=())
+
+
+@broken("checkpoint_table_denied", "network", "VPC endpoint", configuration=True)
+def endpoint_policy_denies_the_table(stage: Any) -> None:
+    stage.checkpoints_in_dynamodb()
+    message = "because no VPC endpoint policy allows the dynamodb:UpdateItem action"
+    stage.alter().refuse("dynamodb", "UpdateItem", "AccessDeniedException", message, status=400)
+
+
+@broken("checkpoint_table_unusable", "you", "create another", configuration=True)
+def table_of_something_else(stage: Any) -> None:
+    stage.checkpoints_in_dynamodb(is_made=False)
+    stage.aws.client("dynamodb", account="222222222222").create_table(
+        TableName="audit-s3-checkpoints", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
 
 
 # -- the network

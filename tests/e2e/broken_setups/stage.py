@@ -8,12 +8,14 @@ from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from unittest.mock import patch
 
 import pytest
 
 from collector.hosts.cli.check import command
+from collector.stores.dynamodb import create_table
+from collector.stores.dynamodb_errors import ACTIONS
 from collector.testing.certificate import Authority
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import CUSTOMER, LocalAws
@@ -102,6 +104,31 @@ class Stage:
         policy = json.loads(self.provider.least_privilege())
         policy["Statement"].append({"Effect": effect, "Action": action, "Resource": resource})
         self._put(json.dumps(policy))
+
+    def say_of_topic(self, kind: str) -> None:
+        """The one message of the queue is what SNS says of a subscription."""
+        self.provider.client("sqs").purge_queue(QueueUrl=self.provider.queue_url)
+        topic = "arn:aws:sns:eu-west-1:111111111111:audit"
+        said = {"Type": kind, "TopicArn": topic, "Token": "t", "Message": "m", "SubscribeURL": "https://x"}
+        self.provider.send_body(json.dumps(said))
+
+    def checkpoints_in_dynamodb(self, *, is_made: bool = True, rights: Sequence[str] = ACTIONS) -> None:
+        """A table of the customer's, and these rights to it for the collector's user."""
+        table = "audit-s3-checkpoints"
+        self.settings.update(
+            checkpoint_store="dynamodb", checkpoint_table=table, checkpoint_region=self.aws.region
+        )
+        if is_made:
+            create_table(self.aws.client("dynamodb", account=CUSTOMER), table)
+        arn = f"arn:aws:dynamodb:*:{CUSTOMER}:table/{table}"
+        statements = [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": self.provider.role_arn}]
+        if rights:
+            actions = [f"dynamodb:{action}" for action in rights]
+            statements.append({"Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/index/*"]})
+        self.customer_iam().put_user_policy(
+            UserName=f"{self.provider.name}-collector", PolicyName="collect",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
 
     def _put(self, policy: str) -> None:
         if self.provider.role_arn:

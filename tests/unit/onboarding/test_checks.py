@@ -115,10 +115,13 @@ class World:
         self.bucket, self.hec = Bucket(self.objects), ()
         self.runs, self.listening = False, "it is free"
         self.session_policy_is_too_long, self.checkpoint_dir = False, "/tmp"
-        self.checkpoints, self.digest_keys = True, None
+        self.checkpoints, self.digest_keys, self.table = True, None, {}
 
     def read_checkpoints(self):
         return told(self.checkpoints)
+
+    def try_table(self):
+        return told(self.table)
 
     def ask_digest_keys(self, region):
         told(self.digest_keys)
@@ -233,6 +236,13 @@ def test_a_sound_world_has_no_trouble(world):
     assert findings["object"].answer == "read s3://audits/k/one"
 
 
+def test_offline_nothing_is_said_of_what_the_input_does_not_have(world):
+    queue_alone = look(world, offline=True, bucket="")
+    assert {"object", "hec", "checkpoint_table"}.isdisjoint(queue_alone)
+    assert {"credentials", "queue"} <= set(queue_alone)
+    assert "hec" in look(world, offline=True, output="hec", hec_url="https://hec:8088", hec_token="t")
+
+
 def test_nobody_is_asked_offline(world):
     world.account = world.queue_door = world.bucket = None
     world.account = Account(base=AssertionError("asked"))
@@ -298,6 +308,91 @@ def test_an_archived_object_is_passed_over_for_the_next(world):
 
 def test_objects_that_are_filtered_are_no_samples(world):
     assert look(world, exclude="*one")["object"].answer.startswith("there is none to read")
+
+
+# -- what a peeked message says
+
+
+def _peeked(world, error):
+    def parse(body):
+        raise error
+
+    world.queue.send("body")
+    return look(world, peek=True, parse=parse)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("sns_unconfirmed", "please confirm the subscription of"), ("sns_unsubscribed", "was ended")],
+)
+def test_a_topic_that_does_not_send_to_the_queue_is_the_providers_to_subscribe(world, code, words):
+    topic = "arn:aws:sns:eu-west-1:111111111111:audit"
+    found = _peeked(world, Poison("it says so", code=code, where=topic, hint="Provider: confirm it"))
+    assert troubles(found) == [code]
+    assert found[code].owner == "provider"
+    assert found[code].fix.startswith("Send to the provider: ") and words in found[code].fix
+    assert f"--topic-arn {topic} --protocol sqs --notification-endpoint {QueueDoor.arn}" in found[code].fix
+
+
+def test_a_body_of_no_known_shape_is_not_looked_for_in_a_quarantine_that_has_it_not(world):
+    hint = "see it with `audit-s3 quarantine show`"
+    found = _peeked(world, Poison("the body is in no known shape", code="unknown_body", hint=hint))
+    assert "quarantine" not in found["unknown_body"].fix and "--dry-run --peek" in found["unknown_body"].fix
+
+
+# -- whose move, in words that can be sent
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("archived", "please restore s3://audits/k/one from"),
+        ("customer_key", "please write audits with SSE-S3"),
+        ("kms_key_unusable", "please enable"), ("gone", "s3://audits/k/one went while we looked"),
+    ],
+)
+def test_what_the_provider_has_to_do_for_an_object_can_be_sent_and_names_it(world, code, words):
+    world.objects.refuse("k/one", Poison("AWS refused it", code=code, where="s3://audits/k/one"))
+    found = look(world)[code]
+    assert found.owner == "provider"
+    assert found.fix.startswith(f"Send to the provider: {words}") and "s3://audits/k/one" in found.fix
+
+
+def test_a_deny_that_the_provider_has_to_remove_can_be_sent(world):
+    deny = "an explicit deny stands against s3:GetObject on B in the policy of B itself; remove it"
+    world.objects.refuse("k/one", Fatal("AWS refused it", code="object_denied", hint=f"Provider: {deny}"))
+    assert look(world)["object_denied"].fix == f"Send to the provider: {deny}"
+
+
+@pytest.mark.parametrize(
+    ("said", "both"), [("", True), ("because no identity-based policy allows the x action", False)]
+)
+def test_of_a_denial_without_a_role_both_sides_are_told_only_where_aws_names_none(world, said, both):
+    denied = Fatal(f"AWS refused it {said}", code="queue_denied", hint="You: attach it to us", scope="queue")
+    world.queue_door, world.account = QueueDoor(world.queue, denied), Account(role="")
+    world.queue_door.role = ""
+    found = look(world, role_arn="")["queue_attributes_denied"]
+    assert found.owner == "you"
+    assert found.fix.startswith(f"Add to the policy of {USER}: ")
+    assert ("is of another account, send to whoever owns it" in found.fix) is both
+
+
+def test_a_queue_of_which_only_the_name_is_known_is_granted_by_its_arn(world):
+    class Nameless(QueueDoor):
+        arn = role = ""
+
+        def find(self):
+            raise Fatal("AWS refused it", code="queue_denied", hint="You: attach it to us", scope="queue")
+
+    world.queue_door, world.account = Nameless(world.queue, ATTRIBUTES), Account(role="")
+    fix = look(world, role_arn="", queue_url="twin", queue_region="eu-west-1")["queue_denied"].fix
+    assert '"Resource": "arn:aws:sqs:eu-west-1:222222222222:twin"' in fix
+
+
+def test_an_expired_token_is_to_be_renewed(world):
+    expired = Retry("AWS refused it", code="credentials_expired", hint="The credentials are read anew")
+    world.account = Account(base=expired)
+    assert "aws_session_token" in look(world)["credentials_expired"].fix
 
 
 # -- how the queue is set up
@@ -455,12 +550,71 @@ def test_a_damaged_store_is_told_of_without_the_network(world):
     assert troubles(look(world, offline=True)) == ["checkpoints_unreadable"]
 
 
-def test_a_table_is_read_but_not_offline(world):
-    table = {"checkpoint_store": "dynamodb", "checkpoint_table": "t", "checkpoint_region": "eu-west-1"}
-    assert look(world, offline=True, **table)["checkpoints"].status == "skipped"
-    assert "the table t answers" in look(world, **table)["checkpoints"].answer
-    world.checkpoints = Fatal("AWS refused it", code="table_denied", hint="You: attach it", scope="store")
-    assert troubles(look(world, **table)) == ["checkpoints_unreadable"]
+TABLE = {"checkpoint_store": "dynamodb", "checkpoint_table": "t", "checkpoint_region": "eu-west-1"}
+
+
+def test_a_table_is_tried_but_not_offline(world):
+    assert look(world, offline=True, **TABLE)["checkpoint_table"].status == "skipped"
+    found = look(world, **TABLE)
+    assert (found["checkpoint_table"].status, "checkpoints" in found) == ("ok", False)
+    assert "checkpoint_table" not in look(world, offline=True)
+
+
+def test_a_table_that_is_not_there_is_ours_to_make(world):
+    world.table = Fatal("DynamoDB refused GetItem", code="store_no_table", hint="or create it: aws dynamodb")
+    found = look(world, **TABLE)
+    assert troubles(found) == ["checkpoint_table_missing"]
+    missing = found["checkpoint_table_missing"]
+    assert (missing.status, missing.owner, missing.fix) == ("failed", "you", "Or create it: aws dynamodb")
+
+
+@pytest.mark.parametrize(
+    ("said", "owner", "fix"),
+    [
+        ("because no identity-based policy allows x", "you", f"Add to the policy of {USER}"),
+        ("", "you", f"Add to the policy of {USER}"),
+        ("with an explicit deny in a service control policy", "you", "Have dynamodb:PutItem, dynamodb:Query"),
+        ("because no permissions boundary allows x", "you", "Have dynamodb:PutItem, dynamodb:Query on"),
+        ("because no VPC endpoint policy allows x", "network", "The policy of the VPC endpoint on the way"),
+        ("not authorized to perform kms:Decrypt", "you", "Attach it"),
+    ],
+)
+def test_each_right_to_the_table_that_is_refused_is_ours_to_grant(world, said, owner, fix):
+    denied = Fatal(f"DynamoDB refused PutItem: {said}", code="store_denied", hint="attach it")
+    world.table = {"PutItem": denied, "Query": denied}
+    (code,) = troubles(found := look(world, **TABLE))
+    assert (code, found[code].status, found[code].owner) == ("checkpoint_table_denied", "failed", owner)
+    assert found[code].fix.startswith(fix)
+    if fix.startswith("Add"):
+        table = "arn:aws:dynamodb:eu-west-1:222222222222:table/t"
+        assert f'"Resource": ["{table}", "{table}/index/*"]' in found[code].fix
+        assert '"Action": ["dynamodb:PutItem", "dynamodb:Query"]' in found[code].fix
+
+
+@pytest.mark.parametrize(
+    ("code", "owner"),
+    [("store_wrong_table", "you"), ("store_unreachable", "network"), ("store_newer", "you")],
+)
+def test_a_table_that_is_no_use_is_one_finding(world, code, owner):
+    world.table = Fatal("it is none of ours", code=code, hint="create another")
+    found = look(world, **TABLE)
+    assert troubles(found) == ["checkpoint_table_unusable"]
+    assert found["checkpoint_table_unusable"].owner == owner
+
+
+def test_without_credentials_no_table_is_asked(world):
+    world.account = Account(base=Fatal("AWS refused it", code="credentials_invalid", hint="You: set them"))
+    world.table = AssertionError("asked")
+    assert troubles(look(world, **TABLE)) == ["credentials_invalid"]
+
+
+def test_a_role_that_runs_the_collector_is_named_without_its_session(world):
+    world.account = Account(role="", base=Caller("arn:aws:sts::222222222222:assumed-role/ecs/task-1"))
+    denied = Fatal("AWS refused it", code="queue_denied", hint="You: attach it to us", scope="queue")
+    world.queue_door = QueueDoor(world.queue, denied)
+    world.queue_door.role = ""
+    fix = look(world, role_arn="")["queue_attributes_denied"].fix
+    assert fix.startswith("Add to the policy of arn:aws:iam::222222222222:role/ecs: ")
 
 
 def test_keys_of_digests_are_asked_for_only_where_digests_are_verified(world):
