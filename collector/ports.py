@@ -22,7 +22,7 @@ from typing import (
 )
 
 from collector.errors import CollectorError
-from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
+from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt, Slice
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
@@ -168,8 +168,9 @@ class Sink(Protocol):
     name: str
     #: How many senders may call `send` at the same time, each on its own lane.
     lanes: int
-    #: Bytes that an envelope adds to an event, about: for filling a batch.
-    envelope_bytes: int
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        """What the slice takes in a request, about, and rather more than less: for filling a batch."""
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Deliver one batch. The Receipt is final (ack_id None), or to be asked about.
@@ -400,6 +401,9 @@ class CheckpointStore(Protocol):
 
     def leave(self) -> None:
         """Remove our owner row: what we held is free at once."""
+
+    def others(self) -> Sequence[str]:
+        """The living owners besides us: the collectors that run on this store."""
 
     def lead(self, role: str, until: float) -> bool:
         """Take or renew a role ("reconciler", "prune") that one owner has at a time, until then (epoch

@@ -24,6 +24,7 @@ from collector.engine.reconciler import Reconciler
 from collector.engine.sender import Sender
 from collector.engine.settler import Settler
 from collector.engine.station import Station
+from collector.engine.takeover import Takeover
 from collector.engine.unproven import SOON_SECONDS
 from collector.engine.watch import Watch
 from collector.model import Ignores, Message
@@ -51,7 +52,7 @@ def _everywhere(key: str) -> Route:
 
 def _output(sink: Sink) -> Output:
     return Output(
-        sink.name, lanes=sink.lanes, envelope_bytes=sink.envelope_bytes,
+        sink.name, lanes=sink.lanes, rendered_bytes=sink.rendered_bytes,
         lasting=not isinstance(sink, Fleeting),
     )
 
@@ -136,7 +137,7 @@ class Engine:
             queue, objects, store, input_name=plan.input_name, route=plan.route,
             grace_seconds=plan.listing_grace_seconds, reconciler=self.reconciler, reconcile=self.reconcile,
         )
-        self.settler = Settler(queue, store, chores or {}, self.watch)
+        self.settler = Settler(queue, store, chores or {}, self.watch, Takeover(store, self.receiver))
         self.start_from = 0.0
 
     def stations(self) -> Iterator[Station[Any]]:

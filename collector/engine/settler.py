@@ -153,8 +153,10 @@ class Settler:
 
     def _ends_here(self, ledger: Ledger, delivery: Delivery) -> bool:
         """Deliveries that have no message to delete or return are over without a call."""
-        if delivery.origin == "spool" and delivery.disposition == "delete" and delivery.message:
-            ledger.change(Unspool(delivery.message.message_id))
+        if delivery.origin == "spool" and delivery.message:
+            if delivery.disposition == "delete":
+                ledger.change(Unspool(delivery.message.message_id))
+            ledger.counters["left_spooled"] += delivery.disposition != "delete"
         elif delivery.disposition == "return" and not ledger.heartbeats:
             pass  # without sqs:ChangeMessageVisibility it comes back by itself, and only so
         elif delivery.has_lease and delivery.disposition != "keep":

@@ -38,6 +38,8 @@ PROGRESS_EVERY_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 5.0
 #: How often the watch looks: 288 times a day, one request to the queue each.
 WATCH_EVERY_SECONDS = 300.0
+#: How often a FIFO input looks who else is there: a collector's word is good for longer.
+TAKEOVER_EVERY_SECONDS = 20.0
 #: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
 REFRESH_SHARE = 0.6
 
@@ -121,6 +123,8 @@ class Runner:
         every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
         watch_every = min(WATCH_EVERY_SECONDS, settings.expected_interval_seconds or WATCH_EVERY_SECONDS)
         every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
+        if self._adapters.queue is not None and self._adapters.queue.fifo:
+            every(TAKEOVER_EVERY_SECONDS, lambda: self._do("takeover"), first_after_seconds=1.0)
         if self._adapters.assumes_role:
             refresh_every = settings.role_duration_seconds * REFRESH_SHARE
             every(refresh_every, lambda: self._do("refresh"), first_after_seconds=refresh_every)

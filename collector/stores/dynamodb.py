@@ -240,6 +240,10 @@ class DynamoStore:
     def leave(self) -> None:
         self._table.delete(self._keys.owner(self.owner))
 
+    def others(self) -> Sequence[str]:
+        self._look_at_version()
+        return sorted(self._living() - {self.owner})
+
     def lead(self, role: str, until: float) -> bool:
         key = self._keys.about(f"lead {role}")
         held = self._table.get(key)

@@ -242,7 +242,6 @@ class SqliteStore:
         )
 
     def others(self) -> Sequence[str]:
-        """The living owners besides us: the collectors that run on this store."""
         return sorted(self._living() - {self.owner})
 
     def lead(self, role: str, until: float) -> bool:

@@ -153,6 +153,10 @@ class MemoryCheckpointStore:
         with self.table.lock:
             self.table.owners.pop(self.owner, None)
 
+    def others(self) -> Sequence[str]:
+        with self.table.lock:
+            return sorted(self._living() - {self.owner})
+
     def lead(self, role: str, until: float) -> bool:
         with self.table.lock:
             owner, held_until = self.table.leads.get(role, ("", 0.0))

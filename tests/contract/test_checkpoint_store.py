@@ -173,6 +173,18 @@ def test_an_owner_who_never_said_alive_holds_nothing(world: World) -> None:
     assert world.store("b").claim([wanted()])[0].verdict == "yours"
 
 
+def test_the_others_are_the_living_owners_besides_us(world: World) -> None:
+    a, b = world.store("a"), world.store("b")
+    world.store("never", alive=False)
+    assert (a.others(), b.others()) == (["b"], ["a"])
+    world.clock.time += 60
+    a.alive(world.clock.time + 60)
+    world.clock.time += 11
+    assert (a.others(), b.others()) == ([], ["a"])
+    a.leave()
+    assert b.others() == []
+
+
 # -- who leads
 
 

@@ -32,7 +32,10 @@ PRUNE_EVERY_SECONDS = 5000.0
 WATCH_EVERY_SECONDS = 300.0
 #: A silence is looked into after this long.
 EXPECTED_EVERY_SECONDS = 900.0
-EVERY_SECONDS = {"look": LOOK_EVERY_SECONDS, "prune": PRUNE_EVERY_SECONDS, "watch": WATCH_EVERY_SECONDS}
+EVERY_SECONDS = {
+    "look": LOOK_EVERY_SECONDS, "prune": PRUNE_EVERY_SECONDS, "watch": WATCH_EVERY_SECONDS,
+    "takeover": LOOK_EVERY_SECONDS,
+}
 NEVER = float("inf")
 
 
@@ -77,6 +80,8 @@ class Collector:
         self.taken = []
         self.performed = []
         self.due = {"look": LOOK_EVERY_SECONDS, "prune": 60.0, "reconcile": 300.0, "watch": 120.0}
+        if world.conditions.fifo:
+            self.due["takeover"] = 1.0
         self.due = {job: world.seconds + seconds for job, seconds in self.due.items()}
         self.paused_until = 0.0
         self.steps_left = None

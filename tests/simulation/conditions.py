@@ -11,7 +11,7 @@ HOUR = 3600.0
 #: What may strike at any step; `Play` has a method of each name.
 DISASTERS = (
     "kill", "power_cut", "restart", "pause", "suspend", "clock_jump", "forget_acks", "outage", "lock_out",
-    "lock_key", "disk_low",
+    "lock_key", "disk_low", "lose_one",
 )
 
 

@@ -40,12 +40,14 @@ class Play:
         self.write_at = world.seconds
         self.sweeping = False
         self.sweeps = 0
-        self.running = [self._born(number) for number in range(self.conditions.collectors)]
+        self.running = [
+            self._born(number % self.conditions.hosts) for number in range(self.conditions.collectors)
+        ]
         self._strikes = sum(self.conditions.disasters.values()) / max(1, self.conditions.steps)
 
-    def _born(self, number):
+    def _born(self, host):
         self.lifetimes += 1
-        return Collector(self.world, lifetime=self.lifetimes, host=number % self.conditions.hosts)
+        return Collector(self.world, lifetime=self.lifetimes, host=host)
 
     @property
     def has_written(self):
@@ -99,8 +101,7 @@ class Play:
         return any(one.wake() for one in awake)
 
     def _replace(self, one):
-        number = self.running.index(one)
-        self.running[number] = self._born(number)
+        self.running[self.running.index(one)] = self._born(one.host)
 
     def _next_moment(self):
         now = self.world.seconds
@@ -130,6 +131,15 @@ class Play:
         one = self.rng.choice(self.running)
         self.world.died(one.owner)
         self._replace(one)
+
+    def _lose_one(self):
+        """One of several collectors dies, and nobody starts it again."""
+        if len(self.running) < 2:
+            return
+        self.kills += 1
+        one = self.rng.choice(self.running)
+        self.world.died(one.owner)
+        self.running.remove(one)
 
     def _power_cut(self):
         self.kills += len(self.running)
@@ -199,6 +209,8 @@ class Play:
         """Queue empty, nothing in hand, and a quiet reconcile since."""
         world = self.world
         if world.queue or any(one.engine.ledger.in_hand() or one.is_busy() for one in self.running):
+            return False
+        if world.table.spool:
             return False
         if any(one.steps_left is not None or one.paused_until > world.seconds for one in self.running):
             return False

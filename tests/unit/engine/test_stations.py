@@ -181,6 +181,19 @@ def test_a_lapsed_lease_never_deletes(make_bench):
     assert bench.delivered() == ["one"]
 
 
+def test_nor_does_one_that_lapsed_after_the_keeper_looked(make_bench):
+    bench = _acknowledging(make_bench)
+    ref = bench.publish("a", "one")
+    bench.drive()
+    bench.clock.advance(301)
+    bench.sink.confirm()
+    bench.drive(without=("keeper", "receiver"))
+    assert bench.state(ref) == "done"
+    assert bench.queue.deletes == []
+    bench.drive()
+    assert (bench.queue.depth, bench.delivered()) == (0, ["one"])
+
+
 def test_a_message_near_twelve_hours_is_given_back_with_its_failures_kept_in_the_row(bench):
     ref = bench.publish("a", "one")
     bench.bucket.refuse("a", Fatal("access denied", code="access_denied", scope="object"))
@@ -332,11 +345,11 @@ def test_what_the_output_has_forgotten_over_a_restart_is_sent_again(make_bench):
 
 
 def test_an_acknowledgement_that_never_comes_is_sent_again_on_a_new_channel(make_bench):
-    bench = _acknowledging(make_bench, ack_timeout_seconds=120.0)
+    bench = _acknowledging(make_bench)
     ref = bench.publish("a", "one")
     bench.run(5)
     bench.sink.forget()
-    bench.run(110)
+    bench.run(290)
     assert len(bench.sink.batches) == 1
     bench.run(20)
     assert len(bench.sink.batches) == 2
