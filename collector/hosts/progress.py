@@ -98,9 +98,11 @@ class Progress(Host):
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
         )
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar, _lines_above_it():
+        with Bar(*columns, console=Console(stderr=True)) as bar, _lines_above_it():
             task = bar.add_task("listing", total=None, rate="")
-            while not self._over.wait(BAR_EVERY_SECONDS):
+            is_over = False
+            while not is_over:
+                is_over = self._over.wait(BAR_EVERY_SECONDS)
                 now = self._now()
                 rate = now.done / max(0.001, time.monotonic() - self._began)
                 total = None if now.is_listing and not now.missing else now.missing
@@ -119,13 +121,20 @@ def line(now: Backfilled, *, seconds: float) -> str:
 
 @contextmanager
 def _lines_above_it() -> Iterator[None]:
-    """Log lines go where rich can keep them clear of its bar, and back where they went."""
+    """Log lines go where rich can keep them clear of its bar, and back where they went.
+
+    Those of log_level = info are left out: a line for every object says less than the bar, and hides it.
+    """
     handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.StreamHandler)]
     streams = [one.stream for one in handlers]
+    ours, level = logging.getLogger("collector"), logging.getLogger("collector").level
     for handler in handlers:
         handler.setStream(sys.stderr)
+    if level == logging.INFO:
+        ours.setLevel(logging.WARNING)
     try:
         yield
     finally:
+        ours.setLevel(level)
         for handler, stream in zip(handlers, streams):
             handler.setStream(stream)
