@@ -12,7 +12,7 @@ from typing import Iterator, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage_count import Counted
-from collector.hosts.coverage_report import HEADINGS, cells, iso, notes, title
+from collector.hosts.coverage_text import HEADINGS, cells, iso, notes, title
 from collector.retention.coverage import KINDS
 
 __all__ = ["as_html"]
@@ -22,7 +22,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --dim: #999; --good: #4cc38a; --bad: #ff7b72 } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; overflow-wrap: anywhere }
-.scroll { overflow-x: auto }
+.scroll { overflow-x: auto } .zero { color: var(--dim); opacity: .55 } .missing { color: var(--bad) }
 table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .3rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top }
 td { white-space: nowrap }
@@ -63,11 +63,17 @@ def _section(answer: Counted) -> Iterator[str]:
     yield "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
     yield "</tr></thead>\n<tbody>"
     for row in cells(answer):
-        yield "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        yield "<tr>" + "".join(_cell(heading, cell) for heading, cell in zip(HEADINGS, row)) + "</tr>"
     yield "</tbody>\n</table>\n</div>\n<ul>"
     for note in notes(answer):
         yield f"<li>{html.escape(' '.join(note.split()))}</li>"
     yield "</ul>\n</section>"
+
+
+def _cell(heading: str, cell: str) -> str:
+    """Zeros step back, and what is missing does not."""
+    mark = "zero" if cell == "0" else "missing" if heading == "missing" else ""
+    return f'<td class="{mark}">{html.escape(cell)}</td>' if mark else f"<td>{html.escape(cell)}</td>"
 
 
 def _verdict(answer: Counted) -> Tuple[str, str]:

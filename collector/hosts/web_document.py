@@ -18,7 +18,7 @@ from collector.hosts.metrics import COUNTED
 from collector.hosts.observation import STATES, Observation, Problem
 from collector.retention.clock import Reading
 from collector.retention.lag import Lag, spell_short
-from collector.retention.notice import spell
+from collector.retention.notice import counted, spell
 from collector.retention.silence import STATES as SILENCE_STATES
 
 __all__ = ["as_text", "at", "document", "readiness"]
@@ -89,7 +89,8 @@ def _summary(seen: Sequence[Observation]) -> str:
     states = Counter(one.state for one in seen)
     told = ", ".join(f"{states[state]} {state.replace('_', ' ')}" for state in STATES if states[state])
     warnings = sum(len(one.warnings) for one in seen)
-    return f"{_count(len(seen), 'input')}: {told}" + (f"; {_count(warnings, 'warning')}" if warnings else "")
+    also = f"; {counted(warnings, 'warning')}" if warnings else ""
+    return f"{counted(len(seen), 'input')}: {told}{also}"
 
 
 def _reasons(one: Observation) -> Iterator[Dict[str, str]]:
@@ -141,18 +142,18 @@ def _rate(rate: Rate) -> Dict[str, Any]:
 
 def _last_hour(minutes: Sequence[int]) -> Dict[str, Any]:
     events, most = sum(minutes), max(minutes)
-    text = f"{_count(events, 'event')} in the last hour" + (f", at most {most:,} a minute" if events else "")
+    text = f"{counted(events, 'event')} in the last hour" + (f", at most {most:,} a minute" if events else "")
     return {"events": events, "minutes": list(minutes), "text": text}
 
 
 def _delivered(counters: Mapping[str, int]) -> Dict[str, str]:
     events, objects = counters.get("events", 0), counters.get("done", 0)
-    return _figure(_count(events, "event"), f"of {_count(objects, 'object')}")
+    return _figure(counted(events, "event"), f"of {counted(objects, 'object')}")
 
 
 def _backlog(one: Observation) -> Dict[str, str]:
     depth = one.watched.depth
-    waiting = "queue unknown" if depth is None else f"{_count(depth.visible, 'message')}"
+    waiting = "queue unknown" if depth is None else f"{counted(depth.visible, 'message')}"
     return _figure(waiting, f"and {one.deliveries:,} in hand")
 
 
@@ -171,7 +172,7 @@ def _attention(one: Observation) -> Optional[str]:
         problems = [one.last_error]
     found = list(dict.fromkeys(problem.code for problem in problems))
     found += [f"quarantine {spell_bytes(one.quarantine_bytes)}"] if one.quarantine_bytes else []
-    found += [_count(len(one.warnings), "warning")] if one.warnings else []
+    found += [counted(len(one.warnings), "warning")] if one.warnings else []
     return ", ".join(found) or None
 
 
@@ -230,10 +231,6 @@ def _error(
     times = {"at": at, "collecting_again_since": again}
     seen = {name: _iso(moment) for name, moment in times.items() if moment is not None}
     return {**vars(problem), "text": str(problem), **seen}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _iso(moment: float) -> str:

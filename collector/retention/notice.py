@@ -10,7 +10,7 @@ from typing import List
 
 from collector.retention.moves import NOBODY, YOU
 
-__all__ = ["Notice", "spell"]
+__all__ = ["Notice", "counted", "spell"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,8 @@ def spell(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if part) or "0 s"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: "1 object", "1,200 objects"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

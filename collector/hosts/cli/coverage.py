@@ -70,7 +70,7 @@ def _report(
     form: str,
     search: Optional[Callable[[Input], Search]],
 ) -> int:
-    from collector.hosts import coverage_report, coverage_report_html
+    from collector.hosts import coverage_report, coverage_report_html, coverage_text
     from collector.hosts.coverage_count import count
 
     created = time.time()
@@ -84,7 +84,7 @@ def _report(
     elif form == "html":
         print(coverage_report_html.as_html(answers, created=created), end="")
     else:
-        print(coverage_report.as_text(answers), end="")
+        print(coverage_text.as_text(answers), end="")
     return 0 if all(answer.is_whole for answer in answers) else 1
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from collector.errors import CollectorError, Retry
 from collector.hosts.coverage_count import Counted, pages_of
-from collector.hosts.coverage_report import HEADINGS, MOST_SHOWN, as_json, as_text, audit, cells
+from collector.hosts.coverage_report import as_json, audit
 from collector.hosts.coverage_report_html import as_html
+from collector.hosts.coverage_text import HEADINGS, MOST_ROWS, MOST_SHOWN, as_text, cells
 from collector.model import ObjectRef
 from collector.ports import Checkpoint, Page
 from collector.retention.coverage import Question, Tally
@@ -36,6 +37,34 @@ def test_every_row_has_a_cell_for_every_heading_and_the_last_is_their_sum() -> N
     assert [row[:3] for row in table] == [
         ["2026-09-21", "a/", "2"], ["2026-09-21", "c/", "1"], ["all", "", "3"],
     ]
+
+
+def test_more_rows_than_a_person_reads_are_summed_up_by_day_in_the_text_alone() -> None:
+    few = counted(*(f"p{number}/1" for number in range(MOST_ROWS)))
+    assert "p0/" in as_text([few]) and "summed up" not in as_text([few])
+    many = counted(*(f"p{number}/1" for number in range(MOST_ROWS + 1)))
+    day, everything = (line.split() for line in as_text([many]).splitlines()[2:4])
+    assert day[:6] == ["2026-09-21", "61", "prefixes", "61", "0", "0"]
+    assert day[-2:] == everything[-3:-1], "events and bytes, and no hash for a day"
+    assert everything[:2] == ["all", "61"]
+    assert "--format json and html have a line for each" in as_text([many])
+    assert as_html([many], created=NOW).count("<td>2026-09-21</td>") == 61
+    assert as_json([many], created=NOW)[0].count('"window"') == 61
+
+
+def test_what_is_in_quarantine_comes_with_the_command_that_says_why() -> None:
+    look = "Why they are in quarantine: audit-s3 quarantine list --input thrive"
+    assert look in as_text([ended("quarantined")])
+    one = as_text([dataclasses.replace(counted(), bodies=1)])
+    assert "1 message body, of any age; what it holds or announces is not counted above." in one
+    assert look in one
+    assert look not in as_text([ended("done")])
+
+
+def test_on_the_page_zeros_step_back_and_what_is_missing_stands_out() -> None:
+    page = as_html([counted("a/1")], created=NOW)
+    assert '<td class="missing">1</td>' in page and '<td class="zero">0</td>' in page
+    assert '<td class="missing">' not in as_html([ended("done")], created=NOW)
 
 
 def test_bodies_in_quarantine_are_spoken_of_for_no_row_stands_for_what_they_announced() -> None:
