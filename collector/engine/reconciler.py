@@ -26,6 +26,7 @@ from collector.errors import CollectorError, Retry
 from collector.model import Notification, ObjectRef, object_identity
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.listing import ASKED, FULL, RECENT, Window
+from collector.retention.notice import counted
 from collector.retention.partitions import DAY_SECONDS, TRUTH_SECONDS, Partitions
 
 __all__ = ["Reconciler"]
@@ -220,8 +221,9 @@ class Reconciler:
         before, self._has_told_before = sweep.before, True
         if before.objects:
             log.info(
-                "Before start_from lie %d objects that were never read, %d bytes, the oldest of %s. To fetch "
-                "them: audit-s3 backfill --input %s --since %s", before.objects, before.size_bytes,
+                "Written before start_from and never read: %s, %s, the oldest of %s. To fetch: audit-s3 "
+                "backfill --input %s --since %s", counted(before.objects, "object"),
+                counted(before.size_bytes, "byte"),
                 _moment(before.oldest), ledger.input_name, _moment(before.oldest),
             )
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Iterator, List, Mapping
 
 from collector.hosts.web_assets import STYLE, hash_of
+from collector.retention.notice import counted
 
 __all__ = ["page"]
 
@@ -85,7 +86,7 @@ def _listing(listing: Mapping[str, Any]) -> Iterator[str]:
             "Past retention": listing["past_retention"], "Filtered": sum(listing["filtered"].values()),
         }
         more = "" if listing["is_whole"] else ", and more: the listing was not followed to its end"
-        title = f"{listing['url']}: {listing['listed']:,} objects{more}"
+        title = f"{listing['url']}: {counted(listing['listed'], 'object')}{more}"
         yield f"<div><h3>{escape(title)}</h3>{_figures(counts)}</div>"
 
 
@@ -94,7 +95,9 @@ def _messages(one: Mapping[str, Any]) -> Iterator[str]:
         return
     rows: List[str] = []
     for message in one["messages"]:
-        meaning = message["noop"] or f"{message['objects']} objects, {message['payloads']} audits"
+        meaning = message["noop"] or ", ".join(
+            (counted(message["objects"], "object"), counted(message["payloads"], "audit"))
+        )
         problems = [each for each in (message["failure"], message["not_returned"]) if each]
         said = [*message["senders"], *(f"{each['what']} [{each['code']}]" for each in problems)]
         cells = (message["message_id"], message["receives"], message["shape"], meaning, "; ".join(said))

@@ -23,6 +23,7 @@ from collector.model import Slice
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.onboarding.dry_run import Looked, Peeked, Report
 from collector.onboarding.sampling import Sample
+from collector.retention.notice import counted
 from collector.sinks.envelope import render_envelopes
 
 __all__ = ["Tried", "document", "input_of", "render", "text"]
@@ -230,7 +231,7 @@ def text(told: Mapping[str, Any]) -> Iterator[str]:
 def _of_listing(listing: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     if listing["error"]:
         return f"{'warning' if listing['run_goes_on'] else 'error'}: {_spelt(listing['error'])}"
-    counts = [f"{listing['listed']} objects", f"{listing['to_be_read']} to be read"]
+    counts = [counted(listing["listed"], "object"), f"{listing['to_be_read']} to be read"]
     early, old = listing["before_start_from"], listing["past_retention"]
     if early:
         began = f"{early} written before start_from ({told['start_from']})"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import pty
 import re
+import select
+import struct
+import subprocess
+import sys
+import termios
 from collections import Counter
 
 import pytest
 
 from collector.testing.provider import Provider
-from tests.e2e.collector_process import ndjson, wait_for
+from tests.e2e.collector_process import environment, ndjson, wait_for
 
 
 def ids(lines):
@@ -66,7 +74,8 @@ def test_a_plan_says_what_there_is_and_changes_nothing(half_read):
     before = ledger(ours)
     said = ours.verb("backfill", "--missing", "--plan").stdout.decode()
     assert "to fetch: 3 objects" in said
-    assert "5 objects listed" in said
+    assert "5 objects listed in 1 LIST call; looked for were" in said
+    assert "without transfer: less than 0.01 USD" in said
     assert re.search(r"first to go: s3://thrive-audit-logs/audits/2026/05/05/\w+, written 2\d{3}-", said)
     assert "an estimate" in said
     assert ledger(ours) == before
@@ -76,13 +85,37 @@ def test_a_plan_says_what_there_is_and_changes_nothing(half_read):
     assert provider.queue_depth() == 0
 
 
+def test_on_a_terminal_the_bar_comes_to_its_end_and_no_line_of_an_object_hides_it(half_read):
+    _, ours = half_read
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    command = [sys.executable, "-m", "collector", "backfill", "--missing", "--config", str(ours.config)]
+    surroundings = {**environment(), "TERM": "xterm"}
+    process = subprocess.Popen(
+        command, env=surroundings, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal
+    )
+    os.close(terminal)
+    events, shown = process.communicate(timeout=60)[0], b""
+    while select.select([master], [], [], 1.0)[0]:
+        try:
+            shown += os.read(master, 65536)
+        except OSError:  # all of it was read
+            break
+    os.close(master)
+    assert ids(events.splitlines()) == expected(three=2, four=2, five=2)
+    *_, last = re.findall(rb"\d+/\d+", shown)
+    assert last == b"3/3"
+    assert b"/s" in shown and b"thrive: 3 delivered; 6 events" in shown
+    assert b"INFO" not in shown
+
+
 @pytest.mark.exhaustive
 def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
     provider.upload("k/one", ndjson("one", 1))
     ours = collector({**provider.handover(), "reconcile_grace_seconds": 0})
-    assert b"to fetch: 1 objects" in ours.verb("backfill", "--since", "12h", "--plan").stdout
+    assert b"to fetch: 1 object," in ours.verb("backfill", "--since", "12h", "--plan").stdout
     assert not (ours.folder / "state").exists()
 
 
@@ -92,7 +125,7 @@ def test_the_plan_of_a_young_ledger_says_that_nothing_is_old_enough_to_be_missin
     provider.upload("k/one", ndjson("one", 1))
     ours = collector({**provider.handover(), "start_from": "now"})
     said = ours.verb("backfill", "--missing", "--plan").stdout.decode()
-    assert re.search(r"1 objects listed; none written since \S+Z is old enough to be missing yet", said)
+    assert re.search(r"1 object listed in 1 LIST call; none written since \S+Z is old enough to be", said)
     assert "the queue has 30 min (reconcile_grace_seconds) to tell of one" in said
     assert "to fetch: 0 objects" in said and not re.search(r"written \S+ to", said)
 
@@ -104,7 +137,7 @@ def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
     done = ours.verb("backfill", url)
     assert done.stdout == b""
     assert b"1 already done" in done.stderr
-    assert b"to fetch: 1 objects" in ours.verb("backfill", url, "--again", "--plan").stdout
+    assert b"to fetch: 1 object," in ours.verb("backfill", url, "--again", "--plan").stdout
     assert ids(ours.verb("backfill", url, "--again").stdout.splitlines()) == expected(one=3)
     new = ours.verb("backfill", f"s3://{provider.bucket}/audits/2026/05/05/three")
     assert ids(new.stdout.splitlines()) == expected(three=2)

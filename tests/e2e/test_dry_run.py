@@ -143,7 +143,7 @@ def test_what_a_peeked_message_names_is_to_be_read_whenever_it_was_written(aws: 
     _wait_a_second(provider)
     collector = make(provider, start_from="now")
     said = collector.run("--dry-run", "--peek").stderr
-    assert b"1 objects, 1 to be read\n" in said, said.decode()
+    assert b"1 object, 1 to be read\n" in said, said.decode()
     assert b"start_from" not in said
     assert len(collector.run("--once").stdout.splitlines()) == 1, "as was said"
 
@@ -157,7 +157,7 @@ def test_a_ledger_says_when_it_began_and_is_left_as_it_is(aws: LocalAws, make: M
     provider.upload("a.json", b'{"eventTime":"2026-05-04T10:15:02Z"}\n')
     _wait_a_second(provider)
     done = collector.run("--dry-run")
-    assert b"1 objects, 1 to be read\n" in done.stderr, done.stderr.decode()
+    assert b"1 object, 1 to be read\n" in done.stderr, done.stderr.decode()
     assert ledger.read_bytes() == before
 
 

@@ -17,9 +17,10 @@ import click
 from collector.config import Input, start_time
 from collector.hosts.cli.options import configured, load_inputs, moment, setting_flags
 from collector.model import ObjectRef, object_identity
-from collector.retention.notice import spell
+from collector.retention.notice import counted, spell
 
 __all__ = ["command"]
+
 
 @click.command("backfill")
 @configured
@@ -156,7 +157,11 @@ def _planned(
         seen = survey(
             adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing
         )
-        return _described(found, seen, listed=f"{seen.listed:,} objects listed; {_sought(found, window)}")
+        return _described(found, seen, listed=f"{_listed(seen)}; {_sought(found, window)}")
+
+
+def _listed(seen: Any) -> str:
+    return f"{counted(seen.listed, 'object')} listed in {counted(seen.lists, 'LIST call')}"
 
 
 def _sought(found: Input, window: Any) -> str:
@@ -173,7 +178,7 @@ def _sought(found: Input, window: Any) -> str:
 def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
     lines = [f"{found.name}: nothing is fetched, written or deleted by this plan"]
     lines += [f"  {listed}"] if listed else []
-    lines.append(f"  to fetch: {seen.objects:,} objects, {_size(seen.size_bytes)}")
+    lines.append(f"  to fetch: {counted(seen.objects, 'object')}, {_size(seen.size_bytes)}")
     if not seen.objects:
         return lines
     expires = seen.oldest + found.settings.retention_days * 86400.0
@@ -183,7 +188,7 @@ def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
     lines.append(f"  time, an estimate at 100 objects or 10 MB a second: {_span(seen.seconds)}")
     dollars = seen.dollars(kms=bool(found.settings.kms_key_arn))
     lines.append(
-        f"  cost, an estimate of requests at list price without transfer: {dollars:.2f} USD"
+        f"  cost, an estimate of requests at list price without transfer: {_cost(dollars)}"
         + (" (less with an S3 Bucket Key)" if found.settings.kms_key_arn else "")
     )
     return lines
@@ -192,9 +197,13 @@ def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
 def _size(count: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":
-            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+            return counted(int(count), "byte") if unit == "bytes" else f"{count:,.1f} {unit}"
         count /= 1000
     raise AssertionError("GB is the last")
+
+
+def _cost(dollars: float) -> str:
+    return "less than 0.01 USD" if dollars < 0.01 else f"{dollars:,.2f} USD"
 
 
 def _span(seconds: float) -> str:

@@ -459,9 +459,9 @@ def test_the_first_full_listing_tells_what_lies_before_the_start_and_how_to_fetc
         swept(bench)
         bench.clock.advance(DAY)
         assert swept(bench).window.kind == FULL
-    told = [record.getMessage() for record in caplog.records if "Before start_from" in record.message]
+    told = [record.getMessage() for record in caplog.records if "Written before start_from" in record.message]
     assert len(told) == 1
-    assert f"3 objects that were never read, {sum(ref.size for ref in old)} bytes" in told[0]
+    assert f"never read: 3 objects, {sum(ref.size for ref in old)} bytes, the oldest" in told[0]
     assert "audit-s3 backfill --input thrive --since 2026-04-25T" in told[0]
     assert bench.delivered() == []
 
@@ -476,7 +476,7 @@ def test_what_a_backfill_has_fetched_from_before_the_start_is_not_told_of(make_b
     assert bench.delivered() == ["old event"]
     with caplog.at_level(logging.INFO, logger="collector.engine"):
         swept(bench)
-    assert "Before start_from" not in caplog.text
+    assert "Written before start_from" not in caplog.text
 
 
 # -- an operator's own range ------------------------------------------------------------------------------
