@@ -23,7 +23,7 @@ from collector.decode.tape import Tape
 from collector.decode.times import Times
 from collector.engine import slicer
 from collector.model import Block, Format, Origin
-from collector.sinks.envelope import ENVELOPE_BYTES, envelopes
+from collector.sinks.envelope import enveloped_bytes, envelopes
 
 __all__ = ["main", "measure"]
 
@@ -131,7 +131,7 @@ def _run(packed: bytes) -> Tuple[Dict[str, float], int]:
             for piece in slicer.cut(decode(chunks, format=Format(), now=time.time()), origin):
                 events += piece.count
                 waiting.append(piece)
-                size += piece.size_bytes + piece.count * ENVELOPE_BYTES
+                size += enveloped_bytes(piece)
                 if size + 300_000 > _BATCH_BYTES:
                     with clock.stage("rendering"):
                         pieces = [*envelopes(waiting)]

@@ -22,7 +22,7 @@ from typing import (
 )
 
 from collector.errors import CollectorError
-from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt
+from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt, Slice
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
@@ -168,8 +168,9 @@ class Sink(Protocol):
     name: str
     #: How many senders may call `send` at the same time, each on its own lane.
     lanes: int
-    #: Bytes that an envelope adds to an event, about: for filling a batch.
-    envelope_bytes: int
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        """What the slice takes in a request, about, and rather more than less: for filling a batch."""
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Deliver one batch. The Receipt is final (ack_id None), or to be asked about.

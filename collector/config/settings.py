@@ -130,7 +130,8 @@ class Settings:
         example="file:/etc/audit-s3/hec-token")
     hec_ack: str = setting(_T, _OUTPUT, "Wait for indexer acknowledgement; auto asks the endpoint.",
         default="auto", choices=("auto", "on", "off"))
-    hec_gzip: bool = setting(_T, _OUTPUT, "Compress requests to HEC.", default=True)
+    hec_gzip: str = setting(_T, _OUTPUT, "Compress requests to HEC; auto does unless HEC is on this host.",
+        default="auto", choices=("auto", "on", "off"))
     hec_ca_file: str = setting(_T, _OUTPUT, "PEM file of the authority that signed HEC's certificate.",
         default_text="the system's authorities", example="/etc/audit-s3/splunk-ca.pem")
     hec_tls_verify: bool = setting(_T, _OUTPUT, "Verify HEC's certificate.", default=True)

@@ -85,6 +85,8 @@ def _list(row: Setting, text: str) -> Tuple[str, ...]:
 
 def _choice(row: Setting, text: str) -> str:
     word = text.lower()
+    if word not in row.choices and {"on", "off"} <= {*row.choices}:
+        word = "on" if word in _TRUE else "off" if word in _FALSE else word
     if word not in row.choices:
         meant = nearest(word, row.choices)
         hint = f"did you mean {meant}?" if meant else f"one of {', '.join(row.choices)}"

@@ -52,7 +52,7 @@ def _everywhere(key: str) -> Route:
 
 def _output(sink: Sink) -> Output:
     return Output(
-        sink.name, lanes=sink.lanes, envelope_bytes=sink.envelope_bytes,
+        sink.name, lanes=sink.lanes, rendered_bytes=sink.rendered_bytes,
         lasting=not isinstance(sink, Fleeting),
     )
 

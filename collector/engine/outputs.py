@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Deque, Dict, List, Optional, Set
+from typing import Callable, Deque, Dict, List, Optional, Set
 
 from collector.engine.breaker import Breaker
 from collector.engine.items import Item, Outgoing, Tracked
-from collector.model import Receipt
+from collector.model import Receipt, Slice
 
 __all__ = ["Lane", "Limits", "Output"]
 
@@ -58,11 +58,13 @@ class Output:
     until `part_until` (monotonic).
     """
 
-    def __init__(self, name: str, *, lanes: int, envelope_bytes: int, lasting: bool = True) -> None:
+    def __init__(
+        self, name: str, *, lanes: int, rendered_bytes: Callable[[Slice], int], lasting: bool = True
+    ) -> None:
         self.name = name
         self.lasting = lasting
         self.part_until = 0.0
-        self.envelope_bytes = envelope_bytes
+        self._rendered_bytes = rendered_bytes
         self.lanes = [Lane(number) for number in range(lanes)]
         self.queue: Deque[Outgoing] = deque()
         self.queue_bytes = 0
@@ -107,4 +109,4 @@ class Output:
                     del self.receipts_of[span.oid]
 
     def rendered_bytes(self, outgoing: Outgoing) -> int:
-        return outgoing.piece.size_bytes + outgoing.piece.count * self.envelope_bytes
+        return self._rendered_bytes(outgoing.piece)

@@ -324,7 +324,7 @@ AREAS: Tuple[Area, ...] = (
                 "enable it, or set hec_ack = auto"),
             "hec_channel_missing": ("HEC saw no channel", "a proxy strips X-Splunk-Request-Channel"),
             "hec_channel_invalid": ("HEC does not know the channel", "a load balancer needs sticky sessions"),
-            "hec_encoding": ("HEC does not take gzip", "set hec_gzip = false"),
+            "hec_encoding": ("HEC does not take gzip", "set hec_gzip = off"),
             "hec_no_data": ("HEC saw an empty request", "look whether a proxy drops bodies or gzip"),
             "hec_query_token": ("HEC takes no token in the URL", "take the query out of hec_url"),
             "hec_url": ("hec_url cannot be used", _HEC_URL),

@@ -17,11 +17,15 @@ from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 from collector.model import Block, Origin, Slice
 
 __all__ = [
-    "ENVELOPE_BYTES", "envelopes", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines",
+    "enveloped_bytes", "envelopes", "one_line", "render_envelopes", "render_json_lines", "render_raw_lines",
 ]
 
-#: What an envelope with usual names adds to an event.
-ENVELOPE_BYTES = 300
+#: What an envelope adds to an event beside oid and labels, with a time and an ordinal of many digits.
+_FRAME_BYTES = len('{"time":1777890012.412345,"fields":{"s3_oid":"","s3_seq":1234567},"event":}\n')
+#: `,"sourcetype":""`: the most that a label takes beside its text.
+_LABEL_BYTES = 16
+#: One part of so many is added to text, for quotes and escapes.
+_ESCAPED = 8
 
 _UNDER_1000 = [b"%03d" % number for number in range(1000)]
 
@@ -38,6 +42,17 @@ def render_envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: b
     envelope holds a raw newline. Bytes of text that are not UTF-8 become U+FFFD; of JSON there are none.
     """
     return b"".join(envelopes(slices, identity=identity, lines=lines))
+
+
+def enveloped_bytes(piece: Slice) -> int:
+    """How many bytes the slice takes as envelopes, about, and rather more than less.
+
+    Exact but for short times and ordinals, and for what text has to escape: nothing is looked through.
+    """
+    labels = [text.encode("utf-8", "replace") for _, text in _metadata(piece.origin) if text]
+    around = _FRAME_BYTES + len(piece.origin.oid) + sum(len(label) + _LABEL_BYTES for label in labels)
+    escapes = 0 if all(block.is_json for block in piece.blocks) else piece.size_bytes // _ESCAPED
+    return piece.size_bytes + escapes + piece.count * around
 
 
 def envelopes(slices: Iterable[Slice], *, identity: bool = True, lines: bool = False) -> Iterator[bytes]:

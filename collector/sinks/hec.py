@@ -25,9 +25,9 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from collector.accel import gzip_compress
 from collector.errors import CollectorError, Fatal, Refused, Retry
-from collector.model import Batch, Receipt
+from collector.model import Batch, Receipt, Slice
 from collector.ports import Clock
-from collector.sinks.envelope import ENVELOPE_BYTES, envelopes, render_envelopes
+from collector.sinks.envelope import enveloped_bytes, envelopes, render_envelopes
 from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
 from collector.sinks.wire import Endpoint, Reply, Wire
 
@@ -54,17 +54,17 @@ class HecSink:
 
     `token` may be a function, asked at every request, for tokens that are rotated; when HEC refuses one,
     `renew_token` is called, and if `token` says another then, the request is made again. `rng` makes the
-    channel GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `proxy_url` empty means
-    the environment's HTTPS_PROXY and NO_PROXY. `ca_file` replaces the system's authorities.
+    channel GUIDs. `ack` is "auto", "on" (an answer without ackId is Fatal) or "off". `gzip` is "auto" (on,
+    unless the endpoint is on this host), "on" or "off". `proxy_url` empty means the environment's HTTPS_PROXY
+    and NO_PROXY. `ca_file` replaces the system's authorities.
     """
 
     name = "hec"
-    envelope_bytes = ENVELOPE_BYTES
 
     def __init__(
         self, urls: Sequence[str], token: Union[str, Callable[[], str]],
         *, clock: Clock, renew_token: Callable[[], object] = lambda: None,
-        rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto", gzip: bool = True,
+        rng: Optional[random.Random] = None, lanes: int = 4, ack: str = "auto", gzip: str = "auto",
         event_identity: bool = True, ca_file: str = "", tls_verify: bool = True,
         proxy_url: str = "", connect_timeout_seconds: float = 10.0, reply_timeout_seconds: float = 60.0,
     ) -> None:
@@ -81,7 +81,10 @@ class HecSink:
         self._ack = ack
         self._identity = event_identity
         known = {"auto": None, "on": True, "off": False}[ack]
-        self._habits = {each.url: _Habits(acknowledges=known, gzip=gzip) for each in self._endpoints}
+        self._habits = {
+            each.url: _Habits(acknowledges=known, gzip=gzip == "on" or (gzip == "auto" and not each.is_local))
+            for each in self._endpoints
+        }
         self._channels: Dict[Tuple[int, str], _Channel] = {}
         self._resting: Dict[str, float] = {}
         self._lock = threading.Lock()
@@ -89,6 +92,9 @@ class HecSink:
             ca_file=ca_file, tls_verify=tls_verify, proxy_url=proxy_url,
             connect_timeout_seconds=connect_timeout_seconds, reply_timeout_seconds=reply_timeout_seconds,
         )
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        return enveloped_bytes(piece)
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """POST the batch to the lane's endpoint, or to the next ones if that has not taken it.

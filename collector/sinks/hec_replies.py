@@ -88,7 +88,7 @@ STATUSES: Mapping[int, Meaning] = {
     408: Meaning(RETRY, "hec_timeout", "HEC waited too long for the request", _WAIT),
     411: _WRONG_URL,
     413: Meaning(REFUSED, "hec_too_large", "HEC finds the request too large", "Lower batch_max_bytes"),
-    415: Meaning(FATAL, "hec_encoding", "HEC does not take the request's encoding", "Set hec_gzip = false"),
+    415: Meaning(FATAL, "hec_encoding", "HEC does not take the request's encoding", "Set hec_gzip = off"),
     429: Meaning(RETRY, "hec_busy", "HEC wants us to slow down", _WAIT, elsewhere=True),
     500: Meaning(RETRY, "hec_internal_error", "HEC had an internal error", "See splunkd.log on the indexer"),
     502: _GATEWAY,

@@ -40,6 +40,8 @@ _CLOSE_WAIT_SECONDS = 1.0
 _SETTLE_SECONDS = 5.0
 #: and after we have written it, where nobody can tell what was read.
 _BLIND_SETTLE_SECONDS = 30.0
+#: What an element with usual names adds to an event.
+_ELEMENT_BYTES = 250
 
 
 class SplunkdSink:
@@ -53,7 +55,6 @@ class SplunkdSink:
 
     name = "splunkd"
     lanes = 1
-    envelope_bytes = 250
 
     def __init__(self, stream: BinaryIO, *, clock: Clock) -> None:
         self._stream = stream
@@ -67,6 +68,9 @@ class SplunkdSink:
         self._is_parting = False
         self._seen: Deque[Tuple[float, int]] = deque()
         self._taken = 0
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        return piece.size_bytes + piece.count * _ELEMENT_BYTES
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Write the batch, waiting as long as splunkd is slow. Fatal "splunkd_closed" once it is gone."""

@@ -13,7 +13,7 @@ from typing import BinaryIO, Callable, Dict, Sequence
 from collector.errors import Fatal
 from collector.model import Batch, Receipt, Slice
 from collector.ports import Clock
-from collector.sinks.envelope import ENVELOPE_BYTES, render_envelopes, render_json_lines, render_raw_lines
+from collector.sinks.envelope import enveloped_bytes, render_envelopes, render_json_lines, render_raw_lines
 from collector.sinks.stream import translate, write_all
 
 __all__ = ["StdoutSink"]
@@ -43,12 +43,15 @@ class StdoutSink:
                 f"stdout has no format {format!r}", code="stdout_format", where="stdout_format",
                 hint="Use raw, json or hec",
             )
-        self.envelope_bytes = 1 if format == "raw" else ENVELOPE_BYTES
+        self._is_raw = format == "raw"
         self._render = formats[format]
         self._stream = stream
         self._clock = clock
         self._lock = threading.Lock()
         self._torn = False
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        return piece.size_bytes + piece.count if self._is_raw else enveloped_bytes(piece)
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Write the batch. Fatal "stdout_closed" once nobody reads; Retry "stdout_write_failed"."""

@@ -44,6 +44,11 @@ class Endpoint:
     port: int
     prefix: str
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this host by its name: no network is between."""
+        return self.host in _LOOPBACK
+
     @classmethod
     def parse(cls, url: str) -> Endpoint:
         """`https://host:8088`, with or without the path of a collector. Fatal "hec_url"."""
@@ -174,7 +179,7 @@ class Wire:
         """The proxy of the setting, else of the environment; that one never for our own host."""
         if self._proxy is not None:
             return self._proxy
-        if endpoint.host in _LOOPBACK:
+        if endpoint.is_local:
             return None
         url = getproxies().get(endpoint.scheme, "")
         bypassed = proxy_bypass(f"{endpoint.host}:{endpoint.port}")

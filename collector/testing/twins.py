@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from collector.errors import CollectorError, Poison
-from collector.model import Batch, Event, Message, ObjectRef, Origin, Receipt
+from collector.model import Batch, Event, Message, ObjectRef, Origin, Receipt, Slice
 from collector.ports import Clock, OpenObject, Page, QueueDepth
 
 __all__ = ["ManualClock", "MemoryBucket", "MemoryQueue", "MemorySink"]
@@ -363,7 +363,6 @@ class MemorySink:
     ack_after_seconds: Optional[float] = 0.0
     lanes: int = 1
     name: str = "memory"
-    envelope_bytes: int = 200
     fail: Optional[Callable[[Batch], Optional[CollectorError]]] = None
     delivered: List[Tuple[Origin, Event]] = field(default_factory=list)
     batches: List[Batch] = field(default_factory=list)
@@ -374,6 +373,9 @@ class MemorySink:
         self._lock = threading.Lock()
         self._sent: Dict[Tuple[str, int], _Sent] = {}
         self._channels: Dict[int, int] = {}
+
+    def rendered_bytes(self, piece: Slice) -> int:
+        return piece.size_bytes + piece.count * 200
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         error = self.fail(batch) if self.fail else None

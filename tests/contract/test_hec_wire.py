@@ -31,7 +31,9 @@ def acking() -> Iterator[FakeHec]:
 
 
 def _sink(*servers: FakeHec, **settings: Any) -> HecSink:
-    settings = {"clock": ManualClock(), "reply_timeout_seconds": 5.0, "token": servers[0].token, **settings}
+    """A sink as it is where a network lies between; `settings` are those of HecSink."""
+    given = {"clock": ManualClock(), "reply_timeout_seconds": 5.0, "token": servers[0].token, "gzip": "on"}
+    settings = {**given, **settings}
     return HecSink([server.url for server in servers], **settings)
 
 
@@ -47,6 +49,24 @@ def test_requests_are_gzip_with_token_and_channel(hec: FakeHec) -> None:
     assert headers["content-encoding"] == "gzip"
     assert headers["authorization"] == f"Splunk {hec.token}"
     assert headers["x-splunk-request-channel"] == receipt.channel
+
+
+@pytest.mark.parametrize(("gzip", "host", "packed"), [
+    ("auto", "127.0.0.1", False), ("auto", "hec.example.com", True), ("on", "127.0.0.1", True),
+    ("off", "hec.example.com", False),
+])
+def test_unless_told_otherwise_it_compresses_for_a_network_and_not_for_its_own_host(
+    hec: FakeHec, gzip: str, host: str, packed: bool
+) -> None:
+    proxy = _Proxy(hec)
+    sink = HecSink(
+        [f"http://{host}:{hec.port}"], hec.token, clock=ManualClock(), gzip=gzip,
+        proxy_url=f"http://{proxy.address}",
+    )
+    sink.send(batch_of(b"one"), lane=0)
+    proxy.close()
+    assert ("content-encoding" in hec.requests[0].headers) is packed
+    assert [event["event"] for event in hec.events] == ["one"]
 
 
 def test_a_lane_keeps_its_connection(hec: FakeHec) -> None:

@@ -36,7 +36,7 @@ def _twin(ack: bool) -> Setup:
 
 def _hec(hec: FakeHec) -> Setup:
     clock = ManualClock()
-    sink = HecSink([hec.url], hec.token, clock=clock, lanes=2)
+    sink = HecSink([hec.url], hec.token, clock=clock, lanes=2, gzip="on")
     return Setup(sink, lambda: [str(event["event"]) for event in hec.events], clock)
 
 
@@ -123,7 +123,11 @@ def test_a_sink_that_can_deliver_passes_its_check_and_delivers_nothing_by_it(set
 
 def test_a_sink_says_how_many_may_send(setup: Setup) -> None:
     assert setup.sink.lanes >= 1
-    assert setup.sink.envelope_bytes >= 1
+
+
+def test_a_sink_reckons_with_no_fewer_bytes_than_a_slice_has(setup: Setup) -> None:
+    (piece,) = batch_of(b"one", b"two").slices
+    assert setup.sink.rendered_bytes(piece) >= piece.size_bytes + piece.count
 
 
 def test_closing_twice_is_closing_once(setup: Setup) -> None:

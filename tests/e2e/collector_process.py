@@ -27,6 +27,8 @@ class Collector:
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         own = {"checkpoint_dir": self.folder / "state", "start_from": "retention", "wait_time_seconds": 1}
+        if "hec_url" in settings:
+            own["hec_gzip"] = "on"  # as it is where a network lies between
         text = {**own, **settings}
         secret = self.folder / "aws-secret"
         if "aws_secret_access_key" in text:

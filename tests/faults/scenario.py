@@ -111,7 +111,9 @@ class Scenario:
         """A collector of its own folder; collectors share a checkpoint_dir if told to."""
         folder = self.folder / f"collector{len(self.collectors)}{name}"
         folder.mkdir()
-        hec = {"hec_url": self.hec.url, "hec_token": self.hec.token} if self.hec else {"output": "stdout"}
+        hec = {"output": "stdout"}
+        if self.hec:
+            hec = {"hec_url": self.hec.url, "hec_token": self.hec.token, "hec_gzip": "on"}
         common = {"batch_max_bytes": BATCH_MAX_BYTES, "reconcile_interval_seconds": 0, "processes": 1}
         made = Launched(folder, {**self.provider.handover(), **common, **hec, **settings})
         made.spec = {"visibility": LEASE_SECONDS, "ack_resume": 2.0}

@@ -160,7 +160,7 @@ def soak(minutes: float, *, seed: int, folder: Path) -> Dict[str, Any]:
         provider = Provider(aws, "thrive", delivery="none", max_receive_count=1000)
         settings = {
             **provider.handover(), **SETTINGS, "endpoint_url": burst.url, "hec_url": hec.url,
-            "hec_token": hec.token, "checkpoint_dir": folder / "state",
+            "hec_token": hec.token, "hec_gzip": "on", "checkpoint_dir": folder / "state",
         }
         steady = Watched(folder / "steady", settings)
         stack.callback(steady.end)

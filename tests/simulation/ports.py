@@ -162,7 +162,6 @@ class SimSink:
     """Splunk HEC towards one collector: a channel a lane, batches taken whole or refused."""
 
     lanes = 2
-    envelope_bytes = 100
 
     def __init__(self, world, indexer, owner, clock):
         self.world = world
@@ -172,6 +171,9 @@ class SimSink:
         self.clock = clock
         self.channels = {lane: f"{owner}-{indexer.name}-{lane}" for lane in range(self.lanes)}
         self.renewals = itertools.count()
+
+    def rendered_bytes(self, piece):
+        return piece.size_bytes + piece.count * 100
 
     def send(self, batch, *, lane):
         world, indexer = self.world, self.indexer

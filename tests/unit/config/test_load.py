@@ -178,7 +178,7 @@ def test_every_setting_has_a_source(load_text: LoadText) -> None:
 def test_flags_that_were_not_given_do_not_count_and_typed_ones_are_read(load_text: LoadText) -> None:
     flags = {"workers": 4, "hec_gzip": False, "prefix": None, "bucket": ("aaa", "bbb"), "log_level": "DEBUG"}
     settings = load_text(f"{MINIMAL}prefix = p/\n", flags=flags)[0].settings
-    assert (settings.workers, settings.hec_gzip, settings.prefix) == (4, False, "p/")
+    assert (settings.workers, settings.hec_gzip, settings.prefix) == (4, "off", "p/")
     assert (settings.bucket, settings.log_level) == (("aaa", "bbb"), "debug")
 
 
@@ -498,6 +498,14 @@ def test_lists_are_parted_by_commas_and_told_once(load_text: LoadText) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"), [("true", "on"), ("0", "off"), ("Off", "off"), ("auto", "auto"), ("yes", "on")]
+)
+def test_on_and_off_may_be_spelt_as_truth_is(text: str, value: str, load_text: LoadText) -> None:
+    (found,) = load_text(f"{MINIMAL}hec_gzip = {text}\n")
+    assert found.settings.hec_gzip == value
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("output = hec\nhec_token = env:HOME", "needs hec_url"),
@@ -523,7 +531,8 @@ def test_lists_are_parted_by_commas_and_told_once(load_text: LoadText) -> None:
         ("role_duration_seconds = 43201", "900 to 43200 seconds"),
         ("wait_time_seconds = 21", "0 to 20 seconds"),
         ("max_number_of_messages = 11", "1 to 10"),
-        ("hec_gzip = maybe", "true or false"),
+        ("hec_tls_verify = maybe", "true or false"),
+        ("hec_gzip = maybe", "auto, on, off"),
     ],
 )
 def test_what_cannot_be_is_said_with_where_and_a_way_out(text: str, words: str, load_text: LoadText) -> None:

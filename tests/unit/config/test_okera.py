@@ -41,7 +41,7 @@ def test_the_three_names_are_a_queue_and_two_regions() -> None:
 def test_any_setting_may_stand_beside_them_and_flags_and_environment_win() -> None:
     more = {**OKERA, "bucket": "theirs", "workers": 7, "hec_gzip": False}
     (found,) = read(json.dumps(more), environ={"AUDIT_S3_BUCKET": "ours-1"}, workers="8")
-    assert (found.settings.bucket, found.settings.workers, found.settings.hec_gzip) == (("ours-1",), 8, False)
+    assert (found.settings.bucket, found.settings.workers, found.settings.hec_gzip) == (("ours-1",), 8, "off")
 
 
 def test_without_a_bucket_it_says_where_to_name_one() -> None:

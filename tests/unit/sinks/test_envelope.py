@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.model import Block, Origin, Slice
-from collector.sinks.envelope import one_line, render_envelopes, render_json_lines, render_raw_lines
+from collector.sinks.envelope import (
+    enveloped_bytes,
+    one_line,
+    render_envelopes,
+    render_json_lines,
+    render_raw_lines,
+)
 from collector.testing.hec_indexer import Indexer, Policy
 from tests.unit.sinks.batches import ORIGIN, piece_of
 
@@ -37,6 +43,21 @@ def test_an_envelope_holds_the_closed_set_of_keys() -> None:
         "fields": {"s3_oid": ORIGIN.oid, "s3_seq": 7},
         "event": "text",
     }
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=30), st.text("ab/-é日😀", max_size=80),
+    st.sampled_from([None, "1777890012", "1777890012.412345"]),
+)
+def test_an_envelope_of_json_takes_no_more_than_is_reckoned_and_little_less(
+    bodies: List[bytes], key: str, time: Any
+) -> None:
+    origin = replace(ORIGIN, source=f"s3://audit-logs/{key}")
+    quoted = [json.dumps(body.hex()).encode() for body in bodies]
+    piece = piece_of(*quoted, is_json=True, first=1_000_000, times=[time] * len(bodies), origin=origin)
+    reckoned = enveloped_bytes(piece)
+    assert reckoned >= len(render_envelopes([piece]))
+    assert reckoned <= len(render_envelopes([piece])) + 40 * len(bodies)
 
 
 def test_empty_metadata_is_left_out() -> None:
