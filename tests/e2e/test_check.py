@@ -14,6 +14,7 @@ from collector.hosts.web import serving
 from collector.onboarding.checks import CHECKS, TROUBLES
 from collector.stores.dynamodb_errors import ACTIONS
 from collector.testing.local_aws import CUSTOMER
+from tests.e2e.broken_setups.__main__ import table, written
 from tests.e2e.broken_setups.cases import CASES, Case
 from tests.e2e.broken_setups.stage import Report, Stage
 from tests.e2e.collector_process import ndjson, wait_for
@@ -85,6 +86,10 @@ def _is_sound(report: Report, stage: Stage) -> None:
 def test_there_are_forty_broken_set_ups_and_every_side_is_to_blame_for_some() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 40
     assert {case.owner for case in CASES} == {"you", "provider", "network"}
+
+
+def test_the_page_has_every_broken_set_up() -> None:
+    assert written() == table(), "run python -m tests.e2e.broken_setups"
 
 
 def test_the_address_at_which_a_collector_listens_is_not_taken(make_stage: Any) -> None:

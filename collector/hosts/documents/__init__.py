@@ -2,7 +2,8 @@
 
     python -m collector.hosts.documents [--check] [--root DIR]
 
-writes them, or with --check names those that differ and returns 1.
+writes them, or with --check names those that differ and returns 1. What stands below a line that begins with
+`<!-- from here on` is written by somebody else, and left.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence, Tuple
 
 from collector.config import generate
 from collector.hosts.documents import check_codes, manual, metrics, operations
 
-__all__ = ["FILES", "main"]
+__all__ = ["BELOW", "FILES", "main"]
+
+#: How a line begins below which somebody else writes.
+BELOW = "<!-- from here on"
 
 #: Path below the root -> its text.
 FILES: Mapping[str, Callable[[], str]] = {
@@ -39,9 +43,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if not options.check:
             path = options.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(FILES[name](), encoding="utf-8")
+            path.write_text(FILES[name]() + _below(path)[1], encoding="utf-8")
     return 1 if stale and options.check else 0
 
 
 def _is_stale(path: Path, text: str) -> bool:
-    return not path.exists() or path.read_text(encoding="utf-8") != text
+    return not path.exists() or _below(path)[0] != text
+
+
+def _below(path: Path) -> Tuple[str, str]:
+    """What is ours of a file, and what is below."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    ours, mark, others = text.partition(BELOW)
+    return ours, mark + others

@@ -29,6 +29,8 @@ every other right that is missing is one warning, which names what is off withou
 does only what needs no network. What failed is said first, then warnings; what is ok is one line an input,
 and what was skipped one an input and reason. `--format html` writes one self-contained file, for a change
 ticket; every answer is there, and in `--format json`.
+
+At the end are [the broken set-ups](#the-broken-set-ups-that-are-tried) on which all this is tried.
 """
 
 

@@ -6,14 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from collector.hosts.documents import FILES, main
+from collector.hosts.documents import BELOW, FILES, main
 from tests.docs.shown import ROOT
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_document_agrees_with_its_table(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8").partition(BELOW)[0]
     assert text == FILES[name](), "run python -m collector.hosts.documents"
+
+
+def test_what_somebody_else_writes_below_is_left(tmp_path: Path) -> None:
+    there = ["--root", str(tmp_path)]
+    main(there)
+    file = tmp_path / "docs" / "check-codes.md"
+    text = file.read_text()
+    file.write_text(f"old\n{BELOW} others write -->\ntheirs\n")
+    assert main(["--check", *there]) == 1
+    main(there)
+    assert file.read_text() == f"{text}{BELOW} others write -->\ntheirs\n"
+    assert main(["--check", *there]) == 0
 
 
 def test_what_differs_is_named_and_what_is_written_agrees(
