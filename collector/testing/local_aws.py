@@ -37,7 +37,9 @@ REGION = "eu-west-1"
 #: Runs a module as `python -m` would, and ends it when the pipe on stdin closes: a parent that was
 #: killed cannot clean up, but its end of the pipe is closed all the same. ministack's S3 tells the queue
 #: from a thread of its own, at any time after PutObject has answered; here it answers after that thread,
-#: so that whoever has uploaded finds in the queue what the object announced, as with moto.
+#: so that whoever has uploaded finds in the queue what the object announced, as with moto. moto's SQS builds
+#: the list of a queue's messages anew for each that is deleted: of two that are at the same moment, or of one
+#: deleted while another is sent, one was undone. Here they wait for each other.
 _RUNNER = """
 import os, runpy, signal, sys, threading, types
 def end_with_parent():
@@ -55,6 +57,13 @@ class Awaited(threading.Thread):
 if sys.argv[0] == "ministack":
     from ministack.services import s3
     s3.threading = types.SimpleNamespace(**{**vars(threading), "Thread": Awaited})
+else:
+    from moto.sqs.models import Queue
+    at_once = Queue.delete_message
+    def delete_message(self, receipt_handle):
+        with self._messages_lock:
+            at_once(self, receipt_handle)
+    Queue.delete_message = delete_message
 runpy.run_module(sys.argv[0], run_name="__main__")
 """
 
