@@ -6,6 +6,7 @@ from typing import List, Optional
 
 import pytest
 
+from collector.config.providers import PROVIDERS
 from collector.errors import CollectorError, Fatal, Retry
 from collector.model import ObjectRef
 from collector.retention.notice import Notice
@@ -56,6 +57,16 @@ def ear() -> Ear:
     found.wait(HOUR + 300)
     assert found.state == "silent"
     return found
+
+
+def test_three_quarters_of_an_hour_are_a_silence_and_a_day_of_who_exports_daily() -> None:
+    expected = {
+        name: int(one.settings.get("expected_interval_seconds", "0")) for name, one in PROVIDERS.items()
+    }
+    assert expected == {
+        "custom": 0, "thrive": 2700, "cloudtrail": 2700, "privacera-pgaudit": 0, "privacera-policysync": 0,
+        "immuta": 90_000,
+    }
 
 
 # -- when there is a look ---------------------------------------------------------------------------

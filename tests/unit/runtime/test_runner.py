@@ -36,14 +36,15 @@ def world(monkeypatch):
     )
 
 
-def runner_of(world, *, owner="a", errand=None):
-    (found,) = load(flags={"bucket": BUCKET, "output": "stdout", "reconcile_grace_seconds": "0"})
+def runner_of(world, *, owner="a", errand=None, once=True, **settings):
+    own = {"bucket": BUCKET, "output": "stdout", "reconcile_grace_seconds": "0"}
+    (found,) = load(flags={**own, **settings})
     store = MemoryCheckpointStore(world.table, owner=owner, clock=world.clock)
     adapters = SimpleNamespace(
         queue=None, objects=world.bucket, sinks=[world.sink], store=store, clock=world.clock, digests=None,
         refresh=None, verify=None, assumes_role=False, close=store.leave,
     )
-    return Runner(found, adapters, once=True, errand=errand)
+    return Runner(found, adapters, once=once, errand=errand)
 
 
 def ran(runner, *, seconds=10.0):
@@ -127,6 +128,25 @@ def test_an_object_by_name_is_what_its_key_holds_now_and_comes_again_only_if_ask
     assert world.sink.bodies() == [b"new"]
     assert ran(runner_of(world, errand=Errand(refs=named, again=True)))
     assert world.sink.bodies() == [b"new", b"new"]
+
+
+def timetable_of(runner):
+    """What it has done for itself, by the name of the job: (every, first after) in seconds."""
+    jobs = {}
+
+    def every(seconds, job, *, first_after_seconds, owner=""):
+        jobs[getattr(job, "__name__", "")] = (seconds, first_after_seconds)
+
+    runner.schedule(SimpleNamespace(every=every))
+    return jobs
+
+
+def test_the_first_reconcile_comes_when_the_grace_is_over_and_the_others_at_their_interval(world):
+    assert timetable_of(runner_of(world, once=False))["_reconcile"] == (21_600.0, 1.0)
+    late = runner_of(world, once=False, reconcile_grace_seconds="1800", reconcile_interval_seconds="7200")
+    assert timetable_of(late)["_reconcile"] == (7200.0, 1801.0)
+    assert "_reconcile" not in timetable_of(runner_of(world, once=False, reconcile_interval_seconds="0"))
+    assert timetable_of(runner_of(world)) == {}
 
 
 def test_one_of_two_collectors_on_a_store_prunes(world):
