@@ -228,7 +228,8 @@ class _Bucket:
         else:
             answer = f"{count or 'no'} {'object' if count == 1 else 'objects'} to read on the first page"
             if self._found.settings.checkpoint_store == "sqlite":
-                answer += "; where several hosts read this bucket, let one of them list (docs/scaling.md)"
+                answer += "; another host of this queue would list as missing what is delivered here"
+                answer += ": share the checkpoints (docs/scaling.md)"
             self._notes.ok(LISTING, answer, of=self._name)
 
     def _check_key(self, key: str) -> None:

@@ -625,8 +625,8 @@ def test_keys_of_digests_are_asked_for_only_where_digests_are_verified(world):
     assert found["digest_keys_denied"].owner == "provider"
 
 
-def test_with_checkpoints_of_its_own_a_host_is_told_that_one_of_several_lists(world):
-    assert "let one of them list" in look(world)["listing"].answer
+def test_with_checkpoints_of_its_own_a_host_is_told_that_another_would_list_what_it_has_delivered(world):
+    assert "share the checkpoints" in look(world)["listing"].answer
     table = {"checkpoint_store": "dynamodb", "checkpoint_table": "t", "checkpoint_region": "eu-west-1"}
-    assert "let one of them list" not in look(world, **table)["listing"].answer
+    assert "share the checkpoints" not in look(world, **table)["listing"].answer
     assert "not used" in look(world, reconcile_interval_seconds="0")["listing"].answer
