@@ -41,6 +41,8 @@ class Underway:
 
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
+        #: Whether it was put into the engine: one that was not has nothing in hand, and is not over.
+        self.is_set_out = False
         #: Objects that were named: those that are there, those that are not, those not to be fetched.
         self.named = self.not_there = self.not_fetched = 0
         self._is_short = False

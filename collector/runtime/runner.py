@@ -145,10 +145,11 @@ class Runner:
             buckets = self._input.settings.bucket
             for ref in underway.objects(self.name, self._adapters.store, objects, buckets=buckets):
                 self.admit([Notification("command", refs=(ref,))])
-            return
-        with self._lock:
-            self.engine.backfill(since=errand.since, until=errand.until)
-            self._threads.wake()
+        else:
+            with self._lock:
+                self.engine.backfill(since=errand.since, until=errand.until)
+                self._threads.wake()
+        underway.is_set_out = True
 
     def admit(self, notifications: Sequence[Notification]) -> None:
         """Take work into hand that no message brought."""
@@ -236,7 +237,8 @@ class Runner:
         """For `once`: an empty poll with nothing in hand, or nothing that will move soon."""
         with self._lock:
             if self._errand is not None:
-                return self.engine.is_drained() or self._errand.stands_still(self.engine)
+                is_over = self.engine.is_drained() or self._errand.stands_still(self.engine)
+                return self._errand.is_set_out and is_over
             return self.engine.is_drained() or self.engine.is_stuck()
 
     def shortcomings(self, *, asked: bool) -> List[str]:

@@ -47,14 +47,18 @@ def runner_of(world, *, owner="a", errand=None, once=True, **settings):
     return Runner(found, adapters, once=once, errand=errand)
 
 
-def ran(runner, *, seconds=10.0):
-    """To its end; whether all went well."""
-    runner.start()
-    runner.set_out()
+def wait_for_end(runner, *, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not runner.is_finished():
         assert time.monotonic() < deadline, "it never ends"
         time.sleep(0.01)
+
+
+def ran(runner, *, seconds=30.0):
+    """To its end; whether all went well."""
+    runner.start()
+    runner.set_out()
+    wait_for_end(runner, seconds=seconds)
     runner.begin_stop()
     runner.finish_stop(time.monotonic() + 8.0)
     return not runner.shortcomings(asked=False)
@@ -72,6 +76,19 @@ def test_a_range_is_fetched_to_its_end(world):
     assert sorted(world.sink.bodies()) == sorted(b"event %d" % number for number in range(500))
     seen = runner.observe(lambda engine: look(engine, named=0))
     assert seen == Backfilled(listed=500, missing=500, done=500, events=500, is_listing=False)
+
+
+def test_an_errand_that_has_not_set_out_yet_is_not_over(world):
+    """Whoever drives it may ask between its start and that: nothing is in hand then."""
+    world.bucket.put("k", b"event\n")
+    runner = runner_of(world, errand=a_range(world))
+    runner.start()
+    assert not runner.is_finished()
+    runner.set_out()
+    wait_for_end(runner)
+    runner.begin_stop()
+    runner.finish_stop(time.monotonic() + 8.0)
+    assert world.sink.bodies() == [b"event"]
 
 
 def test_what_cannot_be_read_now_ends_the_errand_after_its_patience_and_is_left(world, caplog):
