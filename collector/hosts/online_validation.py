@@ -21,7 +21,7 @@ from collector.onboarding.checks import Finding, examine
 __all__ = ["try_online"]
 
 #: Splunk Web gives up after about thirty.
-WITHIN_SECONDS = 10.0
+WITHIN_SECONDS = 20.0
 
 
 def try_online(found: Input, *, within_seconds: float = WITHIN_SECONDS) -> None:

@@ -138,4 +138,4 @@ def test_a_network_that_swallows_requests_ends_the_wait_of_the_form(tmp_path) ->
         with pytest.raises(Retry) as caught:
             try_online(found, within_seconds=0.5)
     assert caught.value.code == "online_validation_timeout"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # without an end it would be minutes
