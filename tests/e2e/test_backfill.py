@@ -178,14 +178,16 @@ def test_beside_a_running_collector_nothing_comes_twice(half_read):
     assert found == expected(three=2, four=2, five=2, **{f"live{number}": 2 for number in range(30)})
 
 
-def test_a_running_collector_finds_by_itself_what_the_queue_forgot(half_read):
+def test_a_running_collector_finds_by_itself_what_the_queue_forgot_and_coverage_says_so(half_read):
     _, ours = half_read
+    assert b"  3 objects are missing." in ours.verb("coverage", code=1).stdout
     process = ours.start("--reconcile-interval-seconds", "2")
     wait_for(lambda: (ours.folder / "out").exists() and len(ours.output()) == 6)
     wait_for(lambda: "kind=recent" in ours.log)
     ours.stop(process)
     assert ids(ours.output()) == expected(three=2, four=2, five=2)
     assert "kind=full listed=5 missing=3" in ours.log
+    assert b"  Nothing is missing." in ours.verb("coverage").stdout
 
 
 @pytest.mark.exhaustive
