@@ -253,7 +253,7 @@
         groups.map((group) => section(group, tuning.filter((row) => row.group === group), values, input, stored))),
       el("div", { class: "check" }, online,
         el("label", { for: "s3-validate_online" },
-          "Try the role, the queue, the bucket and the output before saving; takes up to ten seconds.")),
+          "Try the role, the queue, the bucket and the output before saving; takes up to twenty seconds.")),
       el("div", { class: "actions" },
         el("button", { type: "submit", class: "primary" }, input ? "Save" : "Save and start"),
         button("Cancel", () => act(() => showList().then(() => null)))));
@@ -362,6 +362,7 @@
     }
     const [settings, secrets] = changes(form, input ? before : {});
     const made = [];
+    const stored = [];
     busy(form, true);
     try {
       // Before anything is stored: the secrets of the input that has this name are its own.
@@ -370,19 +371,26 @@
       }
       for (const [setting, value] of Object.entries(secrets)) {
         if (await store(`${name}:${setting}`, value)) made.push(`${name}:${setting}`);
+        stored.push(setting);
       }
       if (input) await must("POST", inputPath(name), settings, input.app);
       else await must("POST", inputPath(), { name, ...settings });
       await markConfigured();
       await showList(`${name} is saved.`);
     } catch (error) {
-      if (!input) await forget(made);
+      await forget(made);
       busy(form, false);
       tell(form, sentence(error));
+      const kept = stored.filter((setting) => !made.includes(`${name}:${setting}`));
+      if (kept.length) form.querySelector(".general").append(notice(replaced(kept), "bad"));
     }
   }
 
-  /** An input that was not created leaves no secret behind. */
+  /** Splunk checks an input with the secrets that are stored, and what was stored before is not to be read here. */
+  const replaced = (settings) =>
+    `The old ${settings.join(" and ")} cannot be put back: what you typed is stored, and used from the input's next start on.`;
+
+  /** What was not saved leaves no secret behind that was not there before. */
   async function forget(usernames) {
     for (const username of usernames) await ask("DELETE", passwordPath(username), {}).catch(() => null);
   }

@@ -159,6 +159,22 @@ def test_a_new_secret_replaces_the_old_one_and_a_reference_is_no_secret(page: Pa
     assert (REALM, "thrive:aws_secret_access_key") not in page.splunkd.passwords
 
 
+def test_a_refused_edit_leaves_no_new_secret_and_says_which_old_one_it_has_replaced(page: Page) -> None:
+    before = {"provider": "thrive", **GIVEN, "hec_token": "********"}
+    page.splunkd.inputs.stanzas["thrive"] = dict(before)
+    page.splunkd.store(REALM, "thrive:hec_token", "old")
+    page.open()
+    page.press("Edit")
+    page.fill({"role_arn": "arn:aws:iam::1:role", "hec_token": TOKEN})
+    page.fill({"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "s3cr3t"})
+    page.press("Save")
+    page.wait("[aria-invalid]")
+    said = [each.text for each in page.all(".general .notice")]
+    assert any(text.startswith("The old hec_token cannot be put back") for text in said)
+    assert page.splunkd.inputs.stanzas == {"thrive": before}
+    assert page.splunkd.passwords == {(REALM, "thrive:hec_token"): TOKEN}
+
+
 def test_a_name_that_is_taken_is_refused_before_the_secrets_of_its_input_are_replaced(page: Page) -> None:
     taken = {"provider": "thrive", **GIVEN, "hec_token": "********"}
     page.splunkd.inputs.stanzas["thrive"] = dict(taken)
