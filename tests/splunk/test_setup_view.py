@@ -133,12 +133,12 @@ def test_an_edit_sends_all_that_is_set_and_keeps_the_secret_that_was_not_touched
     assert page.one('[name="hec_token"]').get_attribute("value") == ""
     page.fill({"index": "audit"})
     page.one("details summary").click()
-    page.fill({"workers": "8", "hec_gzip": "false"})
+    page.fill({"workers": "8", "hec_gzip": "off"})
     page.shoot("edit")
     page.press("Save")
     page.wait(".notice.good")
     ((_, _, body),) = [one for one in page.web.requests if one[1].endswith("/data/inputs/audit_s3/thrive")]
-    changed = {"index": "audit", "workers": "8", "hec_gzip": "false"}
+    changed = {"index": "audit", "workers": "8", "hec_gzip": "off"}
     assert {name: value for name, (value,) in parse_qs(body).items()} == {**before, **changed}
     assert page.splunkd.passwords == {(REALM, "thrive:hec_token"): TOKEN}
 
