@@ -178,6 +178,19 @@ def test_what_splunk_holds_otherwise_is_said_with_numbers() -> None:
     assert "and 1 more" in text
 
 
+@pytest.mark.parametrize("kind, url, is_said", [
+    ("absent", "s3://b/k", True), ("missing_events", "s3://b/k", True),
+    ("surplus", "s3://b/k", False), ("absent", "sqs://q/1", False),
+])
+def test_what_splunk_lacks_comes_with_the_command_that_sends_it_again(
+    kind: str, url: str, is_said: bool
+) -> None:
+    found = Comparison("s3_oid")
+    found.add(Difference(kind, url, "o", 3, 3, 0))
+    command = "audit-s3 backfill --input thrive s3://BUCKET/KEY --again"
+    assert (command in as_text([counted(splunk=found)])) is is_said
+
+
 def test_an_export_of_several_inputs_is_one_chain() -> None:
     text, seal = as_json([counted("a/1"), counted("a/2", splunk=_differing())], created=NOW)
     entries = json.loads(text)["entries"]
