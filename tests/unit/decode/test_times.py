@@ -94,6 +94,38 @@ def test_times_read_at_once_are_those_read_alone():
     ]
 
 
+@given(
+    st.lists(st.datetimes(datetime(1999, 1, 1), datetime(2027, 1, 1)), min_size=1, max_size=20), st.booleans()
+)
+def test_times_of_whole_seconds_read_at_once_are_those_read_alone_or_none_is(
+    moments: list[datetime], are_likely: bool
+) -> None:
+    times = Times(now=NOW)
+    if are_likely:
+        moments = [moment.replace(year=2020, month=moment.month % 12 + 1, day=1) for moment in moments]
+    texts = [f"{moment:%Y-%m-%dT%H:%M:%S}Z" for moment in moments]
+    alone = [times.read(text) for text in texts]
+    at_once = times.read_all([f'"{text}"'.encode() for text in texts])
+
+    assert at_once == alone or (at_once is None and not are_likely)
+
+
+@pytest.mark.parametrize("text", ["2026-05-04T24:00:00Z", "2026-05-04T23:59:60Z", "2026-05-04 10:15:02Z"])
+def test_odd_whole_seconds_read_at_once_are_those_read_alone(text: str) -> None:
+    times = Times(now=NOW)
+
+    assert times.read_all([f'"{text}"'.encode()] * 2) == [times.read(text)] * 2
+
+
+@pytest.mark.parametrize("seconds", [86400, 86401])
+def test_a_whole_second_more_than_a_day_ahead_is_believed_of_neither(seconds: int) -> None:
+    ahead = datetime.fromtimestamp(int(NOW) + seconds, timezone.utc)
+    raw = f'"{ahead:%Y-%m-%dT%H:%M:%S}Z"'.encode()
+    found = Times(now=NOW).read_all([b'"2026-05-04T10:15:02Z"', raw])
+
+    assert (found is None) == (seconds > 86400)
+
+
 @pytest.mark.parametrize(
     "raws",
     [[b"1777889702", b"1777889702.412", b"1777889703.1"], [b"1777889702412", b"1777889703000"]],
