@@ -137,7 +137,7 @@ def test_an_engine_that_stands_still_feeds_no_watchdog_and_says_where_its_thread
     assert "stands still" in service.log
     assert "its lock has not been given back" in service.log
     process.send_signal(signal.SIGABRT)  # as systemd does
-    process.wait(10)
+    process.wait(60)
     assert process.returncode == -signal.SIGABRT
     assert "station.py" in service.log.partition("Fatal Python error: Aborted")[2]
 

@@ -95,7 +95,7 @@ def test_on_eighty_columns_nothing_is_cut_and_no_line_is_longer(
     terminal = Terminal(drained)
     terminals.append(terminal)
     terminal.read_until(lambda text: "http_listen is not set" in text)
-    terminal.process.wait(10)
+    terminal.process.wait(60)
     lines = terminal.text.replace("\r", "").split("\n")
     assert [line for line in lines if len(line) > 80 or "…" in line] == []
     assert lines[0].split() == ["input", "state", *STATES]
@@ -127,7 +127,7 @@ def test_watching_draws_again_and_again_until_ctrl_c_and_leaves_the_terminal_as_
     terminal.read_until(lambda text: text.count("Ctrl-C leaves") >= 3 and LONG in text)
     terminal.type(b"\x03")
     terminal.read_until(lambda text: "\x1b[?1049l" in text)
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(60) == 0
     assert "Traceback" not in terminal.text
     assert "\x1b[?25h" in terminal.text, "the cursor is shown again"
 
@@ -141,7 +141,7 @@ def test_watched_through_a_pipe_there_is_one_report_after_the_other(drained: Col
         assert process.stdout is not None
         reports = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.stdout.close()  # as `| head` does
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert [report["inputs"][0]["objects"]["done"] for report in reports] == [2, 2, 2]
 
 

@@ -61,7 +61,7 @@ def _start(collect: str, environment: Dict[str, str], **streams: int) -> subproc
 def test_after_a_signal_the_exit_code_is_0_whatever_was_left(environment, collect: str, number) -> None:
     process = _start(collect, environment)
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
@@ -70,9 +70,9 @@ def test_a_signal_is_heard_while_stdout_is_blocked(environment) -> None:
     time.sleep(0.5)  # time enough to fill the pipe that nobody reads
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert process.returncode == 0
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20, "it was given one second"
     assert b"WARN stdout is blocked" in process.communicate()[1]
 
 
@@ -80,7 +80,7 @@ def test_a_closed_reader_ends_the_process_quietly(environment) -> None:
     process = _start(PATIENT, environment)
     assert process.stdout is not None
     process.stdout.close()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert process.returncode == 0
     assert process.stderr is not None
     assert process.stderr.read() == b""
@@ -106,7 +106,7 @@ def test_an_orphan_does_not_outlive_splunkd(environment, when: str) -> None:
     )
     subprocess.run([sys.executable, "-c", parent], env=environment, pass_fds=(held,), check=True, timeout=30)
     os.close(held)
-    ready, _, _ = select.select([witness], [], [], 10)
+    ready, _, _ = select.select([witness], [], [], 60)
     assert ready
     assert os.read(witness, 1) == b""
     os.close(witness)
@@ -114,14 +114,14 @@ def test_an_orphan_does_not_outlive_splunkd(environment, when: str) -> None:
 
 def test_a_fatal_error_is_one_line_for_splunkd_and_exit_code_78(environment) -> None:
     process = _start(FAILING, environment)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 78
     assert err == b"FATAL no such queue [queue_missing]. check queue_url move=you\n"
 
 
 def test_a_bug_is_one_line_with_its_traceback_and_exit_code_1(environment) -> None:
     process = _start(BUGGY, environment)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.startswith(b"ERROR a bug ended the input: KeyError('nothing')")
     assert b"Traceback" in err
@@ -130,5 +130,5 @@ def test_a_bug_is_one_line_with_its_traceback_and_exit_code_1(environment) -> No
 
 def test_a_stray_print_never_reaches_the_stream(environment) -> None:
     process = _start(CHATTY, environment)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=60)
     assert out == b"<stream></stream>"

@@ -81,7 +81,7 @@ class Run:
         """SIGTERM; returns the seconds that it took to end, with exit code 0 and its stream closed."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=15)
+        code = self.process.wait(timeout=30)
         taken = time.monotonic() - started
         self._thread.join(10)
         assert not self.failure, self.failure
@@ -228,7 +228,7 @@ def test_a_splunkd_that_stopped_reading_for_good_costs_repeats_and_no_event(prov
     _wait(lambda: bool(first.reader.bytes_read), seconds=90)
     time.sleep(2)
     first.process.send_signal(signal.SIGTERM)
-    assert first.process.wait(timeout=15) == 0
+    assert first.process.wait(timeout=30) == 0
     second = start()
     second.wait_for(1000, seconds=90)
     assert {json.loads(event.data)["id"] for event in second.reader.events} == set(range(1000))
@@ -298,7 +298,7 @@ def test_trouble_with_a_secret_is_told_without_it(provider, start, environment, 
         run = start(**stanza, log_level="debug")
         _wait(lambda: log.exists() and said in log.read_text(encoding="utf-8"), seconds=90)
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(timeout=15) == 0
+        assert run.process.wait(timeout=30) == 0
     seen = run.process.stderr.read().decode() + log.read_text(encoding="utf-8")
     assert said in seen
     assert "canary" not in seen

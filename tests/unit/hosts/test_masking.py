@@ -59,6 +59,6 @@ def test_without_mask_only_our_own_secrets_are() -> None:
     ["a", "secret", "eyJ-", ":", "a@", "-----BEGIN PRIVATE KEY-----", "1.1.", "secret ", "Bearer ", "pass."],
 )
 def test_no_text_takes_longer_than_its_length_asks(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     CLEAN(piece * (100_000 // len(piece)))
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0

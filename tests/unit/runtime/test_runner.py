@@ -204,7 +204,7 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     world.sink.send = slow
     runner.start()
     runner.set_out()
-    assert began.wait(10)
+    assert began.wait(60)
     runner.begin_stop()
     runner.finish_stop(time.monotonic() + seconds)
     assert runner.was_left_by_stop() is was_left
