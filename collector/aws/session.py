@@ -45,7 +45,8 @@ class Access:
 
     `role_arn` "" or "none" means no role. `endpoint_urls` is by service ("s3", "sqs", "sts", "kms"),
     "" for all others. `session_policies` are JSON texts that narrow the role further, the narrowest first:
-    the first that STS takes is sent.
+    the first that STS takes is sent. By default a call is made three times, and each waits as long as three
+    long polls of 20 s, which is what rule 5 calls a stalled read as well.
     """
 
     region: str = ""
@@ -64,6 +65,8 @@ class Access:
     use_fips_endpoint: bool = False
     max_connections: int = 10
     user_agent: str = "audit-s3"
+    reply_timeout_seconds: int = 60
+    attempts: int = 3
 
     @property
     def role(self) -> str:
@@ -192,8 +195,8 @@ class AwsSession:
 
         settings: Dict[str, Any] = {
             "connect_timeout": 10,
-            "read_timeout": 60,  # three long polls of 20 s; and what rule 5 calls a stalled read
-            "retries": {"mode": "standard", "total_max_attempts": 3},
+            "read_timeout": self.access.reply_timeout_seconds,
+            "retries": {"mode": "standard", "total_max_attempts": self.access.attempts},
             "tcp_keepalive": True,
             "max_pool_connections": self.access.max_connections,
             "user_agent_extra": self.access.user_agent,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Mapping, Optional, Sequence
@@ -23,13 +24,14 @@ from collector.hosts.stores import opened
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue
-from collector.runtime.adapters import Adapters, access_of, checkpoint_path, this_owner
+from collector.runtime.adapters import Adapters, checkpoint_path, this_owner
 from collector.sinks.hec_questions import HecQuestions
 from collector.sinks.wire import Wire
 from collector.stores.sqlite import SqliteStore
 
 __all__ = ["Doors"]
 
+_REPLY_SECONDS = 15
 _URL = re.compile(r"https://[^\s/\"']+")
 
 
@@ -41,6 +43,12 @@ class Doors(Adapters):
         self.account: Account = _Account(self._session)
         self.checkpoint_dir = str(checkpoint_path(found).parent)
         self.session_policy_is_too_long = not all(map(takes, self._session.access.session_policies[:1]))
+
+    def _session_of(self, role_arn: str, *, read_only: bool) -> AwsSession:
+        """A person waits: a network that swallows what is sent is told of within half a minute."""
+        session = super()._session_of(role_arn, read_only=read_only)
+        session.access = replace(session.access, reply_timeout_seconds=_REPLY_SECONDS, attempts=2)
+        return session
 
     def _queue(self, configured: Input, *, read_only: bool) -> Optional[Queue]:
         """None while the adapters are built: a name may have to be looked up, which is a question."""
@@ -56,7 +64,7 @@ class Doors(Adapters):
         settings = self._input.settings
         if settings.queue_role_arn == settings.role_arn:
             return self._session
-        return AwsSession(access_of(self._input, settings.queue_role_arn))
+        return self._session_of(settings.queue_role_arn, read_only=False)
 
     @property
     def queue_account(self) -> Optional[Account]:
@@ -92,7 +100,7 @@ class Doors(Adapters):
     def try_table(self) -> Mapping[str, CollectorError]:
         from collector.stores.dynamodb import DynamoStore
 
-        with opened(self._input) as store:
+        with closing(self.store) as store:
             return store.refusals() if isinstance(store, DynamoStore) else {}
 
     def ask_digest_keys(self, region: str) -> None:

@@ -7,9 +7,17 @@ from typing import Sequence
 from collector.config.settings import Settings
 from collector.errors import CollectorError
 from collector.onboarding.checks.asked import Hec
-from collector.onboarding.checks.codes import HEC, HEC_ACK, HEC_INDEX, HEC_STICKY, HEC_TOKEN, OUTPUT
-from collector.onboarding.checks.findings import Notes
-from collector.onboarding.checks.troubles import NOT_STICKY
+from collector.onboarding.checks.codes import (
+    HEC,
+    HEC_ACK,
+    HEC_INDEX,
+    HEC_STICKY,
+    HEC_TOKEN,
+    OUTPUT,
+    Check,
+)
+from collector.onboarding.checks.findings import Notes, sentence
+from collector.onboarding.checks.troubles import NOT_STICKY, TROUBLES
 
 __all__ = ["check_output"]
 
@@ -26,20 +34,26 @@ def _check_endpoint(notes: Notes, settings: Settings, hec: Hec) -> None:
     try:
         notes.ok(HEC, hec.health(), of=hec.url)
     except CollectorError as error:
-        notes.refused(HEC, error, of=hec.url)
+        _refused(notes, HEC, error, of=hec.url)
         return
     try:
         hec.token()
         notes.ok(HEC_TOKEN, "HEC knows the token", of=hec.url)
     except CollectorError as error:
-        notes.refused(HEC_TOKEN, error, of=hec.url)
+        _refused(notes, HEC_TOKEN, error, of=hec.url)
         return
     try:
         _check_acknowledgement(notes, settings, hec)
     except CollectorError as error:
-        notes.refused(HEC_ACK, error, of=hec.url)
+        _refused(notes, HEC_ACK, error, of=hec.url)
     what = f"index = {settings.index}" if settings.index else "the token's own index"
     notes.skipped(HEC_INDEX, f"{what}: only an event that is indexed could try it, and none is sent")
+
+
+def _refused(notes: Notes, check: Check, error: CollectorError, *, of: str) -> None:
+    """Where the hint is about events that were on their way: here there are none."""
+    fix = sentence(TROUBLES[error.code].hint) if error.code in ("hec_timeout", "hec_connection_lost") else ""
+    notes.refused(check, error, fix=fix, of=of)
 
 
 def _check_acknowledgement(notes: Notes, settings: Settings, hec: Hec) -> None:

@@ -544,7 +544,27 @@ def nobody_listens(stage: Any) -> None:
     stage.lead_to("http://127.0.0.1:9")
 
 
+@broken("timeout", "network", "firewalls that drop")
+def nobody_answers(stage: Any) -> None:
+    stage.lead_to(stage.silence())
+
+
+@broken("timeout", "network", "firewalls that drop")
+def packets_are_dropped(stage: Any) -> None:
+    stage.lead_to(stage.silence(takes_connections=False))
+
+
 # -- HEC
+
+
+@broken("hec_timeout", "network", "what stands before HEC")
+def hec_does_not_answer(stage: Any) -> None:
+    stage.settings["hec_url"] = stage.silence()
+
+
+@broken("hec_connection_lost", "network", "what stands before HEC")
+def connection_to_hec_breaks(stage: Any) -> None:
+    stage.hec.fail_next(reset=True, kind="health")
 
 
 @broken("hec_token_invalid", "you", "HTTP Event Collector")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -85,6 +86,17 @@ class Stage:
         """The URL of the same behind a certificate that nobody here trusts."""
         certificate = Authority("Inspection CA").certificate("127.0.0.1")
         return self.proxy(origin=origin, certificate=certificate).url
+
+    def silence(self, *, takes_connections: bool = True) -> str:
+        """A URL where nothing is ever answered; with all its places taken, not even a connection."""
+        place = self.stack.enter_context(socket.socket())
+        place.bind(("127.0.0.1", 0))
+        place.listen(50 if takes_connections else 0)
+        for _ in range(0 if takes_connections else 4):
+            waiting = self.stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(place.getsockname())
+        return f"http://127.0.0.1:{place.getsockname()[1]}"
 
     def lead_to(self, url: str) -> None:
         """Another endpoint for AWS."""
