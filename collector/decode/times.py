@@ -18,8 +18,6 @@ __all__ = ["Remembered", "Times"]
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EARLIEST = 946684800
 _DAY = 86400
-#: Epochs from here on, in 2001, sort as their texts do.
-_TEN_DIGITS = 10**9
 _REMEMBERED = 4096
 #: Longer ones are no times, and are not kept.
 _END_CHARACTERS = 16
@@ -64,7 +62,6 @@ class Times:
 
         Alike: in UTC to the second or finer, or epoch seconds, or epoch milliseconds.
         """
-        minutes, seconds, ends = self._minutes, _SECONDS, _ENDS
         try:
             # What is absent cannot be joined, and None cannot be added to: either is a TypeError.
             joined = str(b"\n".join(raws), "latin-1")
@@ -74,23 +71,21 @@ class Times:
             if joined[:1].isdigit():
                 return self._epochs(joined, texts)
             if len(texts[0]) == _WHOLE_CHARACTERS:
-                found = self._whole_seconds(texts)
-                if found is not None:
-                    return found
-            return [
-                str(minutes[text[1:18]] + seconds[text[18:20]]) + ends[text[20:-1]]  # type: ignore[operator]
-                for text in texts
-            ]
+                distinct = [*{*texts}]  # busy accounts have hundreds of records a second
+                if 2 * len(distinct) <= len(texts):
+                    known = dict(zip(distinct, self._alike(distinct)))
+                    return [*map(known.__getitem__, texts)]
+            return self._alike(texts)
         except (TypeError, KeyError):
             return None
 
-    def _whole_seconds(self, texts: List[str]) -> Optional[List[Optional[str]]]:
-        """What `read` says of each, where all are of whole seconds: hundreds of records share one."""
-        try:
-            found: List[Any] = [*map(_WHOLE.__getitem__, texts)]
-        except KeyError:
-            return None
-        return found if int(max(found)) <= self._latest else None
+    def _alike(self, texts: List[str]) -> List[Optional[str]]:
+        """TypeError or KeyError where one is not in UTC, or not credible."""
+        minutes, seconds, ends = self._minutes, _SECONDS, _ENDS
+        return [
+            str(minutes[text[1:18]] + seconds[text[18:20]]) + ends[text[20:-1]]  # type: ignore[operator]
+            for text in texts
+        ]
 
     def _epochs(self, joined: str, texts: List[str]) -> Optional[List[Optional[str]]]:
         """What `_number` says of each, where all are spelt alike. Ten digits lie after the year 2000."""
@@ -177,26 +172,6 @@ class _Ends(Dict[str, Optional[str]]):
 
 #: Of all objects: what a fraction stands for depends on nothing else.
 _ENDS = _Ends()
-
-
-class _Whole(Dict[str, str]):
-    """The epoch seconds of JSON strings that are times in UTC to the second, after 2001: of ten digits.
-
-    KeyError for any other.
-    """
-
-    def __missing__(self, raw: str) -> str:
-        epoch = _epoch(raw[1:20]) if raw[:1] == '"' and raw[20:] == 'Z"' else None
-        if epoch is None or epoch < _TEN_DIGITS:
-            raise KeyError(raw)
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        found = self[raw] = str(epoch)
-        return found
-
-
-#: Of all objects: whether a time is credible is asked afterwards, of the latest.
-_WHOLE = _Whole()
 
 
 class Remembered(Dict[bytes, Optional[str]]):
