@@ -205,10 +205,11 @@ class Reconciler:
         if listing.is_complete:
             ledger.counters["reconciles"] += 1
         what = "the bucket" if listing.is_complete else "what can be listed"
-        log.info(
-            "Reconciled %s with the ledger. kind=%s listed=%d missing=%d lists=%d since=%s", what,
-            window.kind, listing.listed, sweep.missing, sweep.lists, _moment(window.since),
-        )
+        if sweep.lists:
+            log.info(
+                "Reconciled %s with the ledger. kind=%s listed=%d missing=%d lists=%d since=%s", what,
+                window.kind, listing.listed, sweep.missing, sweep.lists, _moment(window.since),
+            )
         if not listing.is_complete or window.kind == ASKED:
             return
         self._watermark = window.until

@@ -198,7 +198,7 @@ def _about_splunk(answer: Counted) -> Iterator[str]:
         yield f"  and {found.differing - MOST_SHOWN:,} more"
     if any(one.kind != "surplus" and one.url.startswith("s3://") for one in found.differences):
         name = shlex.quote(answer.coverage.question.input_name)
-        yield f"To send an object once more, all of it: audit-s3 backfill --input {name} s3://BUCKET/KEY --again"
+        yield f"To send an object once more: audit-s3 backfill --input {name} s3://BUCKET/KEY --again"
     if found.too_new:
         yield f"Not compared, as delivered within the last two minutes: {counted(found.too_new, 'object')}"
     if found.leaves_out:

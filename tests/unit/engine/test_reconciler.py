@@ -424,6 +424,7 @@ def test_without_the_right_to_list_it_says_so_once_and_tries_again_at_each_inter
             "WARNING"
         ]
         assert "list_denied" in caplog.text
+        assert "Reconciled" not in caplog.text
         assert bench.ledger.counters["reconciles"] == 0
         assert bench.delivered() == ["live goes on"]
         bench.bucket.error = None
