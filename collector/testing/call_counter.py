@@ -15,9 +15,11 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import parse_qs, urlsplit
+
+from collector.testing.loopback import Server
 
 __all__ = ["CallCounter"]
 
@@ -88,10 +90,7 @@ class CallCounter:
             self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Server):
     def __init__(self, address: Any, counter: CallCounter) -> None:
         super().__init__(address, _Passage)
         self.counter = counter

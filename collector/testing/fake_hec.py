@@ -31,11 +31,12 @@ import time
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 from urllib.parse import parse_qs, urlsplit
 
 from collector.testing.hec_indexer import Indexer, Outcome, Policy, Received
+from collector.testing.loopback import Server
 
 __all__ = ["FakeHec", "Request", "Response", "main"]
 
@@ -308,10 +309,7 @@ class FakeHec:
         return context
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Server):
     def __init__(self, address: Any, hec: FakeHec) -> None:
         super().__init__(address, _Conversation)
         self.hec = hec
@@ -323,11 +321,6 @@ class _Server(ThreadingHTTPServer):
                 each.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or does not trust our certificate, is part of the game."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
 
 
 class _Conversation(BaseHTTPRequestHandler):

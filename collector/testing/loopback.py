@@ -11,13 +11,26 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Optional, Type, TypeVar
+from typing import Any, Optional, Type, TypeVar
 
-__all__ = ["Loopback"]
+__all__ = ["Loopback", "Server"]
 
 Fake = TypeVar("Fake", bound="Loopback")
+
+
+class Server(ThreadingHTTPServer):
+    """Takes many connections at a time, and none of them to its grave."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or does not trust our certificate, is part of the game."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Loopback:
@@ -29,8 +42,7 @@ class Loopback:
     def __init__(
         self, conversation: Type[BaseHTTPRequestHandler], *, tls: Optional[ssl.SSLContext] = None
     ) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), conversation)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), conversation)
         self._server.fake = self  # type: ignore[attr-defined]
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

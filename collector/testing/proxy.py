@@ -22,13 +22,14 @@ import os
 import re
 import socket
 import ssl
-import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, List, Mapping, Optional, Set
 from urllib.parse import urlsplit
+
+from collector.testing.loopback import Server
 
 __all__ = ["Passed", "Proxy"]
 
@@ -138,18 +139,10 @@ class Proxy:
         return host if host.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]") else ""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Server):
     def __init__(self, address: Any, proxy: Proxy) -> None:
         super().__init__(address, _Conversation)
         self.proxy = proxy
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or does not trust our certificate, is part of the game."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
 
 
 class _Conversation(BaseHTTPRequestHandler):
