@@ -202,6 +202,8 @@ def bad_value(answer: Answer, call: Call) -> CollectorError:
         return Poison(_said(answer, call), code="lease_limit", where=call.where, hint=hint)
     if call.action == "sts:AssumeRole":
         hint = "You: role_duration_seconds may not exceed the role's MaxSessionDuration; compare role_arn"
+        if "role chaining" in message:
+            hint = "You: set role_duration_seconds = 3600: who is a role gets another for an hour at most"
         return Fatal(_said(answer, call), code="role_refused", where=call.where, hint=hint, scope="role")
     return unexpected(answer, call)
 
@@ -221,6 +223,8 @@ def expired(answer: Answer, call: Call) -> CollectorError:
 
 def invalid_keys(answer: Answer, call: Call) -> CollectorError:
     hint = "You: aws_access_key_id and aws_secret_access_key must be a pair that is active in IAM"
+    if answer.code == "RegionDisabledException":
+        hint = "You: activate STS in this region (IAM, Account settings), or set sts_endpoint_url"
     return Fatal(_said(answer, call), code="credentials_invalid", where=call.where, hint=hint, scope="role")
 
 
@@ -289,6 +293,8 @@ def bad_parameter(what: str, call: Call) -> CollectorError:
 
 def bad_setting(what: str, call: Call) -> CollectorError:
     hint = "You: compare region, endpoint_url, use_fips_endpoint and the AWS config file"
+    if "specify a region" in what:
+        hint = "You: set region, as neither queue_url nor AWS_REGION names one"
     return Fatal(what, code="bad_aws_setting", where=call.where, hint=hint)
 
 

@@ -198,8 +198,9 @@ class _Bucket:
 
     def _refused_object(self, error: CollectorError) -> None:
         if error.code == "kms_denied":
-            key = getattr(error, "resource", "") or ", ".join(self._found.settings.kms_key_arn)
-            grant = Grant(["kms:Decrypt"], key or "the bucket's KMS key", self._identity)
+            named, allowed = getattr(error, "resource", ""), self._found.settings.kms_key_arn
+            key = named or (allowed[0] if len(allowed) == 1 else allowed) or "the bucket's KMS key"
+            grant = Grant(["kms:Decrypt"], key, self._identity)
         else:
             grant = self._grant("s3:GetObject", f"/{self._prefix}*")
         fix = object_text(

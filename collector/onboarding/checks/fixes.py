@@ -20,12 +20,12 @@ class Grant:
     """A right that is missing: `actions` on `resource`, for `identity` (an ARN)."""
 
     actions: Sequence[str]
-    resource: str
+    resource: Union[str, Sequence[str]]
     identity: str
 
     def text(self, owner: str, *, kind_of_policy: str) -> str:
         """What to do; with `owner` provider, what to send. `kind_of_policy` is AWS's denial in its words."""
-        itself = f"please add to the policy of {_bare(self.resource)} itself: {self._of_resource()}"
+        itself = f"please add to the policy of {self._bare} itself: {self._of_resource()}"
         if "no resource-based policy" in kind_of_policy:
             return sent(itself)
         to = f"to the policy of {self.identity}: {_statement(self.actions, self.resource)}"
@@ -34,12 +34,19 @@ class Grant:
             text += f" and to the key's own policy: {self._of_resource()}"
         elif owner == "you" and "-based policy" not in kind_of_policy:
             # Across accounts AWS does not say which side it is.
-            text += f". If {_bare(self.resource)} is of another account, send to whoever owns it: {itself}"
+            text += f". If {self._bare} is of another account, send to whoever owns it: {itself}"
         return text
 
     def _of_resource(self) -> str:
         resource = "*" if "kms:Decrypt" in self.actions else self.resource  # a key's policy is about its key
         return _statement(self.actions, resource, principal={"AWS": self.identity})
+
+    @property
+    def _bare(self) -> str:
+        """What has a policy of its own: of objects it is their bucket."""
+        if not isinstance(self.resource, str):
+            return " and of ".join(self.resource)
+        return self.resource.partition("/")[0] if ":s3:::" in self.resource else self.resource
 
 
 def sent(text: str) -> str:
@@ -132,8 +139,3 @@ def _statement(
     if condition:
         said["Condition"] = dict(condition)
     return json.dumps(said)
-
-
-def _bare(resource: str) -> str:
-    """What has a policy of its own: of objects it is their bucket."""
-    return resource.partition("/")[0] if ":s3:::" in resource else resource

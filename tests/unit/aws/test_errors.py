@@ -285,6 +285,19 @@ def test_a_session_longer_than_the_role_allows_names_the_setting() -> None:
     assert "role_duration_seconds" in error.hint
 
 
+def test_a_role_that_is_assumed_by_a_role_is_given_for_an_hour() -> None:
+    message = "DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+    error = translate(_answer("ValidationError", message, operation="AssumeRole"), GET)
+    assert (error.code, "role_duration_seconds = 3600" in error.hint) == ("role_refused", True)
+
+
+def test_an_unset_region_is_to_be_set_and_an_inactive_one_activated() -> None:
+    assert translate(boto.NoRegionError(), GET).hint.startswith("You: set region")
+    call = Call("sts:AssumeRole", where=ROLE, resource=ROLE, scope="role")
+    message = "STS is not activated in this region for account:222222222222."
+    assert "activate STS" in translate(_answer("RegionDisabledException", message, 403), call).hint
+
+
 def test_an_expired_signature_is_a_wrong_clock_and_says_by_how_much() -> None:
     message = "Signature expired: 20260504T101010Z is now earlier than 20260504T102010Z"
     error = translate(_answer("SignatureDoesNotMatch", message, 403, date=formatdate(0)), RECEIVE)

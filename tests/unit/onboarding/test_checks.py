@@ -358,6 +358,15 @@ def test_what_the_provider_has_to_do_for_an_object_can_be_sent_and_names_it(worl
     assert found.fix.startswith(f"Send to the provider: {words}") and "s3://audits/k/one" in found.fix
 
 
+def test_a_key_that_aws_does_not_name_is_one_of_those_that_the_settings_do(world):
+    words = "The ciphertext refers to a customer master key that does not exist, or that you may not use"
+    denied = Fatal(words, code="kms_denied", hint="Provider: attach kms:Decrypt", scope="kms")
+    world.objects.refuse("k/one", denied)
+    one, other = (f"arn:aws:kms:eu-west-1:111111111111:key/{name}" for name in ("one", "other"))
+    assert f'"Resource": "{one}"' in look(world, kms_key_arn=one)["kms_denied"].fix
+    assert f'"Resource": ["{one}", "{other}"]' in look(world, kms_key_arn=f"{one},{other}")["kms_denied"].fix
+
+
 def test_a_deny_that_the_provider_has_to_remove_can_be_sent(world):
     deny = "an explicit deny stands against s3:GetObject on B in the policy of B itself; remove it"
     world.objects.refuse("k/one", Fatal("AWS refused it", code="object_denied", hint=f"Provider: {deny}"))
