@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Callable, Iterable, Iterator, Optional, Protocol, Sequence
@@ -17,6 +18,8 @@ from collector.notifications import host_of
 from collector.ports import Digests, ObjectStore, OpenObject
 
 __all__ = ["Decode", "Labels", "Opener"]
+
+log = logging.getLogger("collector.engine")
 
 
 class Decode(Protocol):
@@ -51,6 +54,7 @@ class Opener:
         self._decode = decode
         self._labels = labels
         self._digests = digests
+        self._has_told_of_bytes = False
 
     def foresee(self, items: Sequence[Item]) -> None:
         """This thread opens these next, in this order."""
@@ -71,7 +75,7 @@ class Opener:
         opened = self._objects.open(item.ref)
         content = Content() if self._digests is not None else None
         reading = Reading(opened, iter(()), content)
-        blocks = _noticed(self._blocks(opened, item.route, content), reading)
+        blocks = self._noticed(self._blocks(opened, item.route, content), reading, item.url)
         reading.slices = _cut_later(opened, blocks, partial(self._origin, item, opened.last_modified))
         return reading
 
@@ -81,6 +85,19 @@ class Opener:
         if route.decoder == DIGEST:
             return self._digests.judge(opened, content.add)
         return self._decode(iter(opened.read, b""), route, content.add)
+
+    def _noticed(self, blocks: Iterator[Block], reading: Reading, url: str) -> Iterator[Block]:
+        """The blocks, and in `reading` whether the last one said that a large event is being gathered."""
+        for block in blocks:
+            reading.gathers = block.note == GATHERING and not block.bodies
+            if block.note and not self._has_told_of_bytes and "encoding_error" in block.note:
+                self._has_told_of_bytes = True
+                log.warning(
+                    "An object holds bytes that are no UTF-8. Each is delivered as U+FFFD, and its event says "
+                    "s3_note=encoding_error, by which others can be found: this is said once. If such objects "
+                    "are no audits, leave them out by exclude or routes. url=%s", url,
+                )
+            yield block
 
     def _payload_blocks(self, payload: Payload, route: Route) -> Iterator[Block]:
         if payload.whole:
@@ -108,13 +125,6 @@ def _cut_later(
     while opened.prepare():
         yield Slice(made, 0, 0, (), 0)
     yield from cut(blocks, made)
-
-
-def _noticed(blocks: Iterator[Block], reading: Reading) -> Iterator[Block]:
-    """The blocks, and in `reading` whether the last one said that a large event is being gathered."""
-    for block in blocks:
-        reading.gathers = block.note == GATHERING and not block.bodies
-        yield block
 
 
 def _is_json(body: bytes) -> bool:

@@ -11,6 +11,7 @@ from collector.engine.reader import TOGETHER_BYTES, Read, Reader
 from collector.engine.station import Wait
 from collector.errors import Fatal, Poison
 from collector.model import ObjectRef
+from tests.hostile.world import World
 
 
 def test_an_object_named_to_an_input_without_buckets_is_foreign():
@@ -79,3 +80,15 @@ def test_while_objects_are_refused_one_at_a_time_is_tried(make_bench):
     bench.run(90, without=("reader",))
     work = _take(bench)
     assert isinstance(work, Wait) or len(work) == 1
+
+
+def test_bytes_that_are_no_text_are_delivered_and_the_operator_is_told_once(caplog):
+    world = World()
+    for number in range(3):
+        world.announce(f"image{number}.png", b"\x89PNG\xff\xfe\n\x00\xd8\n")
+    world.announce("sound", b"a line\n")
+    world.run(60)
+    assert "a line" in [body.decode() for body in world.bodies()]
+    assert sum("\ufffd" in body.decode() for body in world.bodies()) >= 3
+    said = [record for record in caplog.records if "no UTF-8" in record.message]
+    assert [record.levelname for record in said] == ["WARNING"] and "/image" in said[0].message
