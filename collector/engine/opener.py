@@ -93,9 +93,9 @@ class Opener:
             if block.note and not self._has_told_of_bytes and "encoding_error" in block.note:
                 self._has_told_of_bytes = True
                 log.warning(
-                    "An object holds bytes that are no UTF-8. Each is delivered as U+FFFD, and its event says "
-                    "s3_note=encoding_error, by which others can be found: this is said once. If such objects "
-                    "are no audits, leave them out by exclude or routes. url=%s", url,
+                    "An object holds bytes that are no UTF-8. Each is delivered as U+FFFD, and its event "
+                    "says s3_note=encoding_error, by which others can be found: this is said once. If such "
+                    "objects are no audits, leave them out by exclude or routes. url=%s", url,
                 )
             yield block
 
