@@ -112,6 +112,7 @@ def _carry_one(
     one.settings.update({"start_from": cut_over, **({"bucket": bucket} if bucket else {}), **given})
     since = one.settings["start_from"]
     one.note("start_from", f"{since}: the queue is read whole, but what it lacks is listed from then on only")
+    one.note("cut-over", "disable this input in the add-on before the first run: one queue has one reader")
     if not one.settings.get("bucket"):
         all_.unknown.append(name)
     own = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:64] or "input"

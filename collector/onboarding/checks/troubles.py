@@ -69,7 +69,8 @@ QUEUE_OPEN = Trouble("the queue's policy lets anybody send to it", code="queue_o
 OTHER_READER = Trouble("messages are in flight while nobody here should hold any", code="queue_other_reader",
     check="queue_readers", status="warning", owner="you",
     hint="if the collector runs, it is that; another host of yours has to share its checkpoints "
-    "(docs/scaling.md); else somebody else takes messages: have a queue of your own")
+    "(docs/scaling.md); else somebody else takes messages, as an input of Splunk's add-on does: stop it, or "
+    "have a queue of your own, for one queue has one reader")
 BUCKET_OWNER = Trouble("the bucket belongs to another account than expected_bucket_owner",
     code="bucket_owner", check="object", status="failed", owner="you",
     hint="ask the provider whose bucket it is, and set expected_bucket_owner to that")

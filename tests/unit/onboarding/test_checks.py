@@ -298,6 +298,22 @@ def test_with_a_role_sts_is_needed_and_nothing_else_is_asked(world):
     assert (findings["queue"].status, findings["object"].status) == ("skipped", "skipped")
 
 
+@pytest.mark.parametrize(
+    ("external_id", "first"),
+    [("x-1", "You first, then the provider, as AWS does not say"), ("", "Ask whether there is an external id")],
+)
+def test_a_role_that_aws_does_not_explain_comes_with_both_sides_statements(world, external_id, first):
+    hint = "You: compare external_id and role_arn with what was handed over"
+    world.account = Account(assumed=Fatal("AWS refused it", code="role_denied", hint=hint, scope="role"))
+    found = look(world, external_id=external_id, role_session_name="ours")["role_denied"]
+    assert found.owner == "you"
+    assert found.fix.startswith(first)
+    ours, theirs = found.fix.split(" Send to the provider: ")
+    assert ours.endswith(f'{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "{ROLE}"}}')
+    assert "we name the session ours" in theirs
+    assert f'"Principal": {{"AWS": "{USER}"}}' in theirs and '"sts:ExternalId"' in theirs
+
+
 def test_an_archived_object_is_passed_over_for_the_next(world):
     world.clock.advance(60)
     world.objects.put("k/two", b"{}")
