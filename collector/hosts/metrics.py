@@ -71,6 +71,7 @@ COUNTERS: Sequence[Family] = (
     Family("audit_s3_errors_total", ("call",), "Calls that failed and are tried again, by what was tried."),
     Family("audit_s3_leases_lapsed_total", (), "Messages whose lease ran out before they were settled."),
     Family("audit_s3_leases_lost_total", (), "Messages whose lease could not be extended any more."),
+    Family("audit_s3_spooled_left_total", (), "Spooled messages put down unfinished, to be taken up again."),
     Family("audit_s3_reconciles_total", (), "Reconciles finished: the bucket compared with the ledger."),
     Family("audit_s3_list_calls_total", (), "Pages of a bucket listed."),
     Family("audit_s3_aws_calls_total", ("operation",),
@@ -120,6 +121,7 @@ COUNTED: Mapping[str, Tuple[str, str]] = {
     "store_errors": ("audit_s3_errors_total", "store"),
     "leases_lapsed": ("audit_s3_leases_lapsed_total", ""),
     "leases_lost": ("audit_s3_leases_lost_total", ""),
+    "left_spooled": ("audit_s3_spooled_left_total", ""),
     "reconciles": ("audit_s3_reconciles_total", ""),
     "lists": ("audit_s3_list_calls_total", ""),
 }
