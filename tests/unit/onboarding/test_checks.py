@@ -300,7 +300,7 @@ def test_with_a_role_sts_is_needed_and_nothing_else_is_asked(world):
 
 @pytest.mark.parametrize(
     ("external_id", "first"),
-    [("x-1", "You first, then the provider, as AWS does not say"), ("", "Ask whether there is an external id")],
+    [("x-1", "You first, then the provider"), ("", "Ask whether there is an external id")],
 )
 def test_a_role_that_aws_does_not_explain_comes_with_both_sides_statements(world, external_id, first):
     hint = "You: compare external_id and role_arn with what was handed over"
