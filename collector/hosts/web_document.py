@@ -184,7 +184,9 @@ def _figure(main: str, more: str) -> Dict[str, str]:
 def _watched(one: Observation, *, now: float) -> Dict[str, Any]:
     """What the watch saw at its last look. `text` is for people; what is not known is null."""
     watched, depth = one.watched, one.watched.depth
-    age = "" if one.is_ready or not watched.looked_at else f" (seen {spell(now - watched.looked_at)} ago)"
+    age = "" if one.is_ready else f" (seen {spell(now - watched.looked_at)} ago)"
+    if not watched.looked_at:
+        age = ", not looked at yet"
     return {
         "retention": {of: _clock(reading, age) for of, reading in watched.deadlines.items()},
         "silence": {
