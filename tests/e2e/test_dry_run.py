@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -17,6 +18,7 @@ from collector.runtime.adapters import Adapters
 from collector.testing.demo_audits import cloudtrail, pgaudit, thrive
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
+from tests.e2e.broken_setups.altered import Altered
 from tests.e2e.collector_process import Collector
 
 Make = Callable[..., Collector]
@@ -303,6 +305,24 @@ def test_aws_itself_refuses_a_deletion_during_a_dry_run(aws: LocalAws, make: Mak
     messages = adapters.queue.receive(1, wait_seconds=1)
     with pytest.raises(Fatal, match="queue_denied"):
         adapters.queue.delete(messages)
+
+
+@pytest.mark.parametrize("flags", [(), ("--peek",)])
+def test_the_session_that_a_dry_run_asks_sts_for_may_delete_and_write_nothing(
+    aws: LocalAws, make: Make, flags: Tuple[str, ...]
+) -> None:
+    provider = Provider(aws, "thrive", delivery="none")
+    provider.send_body("{}")
+    with Altered(aws.endpoint_url) as altered:
+        queue_url = provider.queue_url.replace(aws.endpoint_url, altered.url)
+        make(provider, endpoint_url=altered.url, queue_url=queue_url).run("--dry-run", *flags)
+    assert altered.session_policies
+    for policy in altered.session_policies:
+        statements = json.loads(policy)["Statement"]
+        allowed = {action for each in statements for action in each["Action"]}
+        assert {each["Effect"] for each in statements} == {"Allow"}
+        assert not [action for action in allowed if "*" in action.partition(":")[2][:6]]
+        assert not [action for action in allowed if re.search("Delete|Put|Send|Create|Purge|Set", action)]
 
 
 def test_keys_without_a_role_are_said_not_to_be_held_by_iam(aws: LocalAws, make: Make) -> None:

@@ -44,6 +44,8 @@ class Altered:
         self.origin = urlsplit(origin).netloc
         self.rules: List[_Rule] = []
         self.asked = 0
+        #: The session policies that were sent to STS, as they were sent.
+        self.session_policies: List[str] = []
         self._server = _Server(("127.0.0.1", 0), self)
 
     @property
@@ -117,7 +119,9 @@ class _Conversation(BaseHTTPRequestHandler):
         scope = _SCOPE.search(self.headers.get("Authorization", ""))
         service = scope.group(1) if scope else ""
         if service == "sts":
-            return service, parse_qs(body.decode()).get("Action", [""])[0]
+            said = parse_qs(body.decode())
+            self.server.altered.session_policies += said.get("Policy", [])
+            return service, said.get("Action", [""])[0]
         if service == "s3":
             return service, _of_s3(self.path)
         return service, self.headers.get("X-Amz-Target", "").rpartition(".")[2]
