@@ -17,6 +17,8 @@ from tests.s3_encryption_client import S3EncryptionClient, make_environment
 
 #: Another leg has run all of it; this one looks for what differs by Python or by accelerator.
 AGAIN = os.environ.get("AUDIT_S3_TEST_AGAIN") == "1"
+#: And of these the leg on another Python, which has the same accelerators.
+IS_OTHER_PYTHON = AGAIN and os.environ.get("AUDIT_S3_ACCELERATORS") != "off"
 #: No law of ours is about milliseconds on a machine that does other work too.
 UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("ours", **({"max_examples": 20} if AGAIN else {}), **UNHURRIED)
@@ -28,6 +30,7 @@ MAKE_ENVIRONMENTS = {"s3_encryption_client", "tools"}
 def pytest_configure(config: Any) -> None:
     config.addinivalue_line("markers", "exhaustive: under `make faults` only (FAULTS=all)")
     config.addinivalue_line("markers", "both_emulators: end to end on the second emulator too")
+    config.addinivalue_line("markers", "once: takes long, and says the same on every Python")
 
 
 def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
@@ -55,7 +58,7 @@ def _sendable(text: str) -> str:
 
 def _takes_long(item: Any) -> bool:
     """Adapters meet both emulators in tests/contract; the whole program does where it is marked so."""
-    if item.get_closest_marker("exhaustive"):
+    if item.get_closest_marker("exhaustive") or (IS_OTHER_PYTHON and item.get_closest_marker("once")):
         return True
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     is_second = any(isinstance(value, str) and value.startswith("moto") for value in parameters.values())

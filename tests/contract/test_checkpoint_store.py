@@ -786,6 +786,7 @@ def perform(world: World, stores: dict[str, CheckpointStore], step: tuple[str, s
     return answer, seen, told, list(store.spooled()), list(store.quarantine())
 
 
+@pytest.mark.once
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=25))
 def test_the_twin_answers_as_sqlite_does(

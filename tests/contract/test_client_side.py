@@ -54,6 +54,7 @@ def _read(store: S3Store, provider: Provider, key: str) -> bytes:
         opened.close()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", ["v2", "v3"])
 def test_what_the_official_client_writes_is_read_byte_for_byte(
     local_aws: LocalAws, s3_encryption_client: S3EncryptionClient, form: str
@@ -66,6 +67,7 @@ def test_what_the_official_client_writes_is_read_byte_for_byte(
         assert _read(store, provider, key) == body, key
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", ["v2", "v3"])
 def test_what_was_changed_after_the_official_client_wrote_it_is_never_read(
     local_aws: LocalAws, s3_encryption_client: S3EncryptionClient, form: str
@@ -89,6 +91,7 @@ def test_what_was_changed_after_the_official_client_wrote_it_is_never_read(
     assert caught.value.code in ("data_key_refused", "key_commitment_failed", "ciphertext_tampered")
 
 
+@pytest.mark.once
 def test_older_formats_made_by_hand_are_read_as_the_official_client_reads_them(
     local_aws: LocalAws, s3_encryption_client: S3EncryptionClient
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from itertools import count
+from types import FunctionType
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
@@ -39,6 +40,13 @@ _LONG = (
     "test_a_window_goes_through_more_than_a_page",
 )
 
+#: Hundreds of rows: the first leg has them, and they say the same on every Python.
+_MANY = (
+    "test_a_bucket_is_named_by_a_row_of_its_objects_behind_any_number_of_others",
+    "test_more_keys_than_one_statement_takes_are_looked_up_in_one_call",
+    "test_a_long_quarantine_is_listed_whole_while_it_shrinks",
+)
+
 # Every law that asks for a `world` finds the one below.
 globals().update(
     {
@@ -47,6 +55,10 @@ globals().update(
         if name.startswith("test_") and "world" in law.__code__.co_varnames and name not in _LONG
     }
 )
+
+for name in _MANY:
+    law = globals()[name]  # a function of its own: SQLite's is run everywhere
+    globals()[name] = pytest.mark.once(FunctionType(law.__code__, law.__globals__, name))
 
 
 @pytest.fixture(params=["ministack", pytest.param("moto", marks=pytest.mark.exhaustive)])
@@ -184,6 +196,7 @@ def test_a_long_body_leaves_nothing_behind(emulator: LocalAws) -> None:
     client.delete_table(TableName=table)
 
 
+@pytest.mark.once
 def test_a_receipt_may_name_ten_thousand_objects(ministack: LocalAws) -> None:
     make_table(ministack)
     world = dynamo_world(ministack)

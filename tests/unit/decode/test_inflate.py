@@ -77,6 +77,7 @@ def endless() -> Iterator[bytes]:
     yield gzip.compress(b"\0" * (300 << 20))
 
 
+@pytest.mark.once
 @BOTH
 def test_a_bomb_is_stopped_early(accelerated: bool) -> None:
     size = 0

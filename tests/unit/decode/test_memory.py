@@ -21,6 +21,8 @@ SIZES = {
     "zip": (8, 40), "zip_of_many": (2, 10), "parquet": (8, 40), "avro": (4, 20),
 }
 
+pytestmark = pytest.mark.once
+
 NO_PEAK = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say what a process's peak was")
 
 

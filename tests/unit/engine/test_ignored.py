@@ -43,6 +43,7 @@ def test_an_object_of_nothing_but_ignored_events_is_done(make_bench):
     assert bench.queue.depth == 0
 
 
+@pytest.mark.once
 def test_ignored_events_are_committed_while_the_object_is_still_read(make_bench):
     bench = make_bench(ignores=ignores, read_bytes=6)
     ref = bench.publish("a", *["robot"] * 400000)

@@ -47,6 +47,7 @@ def test_objects_under_another_key_flow_on_while_one_key_is_out_of_reach(bench: 
     assert {bench.state(ref) for ref in refs} == {"open"}
 
 
+@pytest.mark.once
 def test_a_key_out_of_reach_is_seen_behind_the_successes_of_another(bench: Any) -> None:
     """One in six is denied: too few to be everybody's, but all that there is of this key."""
     refs = []
@@ -130,6 +131,7 @@ def test_one_object_denied_for_its_key_ends_as_forbidden_after_a_day_if_the_key_
     assert [one.reason for one in bench.quarantined()] == ["forbidden"]
 
 
+@pytest.mark.once
 def test_a_day_without_the_key_counts_against_no_object(bench: Any) -> None:
     refs = _lost(bench, 12)
     bench.run(2 * 86400)
@@ -160,6 +162,7 @@ def test_a_key_that_answers_with_another_error_is_not_out_of_reach(bench: Any) -
     assert {bench.state(ref) for ref in refs} == {"quarantined"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("hours", [13, 60])
 def test_a_long_outage_of_a_key_gives_no_message_up(make_bench: Any, hours: int) -> None:
     bench = make_bench(max_receive_count=8)

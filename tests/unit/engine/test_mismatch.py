@@ -32,6 +32,7 @@ def test_a_mistaken_bucket_quarantines_nothing_and_deletes_nothing(bench: Any) -
     assert not bench.table.rows
 
 
+@pytest.mark.once
 def test_its_messages_are_kept_and_received_once_in_twelve_hours(bench: Any) -> None:
     _mistaken(bench, 60)
     bench.run(11 * 3600)

@@ -357,6 +357,7 @@ def test_of_many_that_were_not_read_the_first_are_named() -> None:
     assert coverage.named[0].key == "a/000000"
 
 
+@pytest.mark.once
 def test_ten_times_the_objects_take_no_more_memory() -> None:
     def peak(count: int) -> int:
         pages = ([ref(f"a/{page}/{number}") for number in range(500)] for page in range(count // 500))
