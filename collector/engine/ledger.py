@@ -25,7 +25,7 @@ from collector.engine.keys import Keys, Lock
 from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError
-from collector.model import Ignores, Message
+from collector.model import Ignores, Message, Receipt, Span
 from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
 from collector.retention.lag import Lags
 from collector.retention.silence import Silence, Trail
@@ -459,6 +459,14 @@ class Ledger:
                 tracked.open_spans = {span for span in tracked.open_spans if span[0] != item.oid}
                 if not tracked.open_spans:
                     self.forget_receipt(output, tracked)
+
+    def leave_accepted(self, item: Item) -> None:
+        """One offset is stored for all outputs: what one of them has beyond it must not come to it again."""
+        for name, progress in item.outputs.items():
+            spans = tuple(Span(item.oid, first, end) for first, end in progress.beyond(item.committed))
+            if spans:
+                id_ = self.next_id("receipt")
+                self.change(SaveReceipt(id_, Receipt(name, spans, self.clock.now(), id=id_)))
 
     def forget_receipt(self, output: Output, tracked: Tracked) -> None:
         """A receipt needs no more asking: its row may go, unless others are to find it."""

@@ -84,6 +84,10 @@ class Progress:
             return high if low == 0 else 0
         return 0
 
+    def beyond(self, offset: int) -> List[Range]:
+        """What is accepted from `offset` on."""
+        return [(max(low, offset), high) for low, high in self._accepted if high > offset]
+
     def missing(self, first: int, end: int) -> List[Range]:
         """The parts of [first, end) that are neither accepted nor pending: to be sent."""
         return self._taken.gaps(first, end)

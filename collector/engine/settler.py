@@ -199,6 +199,7 @@ class Settler:
         ledger.purge(item)
         if item.outputs:
             ledger.leave_receipts(item)
+            ledger.leave_accepted(item)
             ledger.decide(item, "release", item.error.code if item.error else "")
         else:
             ledger.drop_reading(item)

@@ -5,8 +5,9 @@
 Production code has no hooks for this: the adapters that `collector.runtime` builds are wrapped here, from
 outside. A point is `port.method`; `store.apply:Advance` is a call of apply with such a change in it. `slow`
 makes a point take seconds longer. The same launcher shortens the minutes that tests cannot wait for: leases
-(`visibility`), probes of breakers (`probe`), the life of an owner row (`alive_for`, `dead_after`), how long
-receipts of an earlier run are asked about (`ack_resume`), and the wait for another start (`start_again`).
+(`visibility`), probes of breakers (`probe`), the life of an owner row (`alive_for`, `dead_after`), how often
+others are looked for (`takeover`), how long receipts of an earlier run are asked about (`ack_resume`), and
+the wait for another start (`start_again`). With `hosts` a pid tells nothing, as on another host.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import Any, Callable, Dict, List
 
 from collector.engine import breaker, failures, keeper
 from collector.ports import FileStore
-from collector.runtime import plan, service, starts
+from collector.runtime import plan, runner, service, starts
 from collector.runtime.adapters import Adapters
-from collector.stores import owners
+from collector.stores import dynamodb, owners
 
 SPEC: Dict[str, Any] = {}
 
@@ -137,6 +138,9 @@ def hurry() -> None:
     if "alive_for" in SPEC:
         keeper.ALIVE_FOR_SECONDS = SPEC["alive_for"]
         keeper.ALIVE_EVERY_SECONDS = SPEC["alive_for"] / 3
+    runner.TAKEOVER_EVERY_SECONDS = SPEC.get("takeover", runner.TAKEOVER_EVERY_SECONDS)
+    if "hosts" in SPEC:
+        dynamodb.DynamoStore.__init__.__kwdefaults__["process_lives"] = lambda process: True
     starts.FIRST_AGAIN_SECONDS = SPEC.get("start_again", starts.FIRST_AGAIN_SECONDS)
     owners.DEAD_AFTER_SECONDS = SPEC.get("dead_after", owners.DEAD_AFTER_SECONDS)
     run = service.run

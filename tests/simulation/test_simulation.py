@@ -34,10 +34,27 @@ def test_without_faults_nothing_is_repeated_though_notifications_are(collectors,
 
 
 def test_collectors_that_are_restarted_in_good_order_repeat_nothing():
-    for seed in range(15):
-        acks = (True,) if seed % 3 else (False,)
-        restarts = Conditions(objects=8, acks=acks, disasters={"restart": 4.0}, repeat_notification=0.5)
+    for seed in range(30):
+        acks = ((True,), (False,), (True, False), (False, False), (True, True))[seed % 5]
+        restarts = Conditions(
+            objects=8, acks=acks, slow_output=5.0 * (seed % 2), disasters={"restart": 4.0},
+            repeat_notification=0.5,
+        )
         report = run(seed, restarts)
+        assert not report.problems, (seed, report.problems)
+        assert report.repeated == 0, seed
+
+
+@pytest.mark.parametrize("what", ["outage", "lock_out", "lock_key", "disk_low"])
+def test_what_is_refused_or_out_of_reach_for_a_while_costs_no_repeat(what):
+    """Calls that fail without effect, and messages that go back: also where one of two outputs had them."""
+    for seed in range(40):
+        acks = ((True, False), (False, False), (True, True), (True,), (False,))[seed % 5]
+        trouble = Conditions(
+            objects=8, collectors=1 + seed % 2, hosts=1 + seed % 2, acks=acks, fifo=seed % 7 == 0,
+            repeat_notification=0.5, gaps_seconds=(0.3, 30.0), disasters={what: 3.0},
+        )
+        report = run(seed, trouble)
         assert not report.problems, (seed, report.problems)
         assert report.repeated == 0, seed
 

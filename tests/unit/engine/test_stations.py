@@ -82,6 +82,41 @@ def test_an_output_that_fails_costs_the_other_no_repeats(make_bench):
     assert bench.queue.depth == 0
 
 
+def test_what_one_of_two_outputs_has_is_not_sent_to_it_again_after_a_stop(make_bench):
+    bench = make_bench()
+    slow = MemorySink(bench.clock, name="slow", ack=True, ack_after_seconds=None)
+    bench = bench.beside(sinks=[bench.sink, slow], owner="first")
+    ref = bench.publish("a", "one", "two")
+    bench.run(20)
+    bench.engine.stop()
+    bench.run(5)
+    assert bench.row(ref).owner == ""
+    slow.forget()
+    again = bench.restarted(sinks=[bench.sink, slow])
+    slow.ack = False
+    again.run(400)
+    assert (again.state(ref), again.queue.depth) == ("done", 0)
+    assert bench.sink.bodies() == [b"one", b"two"]
+    assert slow.bodies() == [b"one", b"two"] * 2, "nobody confirmed it"
+
+
+def test_nor_when_the_other_refused_us_and_messages_went_back(make_bench):
+    bench = make_bench()
+    token = Fatal("invalid token", code="hec_token", scope="output")
+    lame = MemorySink(bench.clock, name="lame", fail=lambda batch: token)
+    bench = bench.beside(sinks=[bench.sink, lame], batch_max_bytes=1)
+    for number in range(3):
+        bench.publish(f"k{number}", f"event {number}")
+    bench.run(5, without=("sender:lame",))
+    assert len(bench.sink.bodies()) == 3
+    bench.run(200)
+    assert bench.ledger.counters["returned"] == 2
+    lame.fail = None
+    bench.run(400)
+    assert sorted(bench.sink.bodies()) == sorted(lame.bodies()) == [b"event 0", b"event 1", b"event 2"]
+    assert bench.queue.depth == 0
+
+
 # -- rule 4: a verified end ---------------------------------------------------------------------------
 
 
