@@ -15,6 +15,8 @@ from collector.stores.dynamodb_items import INDEX, SHELVES, Item
 __all__ = ["refusals"]
 
 _NOBODYS: Item = {"pk": {"S": "audit-s3 check"}, "sk": {"S": "an item that is not there"}}
+#: Deleted by itself, so that it cannot hide what another question left behind.
+_NOBODYS_EITHER: Item = {**_NOBODYS, "sk": {"S": "another item that is not there"}}
 _NEVER = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
 _SHELF = f"{_NOBODYS['pk']['S']}#{SHELVES[0]}"
 
@@ -49,7 +51,7 @@ def _questions(table: str) -> Mapping[str, Tuple[str, Dict[str, Any]]]:
         "UpdateItem": ("update_item", {**here, "Key": _NOBODYS, **_NEVER}),
         "DeleteItem": ("delete_item", {**here, "Key": _NOBODYS, **_NEVER}),
         "BatchWriteItem": (
-            "batch_write_item", {"RequestItems": {table: [{"DeleteRequest": {"Key": _NOBODYS}}]}}
+            "batch_write_item", {"RequestItems": {table: [{"DeleteRequest": {"Key": _NOBODYS_EITHER}}]}}
         ),
     }
 

@@ -518,6 +518,32 @@ def test_a_region_that_differs_is_to_be_set(world):
     assert (found.owner, found.fix) == ("you", "Set bucket_region = us-west-2")
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("AWS refused s3:GetObject: AccessDenied: Access Denied", "untried"),
+        ("User: x is not authorized to perform: s3:ListBucket on resource: arn:aws:s3:::audits", "untried"),
+        ("User: x is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::audits/a", "denied"),
+    ],
+)
+def test_without_listing_a_403_for_a_key_that_is_not_there_is_no_denial_unless_it_names_the_right(
+    world, said, expected
+):
+    class Unlisted(MemoryBucket):
+        def list(self, bucket, *, prefix, token=""):
+            raise Fatal("AWS refused it", code="list_denied", hint="Provider: attach s3:ListBucket")
+
+        def open(self, ref):
+            raise Fatal(said, code="object_denied", hint="Provider: attach s3:GetObject", scope="object")
+
+    world.bucket = Bucket(Unlisted(world.clock, "audits"))
+    found = look(world)
+    denied = ["object_denied"] if expected == "denied" else []
+    assert troubles(found) == [*denied, "list_denied"]
+    if not denied:
+        assert found["object"].status == "skipped" and said in found["object"].answer
+
+
 def test_the_owner_alone_that_is_refused_is_ours_to_mend(world):
     world.bucket.of_any_owner = world.bucket.objects
     barred = MemoryBucket(world.clock, "audits")
