@@ -7,7 +7,7 @@ Each line is a fresh process that drives the production Reconciler over generate
 CloudTrail (10 accounts, 17 regions, 30 days), against a SQLite ledger that holds a finished row for each:
 `full` lists everything, `recent` what may be new since, jumping over old dates. `nothing known` meets an
 empty ledger, until what it found fills the heap and listing pauses. Peak is the process's own, interpreter
-and SQLite XX
+and SQLite included.
 """
 
 from __future__ import annotations
