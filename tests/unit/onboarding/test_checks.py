@@ -659,6 +659,35 @@ def test_without_credentials_no_table_is_asked(world):
     assert troubles(look(world, **TABLE)) == ["credentials_invalid"]
 
 
+@pytest.mark.parametrize(
+    ("ahead_seconds", "code", "status"),
+    [
+        (61.0, "clock_drift", "warning"), (-61.0, "clock_drift", "warning"), (-59.0, "clock", "ok"),
+        (None, "clock", "skipped"),
+    ],
+)
+def test_a_clock_that_drifts_is_told_of_before_signatures_are_refused(world, ahead_seconds, code, status):
+    world.account = Account(base=Caller(USER, ahead_seconds))
+    assert look(world)[code].status == status
+
+
+def test_a_key_of_an_object_that_the_settings_do_not_allow_fails(world):
+    one, other = (f"arn:aws:kms:eu-west-1:111111111111:key/{name}" for name in ("one", "other"))
+
+    class Encrypted(MemoryBucket):
+        def open(self, ref):
+            opened = super().open(ref)
+            opened.kms_key_arn = other
+            return opened
+
+    world.bucket = Bucket(Encrypted(world.clock, "audits"))
+    world.bucket.objects.put("k/one", b"{}")
+    found = look(world, kms_key_arn=one)
+    assert troubles(found) == ["foreign_kms_key"]
+    assert found["foreign_kms_key"].fix.endswith(f"set kms_key_arn = {one}, {other}")
+    assert troubles(look(world, kms_key_arn=other)) == troubles(look(world)) == []
+
+
 def test_a_role_that_runs_the_collector_is_named_without_its_session(world):
     world.account = Account(role="", base=Caller("arn:aws:sts::222222222222:assumed-role/ecs/task-1"))
     denied = Fatal("AWS refused it", code="queue_denied", hint="You: attach it to us", scope="queue")
