@@ -168,10 +168,10 @@ class Engine:
 
     def backfill(self, *, since: Optional[float] = None, until: Optional[float] = None) -> None:
         """Look for what is missing of a range; without bounds from `start_from` up to the grace."""
-        now = self.ledger.clock.now()
+        counted = self.start_from if since is None else 0.0
         since = self.start_from if since is None else since
-        until = now - self.plan.listing_grace_seconds if until is None else until
-        self.reconciler.want(self.ledger, Window(since, until, ASKED))
+        until = self.ledger.clock.now() - self.plan.listing_grace_seconds if until is None else until
+        self.reconciler.want(self.ledger, Window(since, until, ASKED, counted))
 
     def oldest_kept(self, *, after_seconds: float) -> float:
         """Rows of objects older than this may go: retention, and `after_seconds` more, are over.

@@ -210,18 +210,25 @@ class Reconciler:
                 "Reconciled %s with the ledger. kind=%s listed=%d missing=%d lists=%d since=%s", what,
                 window.kind, listing.listed, sweep.missing, sweep.lists, _moment(window.since),
             )
-        if not listing.is_complete or window.kind == ASKED:
+        if not listing.is_complete:
             return
-        self._watermark = window.until
+        if window.kind != ASKED:
+            self._watermark = window.until
         if window.kind == FULL:
             self._full_began = sweep.began
+        if window.counted_before:
             self._tell_before(ledger, sweep)
 
     def _tell_before(self, ledger: Ledger, sweep: Sweep) -> None:
-        """Once: what an input that begins now leaves behind, and how to fetch it."""
+        """Once: what an input that begins now leaves behind, and how to fetch it.
+
+        Whoever has just asked for what is missing may believe to have it all.
+        """
         before, self._has_told_before = sweep.before, True
         if before.objects:
-            log.info(
+            level = logging.WARNING if sweep.window.kind == ASKED else logging.INFO
+            log.log(
+                level,
                 "Written before start_from and never read: %s, %s, the oldest of %s. To fetch: audit-s3 "
                 "backfill --input %s --since %s", counted(before.objects, "object"),
                 counted(before.size_bytes, "byte"),

@@ -7,7 +7,7 @@ https://aws.amazon.com/s3/pricing/ and https://aws.amazon.com/kms/pricing/, eu a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterable, List, Sequence
+from typing import Callable, Iterable, Sequence
 
 from collector.model import ObjectRef
 from collector.ports import ObjectStore
@@ -27,7 +27,10 @@ DECRYPT_DOLLARS = 0.03 / 10_000
 
 @dataclass
 class Survey:
-    """Objects that would be fetched. `oldest` is its LastModified, epoch seconds; it expires first."""
+    """Objects that would be fetched. `oldest` is its LastModified, epoch seconds; it expires first.
+
+    `before` are missing too, but were written before what the window covers, the first at `first_before`.
+    """
 
     objects: int = 0
     size_bytes: int = 0
@@ -35,6 +38,13 @@ class Survey:
     oldest_url: str = ""
     listed: int = 0
     lists: int = 0
+    before: int = 0
+    first_before: float = 0.0
+
+    def leave(self, ref: ObjectRef) -> None:
+        written = ref.event_time or 0.0
+        self.first_before = min(self.first_before, written) if self.before else written
+        self.before += 1
 
     def add(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
@@ -68,7 +78,10 @@ def survey(
     while not listing.is_over:
         page = objects.list(listing.bucket, prefix=prefix, start_after=listing.after, token=listing.token)
         found.lists += 1
-        inside: List[ObjectRef] = listing.took(page)
-        found.add(missing(inside))
+        for ref in missing(listing.took(page)):
+            if window.covers(ref):
+                found.add([ref])
+            else:
+                found.leave(ref)
     found.listed = listing.listed
     return found

@@ -119,7 +119,7 @@ def test_a_plan_before_the_first_start_leaves_no_ledger(ministack, collector):
     assert not (ours.folder / "state").exists()
 
 
-def test_the_plan_of_a_young_ledger_says_that_nothing_is_old_enough_to_be_missing(ministack, collector):
+def test_a_young_ledger_says_that_nothing_is_old_enough_yet_and_what_it_leaves_out(ministack, collector):
     ministack.reset()
     provider = Provider(ministack, "thrive", delivery="none")
     provider.upload("k/one", ndjson("one", 1))
@@ -128,6 +128,10 @@ def test_the_plan_of_a_young_ledger_says_that_nothing_is_old_enough_to_be_missin
     assert re.search(r"1 object listed in 1 LIST call; none written since \S+Z is old enough to be", said)
     assert "the queue has 30 min (reconcile_grace_seconds) to tell of one" in said
     assert "to fetch: 0 objects" in said and not re.search(r"written \S+ to", said)
+    command = r"to fetch: audit-s3 backfill --input thrive --since \d{4}-\S+Z"
+    assert re.search(rf"left out, as written before start_from: 1 object; {command}\n", said)
+    done = ours.verb("backfill", "--missing")
+    assert b"WARN" in done.stderr and b"Written before start_from and never read: 1 object, " in done.stderr
 
 
 @pytest.mark.exhaustive

@@ -149,11 +149,12 @@ def _planned(
             ours = [ref for ref in refs if ref.bucket in settings.bucket]
             known.add(missing([adapters.objects.current(ref) for ref in ours]))
             return _described(found, known)
+        counts_before = since is None
         if since is None:
             proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
             since = proposed if store is None else store.start_from(proposed)
             until = max(since, now - settings.reconcile_grace_seconds)
-        window = Window(since, now if until is None else until, ASKED)
+        window = Window(since, now if until is None else until, ASKED, since if counts_before else 0.0)
         seen = survey(
             adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing
         )
@@ -179,6 +180,10 @@ def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
     lines = [f"{found.name}: nothing is fetched, written or deleted by this plan"]
     lines += [f"  {listed}"] if listed else []
     lines.append(f"  to fetch: {counted(seen.objects, 'object')}, {_size(seen.size_bytes)}")
+    if seen.before:
+        fetch = f"audit-s3 backfill --input {found.name} --since {_moment(seen.first_before)}"
+        before = counted(seen.before, "object")
+        lines.append(f"  left out, as written before start_from: {before}; to fetch: {fetch}")
     if not seen.objects:
         return lines
     expires = seen.oldest + found.settings.retention_days * 86400.0

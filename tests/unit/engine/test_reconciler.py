@@ -502,6 +502,24 @@ def test_a_backfill_needs_no_lead_and_covers_its_range_alone(made):
     assert bench.engine.reconciler.is_idle
 
 
+def test_who_asks_for_what_is_missing_is_warned_of_what_lies_before_the_start(made, caplog):
+    bench = made()
+    bench.put("old", "never asked for")
+    bench.clock.advance(DAY)
+    bench.engine.start_from = bench.clock.now()
+    new = bench.put("new", "event")
+    bench.clock.advance(HOUR)
+    with caplog.at_level(logging.INFO, logger="collector.engine"):
+        bench.engine.backfill(since=new.event_time, until=bench.clock.now())
+        bench.run(30)
+        assert "never read" not in caplog.text
+        bench.engine.backfill()
+        bench.run(30)
+    assert bench.delivered() == ["event"]
+    (told,) = [record for record in caplog.records if "never read: 1 object, 16 bytes" in record.getMessage()]
+    assert told.levelname == "WARNING"
+
+
 # -- pruning ------------------------------------------------------------------------------------------------
 
 

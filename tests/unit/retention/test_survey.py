@@ -40,6 +40,13 @@ def test_what_lies_outside_the_window_is_listed_and_not_counted(bucket):
     assert seen.oldest == bucket.start + 600
 
 
+def test_what_was_written_before_the_start_is_counted_apart(bucket):
+    start = bucket.start + 600
+    window = Window(start, 1e12, ASKED, start)
+    seen = survey(bucket, window, buckets=bucket.names, prefix="k/", missing=lambda page: page)
+    assert (seen.objects, seen.before, seen.first_before) == (20, 10, bucket.start)
+
+
 def test_only_what_is_missing_would_be_fetched(bucket):
     seen = found(bucket, missing=lambda page: [ref for ref in page if ref.key < "k/05"])
     assert (seen.objects, seen.oldest_url) == (5, "s3://audit-logs/k/04")
