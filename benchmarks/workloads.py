@@ -200,9 +200,12 @@ def doubling(theatre: Theatre, scale: Scale) -> Outcome:
 
 
 def latency(theatre: Theatre, scale: Scale) -> Outcome:
-    """30 ms on every GET. Rates are of wall time: a delay dominates it, not the machine."""
+    """30 ms on every GET. Rates are of wall time: a delay dominates it, not the machine.
+
+    One worker of ours is not sequential: it has the requests of ten small objects under way together.
+    """
     wanted = ObjectSet("ndjson", 100, 20_000)
-    alone = theatre.run(Leg(settings={"workers": 1}), scale.of(wanted), get_delay_ms=30)
+    alone = theatre.run(Leg("typical"), scale.of(wanted), get_delay_ms=30)
     many = Leg(settings={"workers": 64})
     both = [theatre.run(many, scale.of(wanted), copies=scale.copies(20), get_delay_ms=30)
             for _ in range(scale.rounds)]
