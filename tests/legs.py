@@ -65,6 +65,8 @@ class Leg:
             environment = {
                 **os.environ, **self.environment, REPORT: report, "AUDIT_S3_TEST_PYTHON": sys.executable,
             }
+            # Hundreds of programs are started: each would compile all that it imports anew, in a second.
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
             done = subprocess.run(
                 [str(self.python()), "-m", "pytest", *self._options(), *options, *self._present()],
                 cwd=str(ROOT), env=environment, stdin=subprocess.DEVNULL,
