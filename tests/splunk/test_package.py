@@ -221,6 +221,7 @@ COMPILED = {"_cffi_backend", "_rust", "_isal", "igzip_lib", "isal_zlib", "_core"
 PROCESSORS = {"linux_x86_64": 62, "linux_aarch64": 183}
 
 
+@pytest.mark.exhaustive
 def test_every_compiled_package_is_to_be_had_for_every_processor_and_both_pythons(tmp_path: Path) -> None:
     """pip chooses and downloads nothing."""
     vendored = builder("vendored")
