@@ -167,6 +167,16 @@ def test_h44_a_subscription_confirmation_is_kept_and_said_and_its_url_never_visi
     assert "until the provider confirms it" in line
 
 
+def test_h44_that_a_subscription_was_ended_is_kept_with_its_token_and_said(caplog):
+    world, host = _verifying("warn")
+    world.send(envelope(Type="UnsubscribeConfirmation", **CONFIRMATION))
+    world.run(60)
+    assert (world.bodies(), world.reasons(), world.is_over()) == ([], ["sns_unsubscribed"], True)
+    assert all("SimpleNotificationService" in url for url in host.asked)
+    [line] = [each.getMessage() for each in caplog.records if "goes to quarantine" in each.getMessage()]
+    assert f"subscription of this queue to {TOPIC} was ended" in line
+
+
 # -- 45: what nobody knows
 
 UNKNOWN = {
