@@ -3,6 +3,9 @@
 Adapters implement them (`aws`, `sinks`, `stores`), `collector.testing` ships an in-memory twin of each,
 and `tests/contract` holds both to the same laws. Every method may raise Retry, Poison or Fatal and
 nothing else on purpose. Unless it says otherwise, a method may be called from several threads at once.
+
+What only some adapters are (Fleeting, FileStore) is asked by isinstance. One that wraps another has to have
+those attributes itself: from Python 3.12 on, what comes through `__getattr__` does not count.
 """
 
 from __future__ import annotations
