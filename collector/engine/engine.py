@@ -7,6 +7,7 @@ seeded generator under a virtual clock.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from dataclasses import dataclass, field
 from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
@@ -154,7 +155,7 @@ class Engine:
 
     def resume(self, start_from: float, spooled: Sequence[Message]) -> None:
         """Take up what the store remembers: where this input began, and spooled FIFO messages."""
-        self.start_from = start_from
+        self.start_from = float(math.floor(start_from))  # LastModified is in whole seconds
         for message in spooled:
             self.receiver.resume(self.ledger, message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
@@ -63,7 +64,8 @@ class MemoryBucket:
             versions = self._stored.setdefault((bucket, key), [])
             version_id = f"v{len(versions) + 1}" if self._versioned else None
             etag = hashlib.md5(body).hexdigest()
-            stored = _Stored(body, etag, version_id, self._clock.now(), metadata or {}, kms_key_arn)
+            written = float(math.floor(self._clock.now()))  # S3 tells of whole seconds
+            stored = _Stored(body, etag, version_id, written, metadata or {}, kms_key_arn)
             if not self._versioned:
                 versions.clear()
             versions.append(stored)

@@ -13,7 +13,7 @@ from collector.engine import sweep as sweep_module
 from collector.errors import Fatal, Retry
 from collector.model import object_identity
 from collector.retention.listing import FULL, RECENT
-from collector.testing.twins import MemoryBucket
+from collector.testing.twins import ManualClock, MemoryBucket
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -150,6 +150,16 @@ def test_an_object_younger_than_the_grace_is_left_to_its_message(made):
     bench.clock.advance(1)
     assert swept(bench).missing == 1
     assert bench.delivered() == ["its message is on its way"]
+
+
+def test_an_object_of_the_second_in_which_the_input_began_is_not_before_it(make_bench):
+    """S3 tells of whole seconds: what was written 0.3 s after the start has a time from before it."""
+    bench = make_bench(clock=ManualClock(1_777_890_000.4))
+    bench.clock.advance(0.3)
+    ref = bench.put("a", "one")
+    bench.clock.advance(HOUR)
+    swept(bench)
+    assert bench.state(ref) == "done"
 
 
 def test_an_object_that_a_route_drops_is_not_even_asked_about(make_bench):
