@@ -110,12 +110,13 @@ def hint_of(denial: Denial, *, action: str, resource: str, identity: str, is_our
         return f"You: the session_policy setting {verb} {what}: it is made of the settings"
     if denial.kind == "endpoint":
         return (
-            f"Network: the policy of the VPC endpoint on the way {verb} {what}: whoever runs that VPC has to "
-            "change it"
+            f"Network: the policy of the VPC endpoint on the way {verb} {what} to {identity}: whoever runs "
+            "that VPC has to change it"
         )
     if denial.kind in _WHO_RUNS:
         name, who = _WHO_RUNS[denial.kind]
-        return f"{owner}: {name} {verb} {what}, whatever other policies say: {who} has to change it"
+        denied = f"{owner}: {name} {verb} {what} to {identity}"
+        return f"{denied}, whatever other policies say: {who} has to change it"
     if denial.explicit:
         place = _place(denial, resource, identity)
         return f"{owner}: an explicit deny stands against {what}{place}; remove it"
@@ -136,8 +137,8 @@ _WHO_RUNS = {
 
 def _place(denial: Denial, resource: str, identity: str) -> str:
     if denial.kind == "resource":
-        return f" in the policy of {_bare(resource)} itself"
-    return f" in an identity-based policy of {identity}" if denial.kind == "identity" else ""
+        return f" for {identity} in the policy of {_bare(resource)} itself"
+    return f" in an identity-based policy of {identity}" if denial.kind == "identity" else f" for {identity}"
 
 
 def _bare(resource: str) -> str:

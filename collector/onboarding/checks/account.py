@@ -13,7 +13,7 @@ from collector.errors import CollectorError, Retry
 from collector.onboarding.checks.asked import Account
 from collector.onboarding.checks.codes import CLOCK, CREDENTIALS, ROLE
 from collector.onboarding.checks.findings import Notes, sentence
-from collector.onboarding.checks.fixes import Grant, assume_text
+from collector.onboarding.checks.fixes import OWN, Grant, assume_text
 from collector.onboarding.checks.troubles import CLOCK_DRIFT, TROUBLES
 
 __all__ = ["Known", "check_account", "check_role"]
@@ -35,7 +35,7 @@ class Known(NamedTuple):
 
 
 def check_account(notes: Notes, account: Account, settings: Settings) -> Known:
-    own, caller = "the collector's own credentials", None
+    own, caller = OWN, None
     try:
         caller = account.base()
     except CollectorError as error:

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Optional
 
 from collector.errors import CollectorError, Fatal
 from collector.onboarding.checks.codes import OWNERS, Check, Trouble
-from collector.onboarding.checks.fixes import Grant, sent
+from collector.onboarding.checks.fixes import OWN, Grant, sent
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.retention.moves import mover
 
@@ -78,6 +78,8 @@ class Notes:
             besides = error.hint.partition(", without ")[2]
             step = grant.text(answers_for_it, kind_of_policy=error.what)
             step += f" Without {besides}" if besides else ""
+        elif grant is not None:  # whoever is to read it knows us by our ARN
+            step = step.replace(OWN, grant.identity)
         code = known.code if known else error.code
         status = known.status if known else "failed"
         is_configuration = isinstance(error, Fatal) and error.scope == "config"

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Sequence, Union
 
 __all__ = [
-    "Grant", "assume_text", "object_text", "sender_text", "sent", "setting_text",
+    "OWN", "Grant", "assume_text", "object_text", "sender_text", "sent", "setting_text",
     "subscription_text", "table_text",
 ]
+
+
+#: How hints name who asks without a role: they do not know the ARN.
+OWN = "the collector's own credentials"
 
 
 @dataclass(frozen=True)

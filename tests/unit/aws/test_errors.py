@@ -172,6 +172,8 @@ def test_a_denial_says_in_whose_policy_it_stands() -> None:
     assert bucket in hint("with an explicit deny in a resource-based policy", GET)
     explicit = "with an explicit deny in an identity-based policy"
     assert f"identity-based policy of role {ROLE}" in hint(explicit, GET)
+    assert f"to role {ROLE}, whatever" in hint("with an explicit deny in a service control policy", GET)
+    assert f"to role {ROLE}: whoever" in hint("because no VPC endpoint policy allows x", GET)
     assert f"the policy of {QUEUE} itself" in hint("with an explicit deny in a resource-based", RECEIVE)
 
 

@@ -383,6 +383,15 @@ def test_a_key_that_aws_does_not_name_is_one_of_those_that_the_settings_do(world
     assert f'"Resource": ["{one}", "{other}"]' in look(world, kms_key_arn=f"{one},{other}")["kms_denied"].fix
 
 
+def test_whoever_has_to_remove_a_deny_is_told_whose_by_arn(world):
+    hint = "Provider: an explicit deny stands against x for the collector's own credentials in Q"
+    denied = Fatal("AWS refused it", code="queue_denied", hint=hint, scope="queue")
+    world.queue_door, world.account = QueueDoor(world.queue, denied), Account(role="")
+    world.queue_door.role = ""
+    fix = look(world, role_arn="")["queue_attributes_denied"].fix
+    assert fix == f"Send to the provider: an explicit deny stands against x for {USER} in Q"
+
+
 def test_a_deny_that_the_provider_has_to_remove_can_be_sent(world):
     deny = "an explicit deny stands against s3:GetObject on B in the policy of B itself; remove it"
     world.objects.refuse("k/one", Fatal("AWS refused it", code="object_denied", hint=f"Provider: {deny}"))
