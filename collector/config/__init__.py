@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collector.config.addresses import QueueAddress
-from collector.config.inputs import Input
+from collector.config.inputs import Input, secrets_of
 from collector.config.load import from_stanza, load
 from collector.config.problems import ConfigError, Problem
 from collector.config.providers import PROVIDERS, Provider
@@ -21,5 +21,5 @@ from collector.config.values import start_time
 
 __all__ = [
     "PROVIDERS", "SETTINGS", "ConfigError", "Input", "Problem", "Provider", "QueueAddress", "Route", "Secret",
-    "Setting", "Settings", "from_stanza", "load", "shown", "start_time",
+    "Setting", "Settings", "from_stanza", "load", "secrets_of", "shown", "start_time",
 ]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Iterable, Iterator, List, Mapping, Optional, Tuple
+from urllib.parse import unquote, urlsplit
 
 from collector.config.addresses import QueueAddress
 from collector.config.providers import PROVIDERS, Provider
 from collector.config.routes import Route, route_for
 from collector.config.rules import parse_rules
+from collector.config.secret import Secret
 from collector.config.settings import Settings
 from collector.model import DIGEST, Format
 
-__all__ = ["Input"]
+__all__ = ["Input", "secrets_of"]
 
 _PRESETS = {provider.name: parse_rules(provider.routes) for provider in PROVIDERS.values()}
 
@@ -70,3 +72,20 @@ class Input:
         """What becomes of the object `key`."""
         provider = self.provider
         return route_for(self.settings, key, markers=provider.all_markers, presets=_PRESETS[provider.name])
+
+
+def secrets_of(inputs: Iterable[Input]) -> List[str]:
+    """Whatever must never be shown, a proxy's password in either spelling included.
+
+    An external id is no secret to AWS, but it is what keeps others from being let in as us. One that is a
+    number is an account's, which every ARN has.
+    """
+    return [secret for one in inputs for secret in _secrets(one.settings) if secret]
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    yield from (value.reveal() for value in vars(settings).values() if isinstance(value, Secret))
+    if not settings.external_id.isdigit():
+        yield settings.external_id
+    password = urlsplit(settings.proxy_url).password or ""
+    yield from (password, unquote(password))

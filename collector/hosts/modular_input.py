@@ -30,7 +30,6 @@ from collector.hosts.splunkd_log import (
     log_to_file,
     log_to_splunkd,
     printable,
-    secrets_of,
     set_level,
 )
 
@@ -159,8 +158,10 @@ def _run(stdin: BinaryIO, events: BinaryIO, *, parent: int) -> int:
     log_to_file(definition.name)
     hide([definition.session_key, *_plain(definition)])
     configured = _load(_with_one_lister(_with_secrets_put_away(definition)))
+    from collector.config.inputs import secrets_of
+
     set_level(configured.settings.log_level)
-    hide([definition.session_key, *_plain(definition), *secrets_of(configured.settings)])
+    hide([definition.session_key, *_plain(definition), *secrets_of([configured])])
     for warning in configured.warnings:
         _log.warning("%s input=%s", warning, definition.name)
     return drive(lambda stop: _collect(configured, events, stop), events, parent=parent)

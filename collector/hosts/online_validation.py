@@ -10,11 +10,10 @@ import threading
 from functools import partial
 from typing import List, Sequence
 
-from collector.config.inputs import Input
+from collector.config.inputs import Input, secrets_of
 from collector.errors import Fatal, Retry
 from collector.hosts.check_doors import Doors
 from collector.hosts.check_report import masked
-from collector.hosts.splunkd_log import secrets_of
 from collector.notifications import parse
 from collector.onboarding.checks import Finding, examine
 
@@ -47,7 +46,7 @@ def try_online(found: Input, *, within_seconds: float = WITHIN_SECONDS) -> None:
             code="online_validation_timeout", where=found.name,
             hint="is there a firewall or a proxy in between? Without validate_online it can be saved",
         )
-    failed = [each for each in masked(findings, secrets_of(found.settings)) if each.status == "failed"]
+    failed = [each for each in masked(findings, secrets_of([found])) if each.status == "failed"]
     if failed:
         raise _Refused(failed)
 

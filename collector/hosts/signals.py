@@ -14,10 +14,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
-from collector.config import Input
+from collector.config import Input, secrets_of
 from collector.errors import CollectorError
 from collector.hosts.board import Board
-from collector.hosts.cli.options import secrets_of
 from collector.hosts.mounts import throw_away
 from collector.hosts.systemd import Notifier, Service, journal_caution
 from collector.runtime.adapters import checkpoint_path

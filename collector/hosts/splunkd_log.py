@@ -15,11 +15,7 @@ import re
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, List, Sequence
-from urllib.parse import unquote, urlsplit
-
-if TYPE_CHECKING:
-    from collector.config.settings import Settings
+from typing import Iterable, Sequence
 
 from collector.logs import move, spare, verdict
 
@@ -31,7 +27,6 @@ __all__ = [
     "log_to_file",
     "log_to_splunkd",
     "printable",
-    "secrets_of",
     "set_level",
 ]
 
@@ -83,15 +78,6 @@ def hide(secrets: Iterable[str]) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, _Lines):
             handler.formatter.secrets = longest_first
-
-
-def secrets_of(settings: Settings) -> List[str]:
-    """Whatever must be shown nowhere, a proxy's password in either spelling included."""
-    from collector.config.secret import Secret
-
-    proxy = urlsplit(settings.proxy_url).password or ""
-    secrets = [value.reveal() for value in vars(settings).values() if isinstance(value, Secret)]
-    return [*secrets, proxy, unquote(proxy)]
 
 
 def log_file(splunk_home: str, input_name: str) -> Path:

@@ -6,16 +6,15 @@ import sys
 import time
 from functools import partial
 from typing import Any, List, Sequence
-from urllib.parse import unquote, urlsplit
 
 import click
 
-from collector.config import ConfigError, Input
+from collector.config import ConfigError, Input, secrets_of
 from collector.errors import CollectorError
 from collector.hosts.check_doors import Doors
 from collector.hosts.check_report import FORMATS, masked, render
 from collector.hosts.cli import EX_CONFIG
-from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
 from collector.notifications import parse
 from collector.onboarding.checks import Finding, examine
 from collector.onboarding.checks.codes import CONFIGURATION
@@ -81,7 +80,5 @@ def _exit_code(findings: Sequence[Finding]) -> int:
 
 
 def _secrets(inputs: Sequence[Input]) -> List[str]:
-    """Whatever must not be in the report, in every spelling of a proxy's password."""
-    proxies = [urlsplit(found.settings.proxy_url).password or "" for found in inputs]
-    ids = [found.settings.external_id for found in inputs]
-    return [*secrets_of(inputs), *ids, *proxies, *(unquote(each) for each in proxies)]
+    """Whatever must not be in a report that is handed on: external ids of any form too."""
+    return [*secrets_of(inputs), *(found.settings.external_id for found in inputs)]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Dict, List, Sequence, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, Callable, Dict, List, TypeVar
 
 import click
 
-from collector.config import Input, load, start_time
+from collector.config import Input, load, secrets_of, start_time
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "moment", "secrets_of", "setting_flags", "shown"]
+__all__ = ["configured", "load_inputs", "moment", "setting_flags", "shown"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 
@@ -78,20 +77,3 @@ def moment(text: str) -> float:
 def shown(text: str) -> str:
     """What others wrote, for a terminal: nothing in it may steer one."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def secrets_of(inputs: Sequence[Input]) -> List[str]:
-    """Whatever must never be shown.
-
-    An external id is no secret to AWS, but it is what keeps others from being let in as us. One that is a
-    number is an account's, which every ARN has.
-    """
-    found = [one.settings for one in inputs]
-    secrets = [
-        secret.reveal()
-        for one in found
-        for secret in (one.hec_token, one.aws_secret_access_key, one.aws_session_token)
-    ]
-    proxies = [urlsplit(one.proxy_url).password or "" for one in found]
-    ids = [one.external_id for one in found if not one.external_id.isdigit()]
-    return [*secrets, *ids, *proxies, *map(unquote, proxies)]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 import click
 
-from collector.config import Input
-from collector.hosts.cli.options import configured, load_inputs, secrets_of, setting_flags
+from collector.config import Input, secrets_of
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
 
 if TYPE_CHECKING:
     from collector.hosts.board import Board

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from collector.config.inputs import Input, secrets_of
 from collector.config.secret import Secret, mask_userinfo, read_text, resolve
 from collector.config.settings import Settings, shown
 from collector.config.table import Invalid
@@ -85,3 +87,14 @@ def test_passwords_are_cut_out_of_urls() -> None:
 def test_a_file_without_an_end_is_refused() -> None:
     with pytest.raises(OSError, match="longer than"):
         read_text("/dev/zero")
+
+
+def test_of_an_input_every_secret_is_hidden_and_what_lets_others_in_as_us_too() -> None:
+    typed = [one.name for one in fields(Settings) if isinstance(one.default, Secret)]
+    settings = replace(
+        Settings(external_id="let-us-in", proxy_url="http://me:p%40ss@proxy.example.com:3128"),
+        **{name: Secret(f"value of {name}") for name in typed},
+    )
+    hidden = secrets_of([Input("a", settings, {}), Input("b", Settings(external_id="222222222222"), {})])
+    assert len(typed) >= 3
+    assert sorted(hidden) == sorted([*(f"value of {name}" for name in typed), "let-us-in", "p%40ss", "p@ss"])
