@@ -6,8 +6,9 @@ boundary it had committed. So every cut must fall at the same place however the 
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +18,7 @@ from collector.decode import blocks, decode, lines, shape
 from collector.engine import slicer
 from collector.errors import CollectorError
 from collector.model import Format, Origin
+from tests.unit.decode.boxes import avroed, parqueted, tarred, zipped, zstd
 from tests.unit.decode.documents import NOW, damaged
 from tests.unit.decode.logs import LOGS
 
@@ -86,6 +88,46 @@ def test_so_are_json_documents(stored: bytes, step: int, size: int) -> None:
 def test_so_are_logs(dialect: str, data: Any, step: int, size: int, named: bool) -> None:
     container = dialect if named else "auto"
     check(data.draw(LOGS[dialect]), step=step, format=Format(container=container, max_event_bytes=size))
+
+
+#: Documents packed together; the layers, and what is damaged in them, must not move a boundary.
+PACKED: Mapping[str, Callable[[Sequence[bytes]], bytes]] = {
+    "gzip": lambda texts: b"".join(gzip.compress(text, mtime=0) for text in texts),
+    "zstd": lambda texts: b"".join(map(zstd, texts)),
+    "tar": lambda texts: tarred(_named(texts)),
+    "tar.gz": lambda texts: gzip.compress(tarred(_named(texts)), mtime=0),
+    "zip": lambda texts: zipped(_named(texts)),
+    "gzip in zip": lambda texts: zipped(_named([gzip.compress(text, mtime=0) for text in texts])),
+}
+#: Rows {"n": long} as a file, so many of them in a group or block.
+TABLES: Mapping[str, Callable[[Sequence[Any], int], bytes]] = {
+    "parquet": lambda rows, some: parqueted(rows, row_group_size=some),
+    "avro": lambda rows, some: avroed(rows, codec="null", block_bytes=some * 10),
+    "avro-deflate": lambda rows, some: avroed(rows, block_bytes=some * 10),
+}
+
+
+def _named(texts: Sequence[bytes]) -> List[Tuple[str, bytes]]:
+    return [(f"file {number}", text) for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("kind", sorted(PACKED))
+@LAW
+@given(texts=st.lists(damaged(), min_size=1, max_size=3), step=st.integers(1, 60), share=st.floats(0.0, 2.0))
+def test_so_is_what_is_packed(kind: str, texts: List[bytes], step: int, share: float) -> None:
+    stored = PACKED[kind](texts)
+    check(stored[: int(share * len(stored))], step=step, format=Format())
+
+
+@pytest.mark.parametrize("kind", sorted(TABLES))
+@LAW
+@given(
+    numbers=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30), some=st.integers(1, 9),
+    step=st.integers(1, 60), share=st.floats(0.0, 2.0),
+)
+def test_so_are_tables(kind: str, numbers: List[int], some: int, step: int, share: float) -> None:
+    stored = TABLES[kind]([{"n": number} for number in numbers], some)
+    check(stored[: int(share * len(stored))], step=step, format=Format())
 
 
 def test_objects_have_boundaries() -> None:
