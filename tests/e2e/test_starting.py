@@ -84,7 +84,7 @@ class Starting:
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=60)
         assert b"Traceback" not in said, said.decode()
         return self.process.returncode
 
