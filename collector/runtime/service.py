@@ -17,6 +17,7 @@ from collector.config.inputs import Input
 from collector.errors import CollectorError, Fatal
 from collector.runtime import arenas
 from collector.runtime.adapters import Adapters
+from collector.runtime.core import OneCore
 from collector.runtime.errand import Errand
 from collector.runtime.runner import Runner
 from collector.runtime.starts import Starts
@@ -94,18 +95,20 @@ def run(
 def _go_round(supervisor: Supervisor, host: Host, *, stop: threading.Event, once: bool) -> None:
     """The main loop."""
     starts, shown = supervisor.starts, 0
-    while not stop.is_set():
-        found = host.reread()
-        if found is not None:
-            supervisor.change(found)
-        supervisor.go_on()
-        if starts.changes != shown:
-            shown = starts.changes
-            host.watch(starts.running, starts.failures)
-        host.turn(starts.running, decided=starts.is_decided)
-        if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
-            return
-        stop.wait(0.05 if once or not starts.is_decided else 0.5)
+    with OneCore() as core:
+        while not stop.is_set():
+            found = host.reread()
+            if found is not None:
+                supervisor.change(found)
+            supervisor.go_on()
+            core.turn()
+            if starts.changes != shown:
+                shown = starts.changes
+                host.watch(starts.running, starts.failures)
+            host.turn(starts.running, decided=starts.is_decided)
+            if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
+                return
+            stop.wait(0.05 if once or not starts.is_decided else 0.5)
 
 
 def _tell_shortcomings(runners: Sequence[Runner], *, asked: bool) -> bool:
