@@ -93,7 +93,6 @@ class Item:
     provisional: bool = False
     stand_ins: List[Checkpoint] = field(default_factory=list)
     late: List[Tuple[Delivery, Item]] = field(default_factory=list)
-    unparsed: int = 0
     first_event: Optional[str] = None
     written: Optional[float] = None
     sha256: str = ""

@@ -234,9 +234,10 @@ class Reader:
                 if piece.end > item.committed:
                     item.boundaries.append(piece.end)
                     ledger.counters["filtered_events"] += piece.end - piece.first - piece.count
+                    untimed = sum(block.times.count(None) for block in piece.blocks)
+                    ledger.counters["untimed_events"] += untimed
                 if not piece.first and piece.blocks:
                     item.first_event = piece.blocks[0].times[0]
-                item.unparsed += sum(block.times.count(None) for block in piece.blocks)
                 if item.route.decoder == DIGEST and piece.blocks[0].note in _DIGESTS:
                     ledger.counters[_DIGESTS[piece.blocks[0].note]] += 1
             for output in ledger.outputs.values():

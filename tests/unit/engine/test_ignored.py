@@ -132,3 +132,11 @@ def test_a_slice_keeps_its_range_and_the_order_of_its_events():
     assert [(event.ordinal, event.body, event.time, event.is_json) for event in left] == [
         (10, b"a", "1", False), (13, b"b", "2", False), (14, b"c", None, True),
     ]
+
+
+def test_events_without_a_time_of_their_own_are_counted_once(make_bench):
+    bench = make_bench()
+    bench.publish("a", "one", "two")
+    bench.notify(bench.put("a", "one", "two"))
+    bench.drive()
+    assert bench.ledger.counters["untimed_events"] == 2
