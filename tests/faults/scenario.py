@@ -46,6 +46,12 @@ class Launched(Collector):
 
     spec: Dict[str, Any] = {}  # noqa: RUF012  one per instance, set by whoever starts it
 
+    def counters(self) -> Dict[str, int]:
+        """What the last run that came to its end had counted, as its last line tells it."""
+        stopped = [line for line in self.log.splitlines() if "Stopped." in line][-1]
+        words = (word.partition("=") for word in stopped.split())
+        return {name: int(value) for name, _, value in words if value.isdigit()}
+
     def _command(self, *flags: str, config: bool = True) -> List[str]:
         program = super()._command(*flags, config=config)
         return [sys.executable, str(LAUNCHER), json.dumps(self.spec), *program[3:]]

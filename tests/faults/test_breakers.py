@@ -20,6 +20,8 @@ PROBE_SECONDS = 2.0
 SETTLE_SECONDS = 5.0
 MESSAGES = 24
 IN_HAND = 16
+#: Up to ten are opened one after the other by one thread.
+OPEN_SECONDS = 0.3
 NOTHING = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
@@ -67,8 +69,8 @@ def test_a_mistake_of_others_deletes_nothing_and_ends_by_itself(ministack, folde
     """Some messages are in hand when the mistake is made, and more arrive while it lasts."""
     with Scenario(ministack, folder, output=output, max_receive_count=4) as scenario:
         ours = scenario.collector(index="audit", workers=IN_HAND)
-        ours.spec = {"visibility": 30, "probe": PROBE_SECONDS, "slow": {"objects.open": 2.5}}
-        process = ours.start("--summary", str(ours.folder / "summary"))
+        ours.spec = {"visibility": 30, "probe": PROBE_SECONDS, "slow": {"objects.open": OPEN_SECONDS}}
+        process = ours.start()
         scenario.upload("before", 20)
         wait_for(lambda: scenario.depth() == 0)
         for number in range(MESSAGES):
@@ -92,7 +94,7 @@ def test_a_mistake_of_others_deletes_nothing_and_ends_by_itself(ministack, folde
         wait_for(lambda: scenario.depth() == 0, seconds=60)
         seconds = time.monotonic() - repaired
         ours.stop(process)
-        returned = json.loads((ours.folder / "summary").read_text())["thrive"].get("returned", 0)
+        returned = ours.counters().get("returned", 0)
         note(f"mistake {mistake}", output=output, receives=max(receives), returned=returned,
              in_flight=min(in_flight), recovered_after=round(seconds, 1))
         assert process.returncode == 0, ours.log[-4000:]

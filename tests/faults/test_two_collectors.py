@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 
@@ -22,10 +21,6 @@ def _pair(scenario, folder):
     return pair
 
 
-def _counters(one):
-    return json.loads((one.folder / "summary").read_text())["thrive"]
-
-
 @pytest.mark.parametrize("output", ["hec-acks", pytest.param("hec", marks=pytest.mark.exhaustive)])
 def test_one_that_was_paused_finds_its_rows_taken_and_leaves_them(ministack, folder, output):
     """SIGSTOP while it holds objects, until the other has delivered all of them; then SIGCONT."""
@@ -34,20 +29,20 @@ def test_one_that_was_paused_finds_its_rows_taken_and_leaves_them(ministack, fol
         paused, other = _pair(scenario, folder)
         # It comes back to find slices read but not sent, batches sent but not committed, and leases lapsed.
         paused.spec["slow"] = {"store.apply": 0.6, "object.read": 0.2}
-        first = paused.start("--summary", str(paused.folder / "summary"))
+        first = paused.start()
         wait_for(lambda: scenario.arrived())
         first.send_signal(signal.SIGSTOP)
-        second = other.start("--summary", str(other.folder / "summary"))
+        second = other.start()
         wait_for(lambda: scenario.depth() == 0 and not scenario.lost(), seconds=60)
         first.send_signal(signal.SIGCONT)
         wait_for(lambda: "taken over" in paused.log)
         for one, process in ((paused, first), (other, second)):
             one.stop(process)
             assert "Traceback" not in one.log, one.log[-4000:]
-        fenced = _counters(paused).get("fenced", 0)
-        note("paused", output=output, fenced=fenced, fenced_other=_counters(other).get("fenced", 0))
+        fenced = paused.counters().get("fenced", 0)
+        note("paused", output=output, fenced=fenced, fenced_other=other.counters().get("fenced", 0))
         assert fenced > 0, "no stale commit was tried"
-        assert not _counters(other).get("fenced", 0), "the living one was fenced"
+        assert not other.counters().get("fenced", 0), "the living one was fenced"
         # A batch on its way in each lane at SIGSTOP, and one that SIGCONT lets out before the fence is met.
         bound = 2 * scenario.batch_a_lane() + (scenario.asked_a_lane() if output == "hec-acks" else 0)
         bound = min(bound, len(scenario.expected) - 1)
@@ -63,7 +58,7 @@ def test_two_that_are_paused_in_turn_lose_nothing(ministack, folder, output):
         pair = _pair(scenario, folder)
         for one in pair:
             one.spec["slow"] = {"objects.open": 0.3, "store.apply": 0.2}
-        running = [one.start("--summary", str(one.folder / "summary")) for one in pair]
+        running = [one.start() for one in pair]
         for one in pair:
             wait_for(lambda one=one: "Collecting." in one.log)
         for turn in range(4):
@@ -79,7 +74,7 @@ def test_two_that_are_paused_in_turn_lose_nothing(ministack, folder, output):
         for one, process in zip(pair, running):
             one.stop(process)
             assert "Traceback" not in one.log, one.log[-4000:]
-        fenced = [_counters(one).get("fenced", 0) for one in pair]
+        fenced = [one.counters().get("fenced", 0) for one in pair]
         note("paused in turn", output=output, fenced=fenced)
         # At each pause a batch in each lane, one more that SIGCONT lets out, and an answer that came late.
         asked = scenario.asked_a_lane() if output == "hec-acks" else 0
@@ -99,11 +94,11 @@ def test_two_that_are_left_alone_repeat_nothing(ministack, folder, output):
         pair = _pair(scenario, folder)
         for one in pair:
             one.spec = {"visibility": 30, "ack_resume": 60.0}
-        running = [one.start("--summary", str(one.folder / "summary")) for one in pair]
+        running = [one.start() for one in pair]
         wait_for(lambda: scenario.depth() == 0, seconds=90)
         for one, process in zip(pair, running):
             one.stop(process)
-        objects = [_counters(one).get("done", 0) for one in pair]
+        objects = [one.counters().get("done", 0) for one in pair]
         note("two alone", output=output, objects=objects)
         assert min(objects) > 0, "one of them did all the work"
         scenario.check(repeats=0, proof="two collectors, half of all messages repeated")
