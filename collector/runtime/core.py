@@ -16,7 +16,8 @@ import os
 import sys
 import time
 from collections import Counter
-from typing import Callable, Collection, Dict, FrozenSet, Iterator, NamedTuple, Optional
+from contextlib import suppress
+from typing import Callable, Collection, FrozenSet, List, Optional
 
 __all__ = ["OneCore"]
 
@@ -26,13 +27,6 @@ STAY_SECONDS = 10.0
 #: Hand-overs a second, by the kernel's count of waits: with fewer there is nothing to win. Small objects make
 #: twice as many, large ones half.
 QUICK = 4000.0
-
-
-class _Thread(NamedTuple):
-    """What a thread has used so far, in the kernel's ticks, and the core that it was last on."""
-
-    ticks: int
-    core: int
 
 
 class OneCore:
@@ -57,7 +51,7 @@ class OneCore:
         elif _waits() - self._waits < QUICK * (now - self._since):
             self._look()
         else:
-            self._hold(_busiest(self._threads, _threads()), until=now + STAY_SECONDS)
+            self._hold(_busiest(), until=now + STAY_SECONDS)
 
     def __enter__(self) -> OneCore:
         return self
@@ -75,14 +69,15 @@ class OneCore:
         self._held = None
         self._since, self._waits = self._monotonic(), _waits()
         self._next = self._since + LOOK_SECONDS
-        self._threads = dict(_threads())
 
     def _hold(self, core: Optional[int], *, until: float) -> None:
-        if core in self._allowed and _put([core]):
+        self._allowed = _allowed()  # somebody may have given us others meanwhile
+        if core not in self._allowed or len(self._allowed) < 2:
+            self._look()
+        elif _put([core]):
             self._held, self._next = core, until
         else:
-            self._allowed = _allowed()  # somebody else has changed what is
-            self._look()
+            self._allowed = frozenset()  # we may not: that does not change
 
 
 def _allowed() -> FrozenSet[int]:
@@ -101,36 +96,32 @@ def _waits() -> int:
 
 
 def _put(cores: Collection[int]) -> bool:
-    """Have each thread run on these cores only; those that it makes later do as it does."""
+    """Have each thread run on these cores only, as those that it makes later do; whether we may."""
     try:
-        for name in os.listdir("/proc/self/task"):
-            try:
+        for name in _tasks():
+            with suppress(ProcessLookupError):  # it has just ended
                 os.sched_setaffinity(int(name), cores)
-            except ProcessLookupError:
-                continue  # it has just ended
     except OSError:
         return False
     return True
 
 
-def _threads() -> Iterator[tuple[int, _Thread]]:
-    try:
-        names = os.listdir("/proc/self/task")
-    except OSError:
-        return
-    for name in names:
+def _busiest() -> Optional[int]:
+    """The core on which those threads are that have done most so far."""
+    done: Counter[int] = Counter()
+    for name in _tasks():
         try:
             with open(f"/proc/self/task/{name}/stat", "rb") as file:
                 # The second field, a name, may hold anything: the third is the first behind it.
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
-            continue
-        yield int(name), _Thread(int(fields[11]) + int(fields[12]), int(fields[36]))
-
-
-def _busiest(before: Dict[int, _Thread], after: Iterator[tuple[int, _Thread]]) -> Optional[int]:
-    """The core that threads are on that have done most since."""
-    done: Counter[int] = Counter()
-    for number, thread in after:
-        done[thread.core] += thread.ticks - before[number].ticks if number in before else thread.ticks
+            continue  # it has just ended
+        done[int(fields[36])] += int(fields[11]) + int(fields[12])
     return done.most_common(1)[0][0] if done else None
+
+
+def _tasks() -> List[str]:
+    try:
+        return os.listdir("/proc/self/task")
+    except OSError:
+        return []
