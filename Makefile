@@ -36,7 +36,7 @@ test-latest:  ## The newest release of every dependency, not what the locks pin
 	@$(ENVIRONMENT) .venv test
 	@.venv/bin/python -m tests.legs --latest $(ARGS)
 
-faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about 40 minutes)
+faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about an hour)
 	@$(ENVIRONMENT) .venv test faults
 	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
 	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=loadfile --timeout=180 -m exhaustive tests/contract tests/e2e tests/packaging tests/splunk

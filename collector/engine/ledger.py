@@ -435,6 +435,8 @@ class Ledger:
                     span for span in tracked.open_spans
                     if span[0] != item.oid or not (final or span[2] <= offset)
                 }
+                if not any(oid == item.oid for oid, _, _ in tracked.open_spans):
+                    item.receipts.discard(receipt_id)  # another collector may have committed it
                 if not tracked.open_spans:
                     self.forget_receipt(output, tracked)
 

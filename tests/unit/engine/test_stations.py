@@ -405,6 +405,16 @@ def test_one_question_names_all_that_is_due_on_a_channel(make_bench):
     assert bench.sink.asked - asked < 20, "nine receipts, one question each time"
 
 
+def test_a_receipt_whose_events_another_collector_has_committed_is_waited_for_no_more(make_bench):
+    bench = _acknowledging(make_bench)
+    bench.publish("a", "one")
+    bench.run(5)
+    (item,) = bench.ledger.items.values()
+    assert len(item.receipts) == 1
+    bench.ledger.committed(item, item.total, final=False)
+    assert (item.receipts, bench.ledger.outputs["memory"].receipts) == (set(), {})
+
+
 def test_receipts_go_when_what_they_speak_of_is_committed(make_bench):
     bench = _acknowledging(make_bench)
     bench.publish("a", "one")
