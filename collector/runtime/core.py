@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import Callable, Collection, FrozenSet, List, Optional
+from typing import Callable, Collection, FrozenSet, List, Optional, Set
 
 __all__ = ["OneCore"]
 
@@ -60,8 +60,8 @@ class OneCore:
         self.leave()
 
     def leave(self) -> None:
-        """Let the kernel choose among all cores again."""
-        if self._held is not None:
+        """Let the kernel choose among all cores again, unless somebody else has chosen meanwhile."""
+        if self._held is not None and _allowed() == {self._held}:
             _put(self._allowed)
         self._look()
 
@@ -71,19 +71,23 @@ class OneCore:
         self._next = self._since + LOOK_SECONDS
 
     def _hold(self, core: Optional[int], *, until: float) -> None:
-        self._allowed = _allowed()  # somebody may have given us others meanwhile
-        if core not in self._allowed or len(self._allowed) < 2:
+        allowed = _allowed()  # somebody may have given us others meanwhile
+        if core not in allowed or len(allowed) < 2:
             self._look()
         elif _put([core]):
-            self._held, self._next = core, until
+            self._allowed, self._held, self._next = allowed, core, until
         else:
+            _put(allowed)  # some may be there already
             self._allowed = frozenset()  # we may not: that does not change
 
 
 def _allowed() -> FrozenSet[int]:
     if not hasattr(os, "sched_getaffinity") or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return frozenset()
-    return frozenset(os.sched_getaffinity(0))
+    try:
+        return frozenset(os.sched_getaffinity(0))
+    except OSError:  # a sandbox refuses even to ask
+        return frozenset()
 
 
 def _waits() -> int:
@@ -97,10 +101,14 @@ def _waits() -> int:
 
 def _put(cores: Collection[int]) -> bool:
     """Have each thread run on these cores only, as those that it makes later do; whether we may."""
+    done: Set[str] = set()
     try:
-        for name in _tasks():
-            with suppress(ProcessLookupError):  # it has just ended
-                os.sched_setaffinity(int(name), cores)
+        # Until there is none that one of those not yet there has made meanwhile: it would stay as it is.
+        while new := {*_tasks()} - done:
+            for name in new:
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.sched_setaffinity(int(name), cores)
+            done |= new
     except OSError:
         return False
     return True

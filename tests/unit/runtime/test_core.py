@@ -139,3 +139,64 @@ def test_where_one_core_was_given_nothing_is_touched(players: _Players, time: _T
     players.play(int(2 * QUICK * LOOK_SECONDS))
     _looked(core, time)
     assert players.cores == before
+
+
+def test_what_somebody_else_has_chosen_meanwhile_stays(players: _Players, time: _Time) -> None:
+    core, allowed = OneCore(monotonic=time), os.sched_getaffinity(0)
+    players.play(int(2 * QUICK * LOOK_SECONDS))
+    _looked(core, time)
+    (held,) = os.sched_getaffinity(0)
+    theirs = {(allowed - {held}).pop()}
+    for name in os.listdir("/proc/self/task"):  # taskset --all-tasks
+        os.sched_setaffinity(int(name), theirs)
+    time.now += STAY_SECONDS
+    for _ in range(3):
+        core.turn()
+        players.play(int(2 * QUICK * LOOK_SECONDS))
+        _looked(core, time)
+    core.leave()
+    assert players.cores == [theirs, theirs]
+
+
+@pytest.mark.parametrize("refused", ["sched_setaffinity", "sched_getaffinity"])
+def test_where_a_sandbox_refuses_it_nothing_is_held_and_nothing_fails(
+    players: _Players, time: _Time, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    before = players.cores
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as sandbox:
+        sandbox.setattr(os, refused, refuse)
+        with OneCore(monotonic=time) as core:
+            for _ in range(2):
+                players.play(int(2 * QUICK * LOOK_SECONDS))
+                _looked(core, time)
+    assert players.cores == before
+
+
+def test_no_thread_that_is_made_meanwhile_stays_behind(
+    players: _Players, time: _Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is still held makes it, when all have just been listed."""
+    allowed, over, list_of = os.sched_getaffinity(0), threading.Event(), os.listdir
+    made: List[threading.Thread] = []
+
+    def listed(path: str) -> List[str]:
+        found = list_of(path)
+        if not made:
+            made.append(threading.Thread(target=over.wait))
+            made[0].start()
+        return found
+
+    core = OneCore(monotonic=time)
+    players.play(int(2 * QUICK * LOOK_SECONDS))
+    _looked(core, time)
+    with monkeypatch.context() as unlucky:
+        unlucky.setattr(os, "listdir", listed)
+        core.leave()
+    there = os.sched_getaffinity(made[0].native_id or 0)
+    over.set()
+    made[0].join()
+    assert there == allowed
