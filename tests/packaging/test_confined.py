@@ -43,6 +43,8 @@ tries = {
     "write the state": lambda: open(sys.argv[1] + "/proof", "w"),
     "socket": lambda: socket.socket(),
     "thread": thread,
+    "share a core": lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)),
+    "nice": lambda: os.nice(1),
 }
 def can(do):
     try:
@@ -72,7 +74,7 @@ def _popen(state: Path, *program: str, **streams: Any) -> subprocess.Popen[bytes
 def test_the_restrictions_that_are_played_restrict(state):
     probe = _popen(state, "-c", TRIED, str(state), stdout=subprocess.PIPE)
     answer = json.loads(probe.communicate(timeout=60)[0])
-    assert answer == {"can": ["write the state", "socket", "thread"], "bound": 0}
+    assert answer == {"can": ["write the state", "socket", "thread", "share a core"], "bound": 0}
 
 
 def test_the_collector_does_its_work_in_there_and_stops_in_order(ministack, state, tmp_path):
