@@ -52,8 +52,9 @@ def test_requests_are_gzip_with_token_and_channel(hec: FakeHec) -> None:
 
 
 @pytest.mark.parametrize(("gzip", "host", "packed"), [
-    ("auto", "127.0.0.1", False), ("auto", "hec.example.com", True), ("on", "127.0.0.1", True),
-    ("off", "hec.example.com", False),
+    ("auto", "127.0.0.1", False), ("auto", "127.0.0.2", False), ("auto", "LOCALHOST", False),
+    ("auto", "hec.example.com", True), ("auto", "127.0.0.1.example.com", True),
+    ("on", "127.0.0.1", True), ("off", "hec.example.com", False),
 ])
 def test_unless_told_otherwise_it_compresses_for_a_network_and_not_for_its_own_host(
     hec: FakeHec, gzip: str, host: str, packed: bool
@@ -461,6 +462,17 @@ def test_the_environments_proxy_is_not_used_for_our_own_host(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     _sink(hec).send(batch_of(b"one"), lane=0)
     assert len(hec.events) == 1
+
+
+def test_no_token_goes_in_the_clear_to_the_environments_proxy_for_another_address_of_our_own_host(
+    hec: FakeHec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = _Proxy(hec)
+    monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+    sink = HecSink([f"http://127.0.0.2:{hec.port}"], hec.token, clock=ManualClock())
+    assert _failure(sink).code == "hec_unreachable", "the test's listens on the first alone"
+    proxy.close()
+    assert not proxy.heads
 
 
 def test_another_hosts_hec_is_reached_by_the_environments_proxy(
