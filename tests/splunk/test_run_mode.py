@@ -306,13 +306,13 @@ def test_trouble_with_a_secret_is_told_without_it(provider, start, environment, 
 
 def test_a_member_of_a_search_head_cluster_does_not_list_unless_it_is_told_to(start, splunkd) -> None:
     splunkd.server_roles = ["search_head", "shc_member"]
-    run = start(log_level="warning")
+    run = start(log_level="warning", sns_signature="off")
     run.wait_until_it_began()
     assert run.stop() < 10
     said = run.process.stderr.read()
     assert said.startswith(b"WARN The bucket is not listed for what the queue forgot")
     run.forget()
-    told = start(log_level="warning", reconcile_interval_seconds="21600")
+    told = start(log_level="warning", sns_signature="off", reconcile_interval_seconds="21600")
     told.wait_until_it_began()
     assert told.stop() < 10
     assert told.process.stderr.read() == b""
