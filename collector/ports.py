@@ -173,7 +173,7 @@ class Sink(Protocol):
     lanes: int
 
     def rendered_bytes(self, piece: Slice) -> int:
-        """What the slice takes in a request, about, and rather more than less: for filling a batch."""
+        """What the slice takes in a request, about, and always the same: for filling a batch."""
 
     def send(self, batch: Batch, *, lane: int) -> Receipt:
         """Deliver one batch. The Receipt is final (ack_id None), or to be asked about.

@@ -46,7 +46,8 @@ def test_an_envelope_holds_the_closed_set_of_keys() -> None:
 
 
 @given(
-    st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=30), st.text("ab/-é日😀", max_size=80),
+    st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=30),
+    st.text("ab/-é日😀\"\\\n\x01\udc80", max_size=80),
     st.sampled_from([None, "1777890012", "1777890012.412345"]),
 )
 def test_an_envelope_of_json_takes_no_more_than_is_reckoned_and_little_less(
@@ -58,6 +59,18 @@ def test_an_envelope_of_json_takes_no_more_than_is_reckoned_and_little_less(
     reckoned = enveloped_bytes(piece)
     assert reckoned >= len(render_envelopes([piece]))
     assert reckoned <= len(render_envelopes([piece])) + 40 * len(bodies)
+
+
+@given(st.lists(st.text("ab\"\\\n\x01é").map(str.encode) | st.binary(), min_size=1, max_size=9))
+def test_an_envelope_of_text_takes_at_most_six_times_what_is_reckoned(bodies: List[bytes]) -> None:
+    piece = piece_of(*bodies)
+    assert len(render_envelopes([piece])) <= 6 * enveloped_bytes(piece)
+
+
+def test_quotes_and_line_breaks_as_logs_have_them_are_reckoned_with() -> None:
+    line = b'2026-05-04 10:15:02 UTC,"kim","db",7,"AUDIT: SESSION,1,1,READ,SELECT,TABLE,""t"",""select\n1"""'
+    piece = piece_of(*[line] * 100)
+    assert len(render_envelopes([piece])) <= enveloped_bytes(piece)
 
 
 def test_empty_metadata_is_left_out() -> None:
