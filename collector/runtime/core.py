@@ -3,8 +3,8 @@
 Python runs one thread at a time. Where threads lie on several cores, each hand-over wakes another core and
 takes the interpreter's memory there; with many small objects that is a quarter of all CPU. The kernel cannot
 know. So it is left to choose a core, every some seconds anew, and all threads stay on its choice until then:
-whatever else comes to that core is moved away by the kernel, or we may be, with the next choice. Large objects
-hand over seldom, and gain more from inflating and sending on another core: they are let be.
+whatever else comes to that core is moved away by the kernel, or we may be, with the next choice. Large
+objects hand over seldom, and gain more from inflating and sending on another core: they are let be.
 
 More cores are for more processes (`processes`). Pages: sched(7), sched_setaffinity(2), getrusage(2),
 proc_pid_stat(5).
