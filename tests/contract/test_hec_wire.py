@@ -409,7 +409,10 @@ class _Proxy:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return  # closed before anybody came
         head = b""
         while b"\r\n\r\n" not in head:
             head += client.recv(65536)
