@@ -80,7 +80,8 @@ def test_what_a_host_held_that_died_for_good_another_finishes(ministack, folder,
         first.spec = {**first.spec, "kill": point, "when": when, "nth": nth, "slow": {"object.read": 0.1}}
         second.spec["slow"] = {"objects.open": 0.2}
         dying = first.start()
-        wait_for(lambda: "Collecting." in first.log)
+        # What it said in its last 50 ms dies with it.
+        wait_for(lambda: "Collecting." in first.log or dying.poll() is not None)
         living = second.start()
         assert dying.wait(60) == -signal.SIGKILL, f"never came to {point}\n{first.log[-2000:]}"
         time.sleep(SETTLED_SECONDS)
