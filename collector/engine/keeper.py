@@ -7,6 +7,7 @@ nothing for a minute is not, and its message is let go. A lease that lapsed is n
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
@@ -38,9 +39,13 @@ class Extend:
 
 @dataclass(frozen=True)
 class Alive:
-    """Say in the store that this process lives, until this time (epoch seconds)."""
+    """Say in the store that this process lives, until this time (epoch seconds).
+
+    `lapsed`: what we said before has run out, so that others may have taken us for dead.
+    """
 
     until: float
+    lapsed: bool
 
 
 class Keeper:
@@ -55,6 +60,7 @@ class Keeper:
         self._store = store
         self._visibility = visibility_timeout_seconds
         self._alive_at = self._looks_at = 0.0
+        self._alive_until = math.inf
 
     def take(self, ledger: Ledger) -> Union[Extend, Alive, Wait]:
         now = ledger.clock.monotonic()
@@ -62,7 +68,8 @@ class Keeper:
             return Wait()
         if now >= self._alive_at:
             self._alive_at = now + ALIVE_EVERY_SECONDS
-            return Alive(ledger.clock.now() + ALIVE_FOR_SECONDS)
+            wall = ledger.clock.now()
+            return Alive(wall + ALIVE_FOR_SECONDS, lapsed=wall > self._alive_until)
         due: List[Delivery] = []
         next_look = self._alive_at
         for delivery in list(ledger.deliveries.values()):
@@ -116,6 +123,9 @@ class Keeper:
                 ledger.store_failed(result)
             else:
                 ledger.store_works()
+                self._alive_until = work.until
+                if work.lapsed:
+                    _taken_for_dead(ledger)
             return
         if isinstance(result, Fatal):
             self._no_heartbeats(ledger, result)
@@ -147,6 +157,16 @@ class Keeper:
         if ledger.heartbeats:
             ledger.heartbeats = False
             log.warning("Leases cannot be extended; slow messages may come back: %s", error)
+
+
+def _taken_for_dead(ledger: Ledger) -> None:
+    """Others may have taken our rows and asked about our receipts: true is said once, perhaps to them.
+
+    So what is open is given up as soon as what an earlier run sent: the store has what others heard.
+    """
+    log.warning("This collector said nothing for so long that others may have taken over its objects.")
+    for output in ledger.outputs.values():
+        output.hurry(by=ledger.clock.monotonic() + ledger.limits.ack_resume_seconds)
 
 
 def _id(delivery: Delivery) -> str:

@@ -93,6 +93,12 @@ class Output:
         for tracked in self.receipts.values():
             tracked.next_ask = now
 
+    def hurry(self, *, by: float) -> None:
+        """Receipts that another run can ask about are given up no later than this (monotonic)."""
+        if self.lasting:
+            for tracked in self.receipts.values():
+                tracked.give_up_at = min(tracked.give_up_at, by)
+
     def confirm(self, tracked: Tracked) -> None:
         """The output has let go of this ackId: it takes no room in the window any more."""
         self.unconfirmed -= not tracked.confirmed

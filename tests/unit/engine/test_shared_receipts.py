@@ -124,6 +124,37 @@ def test_who_sent_it_learns_that_a_collector_that_took_over_a_part_was_told(
     assert {row.state for row in bench.table.rows.values()} == {"done"}
 
 
+def test_who_was_paused_does_not_wait_for_what_another_was_told(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(visibility_timeout_seconds=60)
+    bench.sink.ack, bench.sink.ack_after_seconds = True, None
+    bench.publish("a", "event of a")
+    ref = bench.publish("b", "event of b")
+    bench.run(5)
+    bench.clock.advance(90)  # it says nothing for so long
+    bench.notify(ref)
+    other = bench.beside(owner="other", max_number_of_messages=1)
+    while not other.ledger.items:
+        other.turn("receiver")
+    other.turn("receiver")
+    assert [item.state for item in other.ledger.items.values()] == ["asking"]
+    bench.drive()
+    bench.sink.confirm()
+    other.drive()
+    assert [row.state for row in bench.table.rows.values()].count("done") < 2
+    _run_together([bench, other], int(bench.ledger.limits.ack_resume_seconds) + 15)
+    assert {row.state for row in bench.table.rows.values()} == {"done"}
+    assert sorted(bench.delivered()) == ["event of a", "event of b"], "sent twice"
+
+
+def test_who_was_never_silent_gives_a_slow_output_its_time(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench()
+    bench.sink.ack, bench.sink.ack_after_seconds = True, 250.0
+    bench.publish("a", "event of a")
+    bench.run(260)
+    assert bench.delivered() == ["event of a"]
+    assert {row.state for row in bench.table.rows.values()} == {"done"}
+
+
 def _given_up_while_another_had_it(make_bench: Callable[..., Any], confirmed: int) -> Any:
     """One collector gives a receipt up; meanwhile another sent its events again, and had `confirmed`."""
     bench = make_bench(batch_max_bytes=1000)
