@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Callable, List, NoReturn, Seque
 from xml.etree import ElementTree
 
 from collector.errors import CollectorError, Fatal
-from collector.hosts.input_definition import SCHEME, Definition, parse_items, parse_run, read_document
-from collector.hosts.splunkd_log import (
+from collector.hosts.splunkd.definition import SCHEME, Definition, parse_items, parse_run, read_document
+from collector.hosts.splunkd.log import (
     hide,
     log_to_file,
     log_to_splunkd,
@@ -119,7 +119,7 @@ def _validate(stdin: BinaryIO, stdout: BinaryIO) -> int:
         hide([definition.session_key, *_plain(definition)])
         configured = _load(definition)
         if definition.settings.get("validate_online", "").strip().lower() in _TRUE:
-            from collector.hosts.online_validation import try_online
+            from collector.hosts.splunkd.validation import try_online
 
             try_online(configured)
     except CollectorError as error:
@@ -138,7 +138,7 @@ def _write_xml(stdout: BinaryIO, root: Any) -> None:
 def _load(definition: Definition) -> Input:
     """The valid input, its secrets found. Raises ConfigError with all problems, and what splunkd answers."""
     from collector.config.load import from_stanza
-    from collector.hosts.splunkd_rest import SecretStore, stored_settings
+    from collector.hosts.splunkd.rest import SecretStore, stored_settings
 
     store = SecretStore(definition.server_uri, definition.session_key)
     return from_stanza(
@@ -168,13 +168,13 @@ def _run(stdin: BinaryIO, events: BinaryIO, *, parent: int) -> int:
 
 
 def _plain(definition: Definition) -> List[str]:
-    from collector.hosts.splunkd_upkeep import plain_secrets
+    from collector.hosts.splunkd.upkeep import plain_secrets
 
     return list(plain_secrets(definition.settings).values())
 
 
 def _with_secrets_put_away(definition: Definition) -> Definition:
-    from collector.hosts.splunkd_upkeep import put_away
+    from collector.hosts.splunkd.upkeep import put_away
 
     settings = put_away(
         definition.settings, stanza=f"{SCHEME}://{definition.name}", app=definition.app,
@@ -188,7 +188,7 @@ def _with_one_lister(definition: Definition) -> Definition:
 
     They share the queue, but a listing by each would find missing what the others have delivered.
     """
-    from collector.hosts.splunkd_upkeep import server_roles
+    from collector.hosts.splunkd.upkeep import server_roles
 
     settings = definition.settings
     said = settings.get(_LISTING, "").strip() or os.environ.get(f"AUDIT_S3_{_LISTING.upper()}")

@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from collector.hosts.web_document import as_text, at
+from collector.hosts.web.document import as_text, at
 
 __all__ = ["STATES", "Seen", "as_json", "broken", "lines"]
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import List
 
-from collector.hosts.coverage_text import HEADINGS
+from collector.hosts.coverage.text import HEADINGS
 from collector.retention.coverage import KINDS
 from collector.testing.local_aws import LocalAws
 from tests.docs.shown import CONFIG, ROOT, blocks

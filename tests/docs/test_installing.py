@@ -17,9 +17,9 @@ from typing import Iterator, List
 import pytest
 
 from collector.engine.watch import Watched
-from collector.hosts.observation import Observation, Problem
-from collector.hosts.signals import Signals
-from collector.hosts.systemd import status_of
+from collector.hosts.service.observation import Observation, Problem
+from collector.hosts.service.signals import Signals
+from collector.hosts.service.systemd import status_of
 from collector.ports import QueueDepth
 from collector.retention.lag import Lag
 from requirements.environment import MAIN_VERSIONS

@@ -18,9 +18,9 @@ import requests
 from collector.config import load
 from collector.config.conf import parse
 from collector.config.load import from_stanza
-from collector.hosts import splunkd_log
-from collector.hosts.splunkd_log import log_file
-from collector.hosts.splunkd_rest import APP_ID, SecretStore, stored_settings
+from collector.hosts.splunkd import log
+from collector.hosts.splunkd.log import log_file
+from collector.hosts.splunkd.rest import APP_ID, SecretStore, stored_settings
 from collector.testing.fake_splunkd import FakeSplunkd
 from tests.docs.shown import ROOT, blocks, configured, stanzas
 from tests.splunk.knowledge import Knowledge, Seen, conf
@@ -193,7 +193,7 @@ def test_every_message_is_one_that_the_program_prints() -> None:
 def test_files_are_where_it_says_and_as_large() -> None:
     assert "$SPLUNK_HOME/var/log/splunk/audit_s3_<input>.log" in PAGE
     assert log_file("/opt/splunk", "thrive").as_posix() == "/opt/splunk/var/log/splunk/audit_s3_thrive.log"
-    assert (splunkd_log._FILE_MAX_BYTES, splunkd_log._FILES_KEPT) == (25_000_000, 5)
+    assert (log._FILE_MAX_BYTES, log._FILES_KEPT) == (25_000_000, 5)
     assert "six files of 25 MB" in PAGE
 
 

@@ -9,8 +9,8 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from collector.hosts.board import Board
-from collector.hosts.web import serving
+from collector.hosts.service.board import Board
+from collector.hosts.web.server import serving
 from collector.onboarding.checks import CHECKS, TROUBLES
 from collector.stores.dynamodb_errors import ACTIONS
 from collector.testing.local_aws import CUSTOMER

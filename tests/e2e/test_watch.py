@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from collector.hosts.beside import running
+from collector.hosts.web.beside import running
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider

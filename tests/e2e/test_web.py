@@ -18,8 +18,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.errors import Fatal
-from collector.hosts.board import Board
-from collector.hosts.web import Conversation, Server, serving
+from collector.hosts.service.board import Board
+from collector.hosts.web.server import Conversation, Server, serving
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider

@@ -19,7 +19,7 @@ from collector.config.table import Invalid
 from collector.config.values import parse as parse_value
 from collector.decode import decode, pgaudit
 from collector.errors import CollectorError, Fatal, Poison, Retry
-from collector.hosts.coverage_report import audit
+from collector.hosts.coverage.report import audit
 from collector.model import CONTAINERS, Format
 from collector.notifications import parse
 from collector.sinks import hec_replies
@@ -298,7 +298,7 @@ def reports(data: bytes) -> None:
 @target
 def splunkd_input(data: bytes) -> None:
     """What splunkd writes on stdin: one definition, or Fatal."""
-    from collector.hosts.input_definition import parse_items, parse_run
+    from collector.hosts.splunkd.definition import parse_items, parse_run
 
     for read in (parse_run, parse_items):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collector.hosts.codes import codes_of
-from collector.hosts.metrics import COUNTERS, GAUGES
+from collector.hosts.web.metrics import COUNTERS, GAUGES
 from collector.ports import FINAL
 
 HERE = Path(__file__).parent

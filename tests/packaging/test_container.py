@@ -10,7 +10,7 @@ import pytest
 
 import collector
 from collector.config import load
-from collector.hosts.web import routes
+from collector.hosts.web.server import routes
 from tests.packaging.units import ROOT
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
@@ -112,7 +112,7 @@ def test_the_probes_ask_pages_that_there_are(container):
     paths = [container[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")]
     assert paths == ["/healthz", "/healthz", "/readyz"]
     served = ROOT / "collector" / "hosts" / "web.py"
-    assert routes.__module__ == "collector.hosts.web"
+    assert routes.__module__ == "collector.hosts.web.server"
     assert all(f'"{path}"' in served.read_text(encoding="utf-8") for path in paths)
 
 

@@ -8,9 +8,9 @@ from typing import Any, Iterator, List
 import pytest
 
 from collector.errors import Fatal
-from collector.hosts.board import Board
-from collector.hosts.web import Server
-from collector.hosts.web_assets import CHART_HEIGHT
+from collector.hosts.service.board import Board
+from collector.hosts.web.assets import CHART_HEIGHT
+from collector.hosts.web.server import Server
 from collector.testing.local_aws import LocalAws
 from tests.browser import complaints
 from tests.e2e.collector_process import wait_for

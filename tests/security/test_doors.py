@@ -26,7 +26,7 @@ from collector.aws.sqs import SqsQueue
 from collector.config.addresses import endpoint, hec_url, queue_address
 from collector.config.table import Invalid
 from collector.errors import CollectorError
-from collector.hosts.splunkd_rest import answer_of, connect, tls_context
+from collector.hosts.splunkd.rest import answer_of, connect, tls_context
 from collector.model import ObjectRef
 from collector.sinks.wire import Endpoint, Wire
 from collector.testing.certificate import Authority

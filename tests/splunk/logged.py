@@ -12,8 +12,8 @@ import pytest
 
 from collector.config import load
 from collector.errors import Fatal, Poison, Retry
-from collector.hosts.metrics import COUNTED
-from collector.hosts.splunkd_log import JsonLines
+from collector.hosts.splunkd.log import JsonLines
+from collector.hosts.web.metrics import COUNTED
 from collector.runtime import runner as runner_module
 from collector.runtime.adapters import SystemClock
 from collector.runtime.runner import Runner

@@ -14,7 +14,7 @@ import collector
 from collector.config.providers import PROVIDERS
 from collector.config.rules import parse_rules
 from collector.config.settings import SETTINGS
-from collector.hosts.splunkd_rest import APP_ID, SECRETS
+from collector.hosts.splunkd.rest import APP_ID, SECRETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF_FILES = [*sorted((ROOT / "default").glob("*.conf")), ROOT / "metadata" / "default.meta"]

@@ -26,7 +26,7 @@ from xml.etree import ElementTree
 import pytest
 
 from collector.config.generate import scheme_arguments
-from collector.hosts.splunkd_rest import REALM
+from collector.hosts.splunkd.rest import REALM
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from collector.testing.splunkd_stream import StreamEvent, StreamReader

@@ -10,7 +10,7 @@ from typing import Iterator
 import pytest
 
 from collector.errors import Fatal
-from collector.hosts.splunkd_log import (
+from collector.hosts.splunkd.log import (
     JsonLines,
     SplunkdLines,
     hide,

@@ -17,7 +17,7 @@ import pytest
 
 import collector
 from collector.config.conf import parse
-from collector.hosts.splunkd_rest import REALM
+from collector.hosts.splunkd.rest import REALM
 from requirements.environment import find
 from tests.splunk.app_package import (
     APP_ID,

@@ -34,7 +34,7 @@ parent = os.getppid()
 sys.path.insert(0, {root!r})
 from collector.errors import Fatal
 from collector.hosts.modular_input import claim_stdout, drive, leave
-from collector.hosts.splunkd_log import log_to_splunkd
+from collector.hosts.splunkd.log import log_to_splunkd
 events = claim_stdout()
 log_to_splunkd()
 {collect}

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List
 
 import pytest
 
-from collector.hosts.splunkd_rest import REALM
+from collector.hosts.splunkd.rest import REALM
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider

@@ -8,7 +8,7 @@ from typing import List
 import pytest
 
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts.splunk_search import SearchHead
+from collector.hosts.coverage.search import SearchHead
 from collector.testing.certificate import self_signed
 from collector.testing.fake_splunkd import FakeSplunkd
 

@@ -7,9 +7,9 @@ import ssl
 import pytest
 
 from collector.errors import Fatal, Retry
-from collector.hosts.input_definition import parse_run
-from collector.hosts.splunkd_rest import REALM, SecretStore, stored_settings, tls_context
-from collector.hosts.splunkd_upkeep import put_away, server_roles
+from collector.hosts.splunkd.definition import parse_run
+from collector.hosts.splunkd.rest import REALM, SecretStore, stored_settings, tls_context
+from collector.hosts.splunkd.upkeep import put_away, server_roles
 from collector.testing.fake_splunkd import FakeSplunkd
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from collector.hosts.splunkd_rest import REALM
+from collector.hosts.splunkd.rest import REALM
 from collector.testing.fake_splunk_web import FakeSplunkWeb
 from collector.testing.fake_splunkd import FakeSplunkd
 from tests.browser import complaints

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from collector.errors import Fatal
-from collector.hosts.input_definition import parse_items, parse_run
+from collector.hosts.splunkd.definition import parse_items, parse_run
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE input [<!ENTITY a "aaaaaaaaaa">
 <!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>

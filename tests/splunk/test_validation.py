@@ -11,8 +11,8 @@ import pytest
 
 from collector.config.load import from_stanza
 from collector.errors import Retry
-from collector.hosts.online_validation import try_online
-from collector.hosts.splunkd_rest import REALM
+from collector.hosts.splunkd.rest import REALM
+from collector.hosts.splunkd.validation import try_online
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider

@@ -11,8 +11,8 @@ import click
 
 from collector.config import ConfigError, Input, secrets_of
 from collector.errors import CollectorError
-from collector.hosts.check_doors import Doors
-from collector.hosts.check_report import FORMATS, masked, render
+from collector.hosts.check.doors import Doors
+from collector.hosts.check.report import FORMATS, masked, render
 from collector.hosts.cli import EX_CONFIG
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
 from collector.notifications import parse

@@ -70,26 +70,28 @@ def _report(
     form: str,
     search: Optional[Callable[[Input], Search]],
 ) -> int:
-    from collector.hosts import coverage_report, coverage_report_html, coverage_text
-    from collector.hosts.coverage_count import count
+    from collector.hosts.coverage.count import count
+    from collector.hosts.coverage.html import as_html
+    from collector.hosts.coverage.report import as_json
+    from collector.hosts.coverage.text import as_text
 
     created = time.time()
     answers = [
         count(found, since=since, until=until, search=search(found) if search else None) for found in inputs
     ]
     if form == "json":
-        text, seal = coverage_report.as_json(answers, created=created)
+        text, seal = as_json(answers, created=created)
         print(text, end="")
         print(f"The seal of this report, to be kept elsewhere: {seal}", file=sys.stderr)
     elif form == "html":
-        print(coverage_report_html.as_html(answers, created=created), end="")
+        print(as_html(answers, created=created), end="")
     else:
-        print(coverage_text.as_text(answers), end="")
+        print(as_text(answers), end="")
     return 0 if all(answer.is_whole for answer in answers) else 1
 
 
 def _audit(path: str) -> int:
-    from collector.hosts.coverage_report import audit
+    from collector.hosts.coverage.report import audit
 
     with open(path, encoding="utf-8", errors="replace") as file:
         unchanged, said = audit(file.read())
@@ -101,8 +103,8 @@ def _search(url: str, reference: str) -> Optional[Callable[[Input], Search]]:
     """What asks the search head for an input; hec_ca_file and hec_tls_verify of the input count for it."""
     if not url:
         return None
-    from collector.hosts.splunk_comparison import field_of
-    from collector.hosts.splunk_search import SearchHead
+    from collector.hosts.coverage.search import SearchHead
+    from collector.hosts.coverage.splunk import field_of
 
     token = _token(reference)
 

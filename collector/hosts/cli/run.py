@@ -15,7 +15,7 @@ from collector.config import Input, secrets_of
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
 
 if TYPE_CHECKING:
-    from collector.hosts.board import Board
+    from collector.hosts.service.board import Board
 
 __all__ = ["command"]
 
@@ -62,7 +62,7 @@ def command(
         signal.signal(signal.SIGHUP, lambda *_: reload.set())  # while it starts, too, it ends nothing
     inputs = load_inputs(config_path, input_name, given)
     if dry_run:
-        from collector.hosts.dry_run import dry_run as look
+        from collector.hosts.dry_run.rehearsal import dry_run as look
 
         sys.exit(look(
             inputs, peek=peek, sample=sample, stdout=sys.stdout, form=form, mask=mask,
@@ -70,11 +70,11 @@ def command(
         ))
     count = inputs[0].settings.processes
     if count > 1 and number is None:
-        from collector.hosts.processes import supervise
+        from collector.hosts.service.processes import supervise
 
         sys.exit(supervise(count, sys.argv[1:], once=once, stop=stop))
-    from collector.hosts.board import Board
-    from collector.hosts.signals import Signals
+    from collector.hosts.service.board import Board
+    from collector.hosts.service.signals import Signals
     from collector.runtime import service
 
     if once:
@@ -98,9 +98,9 @@ def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
     settings = inputs[0].settings
     if not settings.http_listen:
         return []
-    from collector.hosts.board import Board
-    from collector.hosts.siblings import Others, telling
-    from collector.hosts.web import serving
+    from collector.hosts.service.board import Board
+    from collector.hosts.service.siblings import Others, telling
+    from collector.hosts.web.server import serving
     from collector.runtime.adapters import checkpoint_path
 
     names, secrets = [found.name for found in inputs], secrets_of(inputs)

@@ -18,10 +18,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import click
 
 from collector.config import Input
-from collector.hosts.beside import running
 from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.status_report import Seen, as_json, broken, lines
 from collector.hosts.stores import opened, say_where_none_is
+from collector.hosts.web.beside import running
 from collector.retention.notice import spell
 
 __all__ = ["command"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Dict, Iterator, Mapping, Sequence
 
 from collector.engine.watch import WARNINGS
-from collector.hosts.metrics import (
+from collector.hosts.service.observation import ITEM_STATES, STATES
+from collector.hosts.web.metrics import (
     COMMON,
     COUNTED,
     COUNTERS,
@@ -16,7 +17,6 @@ from collector.hosts.metrics import (
     SUMMARIES,
     Family,
 )
-from collector.hosts.observation import ITEM_STATES, STATES
 from collector.retention.clock import BUCKET, QUEUE
 from collector.retention.lag import OWNERS
 from collector.retention.silence import STATES as SILENCE_STATES
@@ -27,7 +27,7 @@ PATH = "docs/reference/metrics.md"
 
 _HEAD = """# Metrics, status page and probes
 
-Written by `python -m collector.hosts.documents` from `collector/hosts/metrics.py`.
+Written by `python -m collector.hosts.documents` from `collector/hosts/web/metrics.py`.
 
 Set `http_listen` (a port, which is then on loopback, or HOST:PORT), and `audit-s3 run` serves:
 

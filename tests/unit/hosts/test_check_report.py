@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from collector.hosts.check_report import FORMATS, masked, render
+from collector.hosts.check.report import FORMATS, masked, render
 from collector.hosts.codes import codes_of
 from collector.hosts.documents.check_codes import page
 from collector.onboarding.checks import CHECKS, TROUBLES, Finding

@@ -9,10 +9,10 @@ from typing import Any, Dict, List, Sequence
 import pytest
 
 from collector.errors import CollectorError, Retry
-from collector.hosts.coverage_count import Counted, pages_of
-from collector.hosts.coverage_report import as_json, audit
-from collector.hosts.coverage_report_html import as_html
-from collector.hosts.coverage_text import HEADINGS, MOST_ROWS, MOST_SHOWN, as_text, cells
+from collector.hosts.coverage.count import Counted, pages_of
+from collector.hosts.coverage.html import as_html
+from collector.hosts.coverage.report import as_json, audit
+from collector.hosts.coverage.text import HEADINGS, MOST_ROWS, MOST_SHOWN, as_text, cells
 from collector.model import ObjectRef
 from collector.ports import Checkpoint, Page
 from collector.retention.coverage import Question, Tally

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from collector.hosts.masking import cleaner, mask_line, walk
+from collector.hosts.dry_run.masking import cleaner, mask_line, walk
 
 CLEAN = cleaner(["hunter22"], mask=True)
 STARS = "********"

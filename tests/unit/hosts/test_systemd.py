@@ -10,8 +10,8 @@ from typing import Any, Dict, Iterator, List
 import pytest
 
 from collector.engine.watch import Watched
-from collector.hosts.observation import Observation, Problem
-from collector.hosts.systemd import Notifier, Service, journal_caution, status_of
+from collector.hosts.service.observation import Observation, Problem
+from collector.hosts.service.systemd import Notifier, Service, journal_caution, status_of
 from collector.ports import QueueDepth
 from collector.retention.lag import Lag
 

@@ -27,10 +27,10 @@ from collector.engine.figures import figures
 from collector.engine.station import perform_safely
 from collector.engine.watch import WARNINGS
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts import metrics, web, web_assets, web_document, web_page
-from collector.hosts.board import Board
-from collector.hosts.observation import ITEM_STATES, STATES
+from collector.hosts.service.board import Board
+from collector.hosts.service.observation import ITEM_STATES, STATES
 from collector.hosts.status_report import Seen, lines
+from collector.hosts.web import assets, document, metrics, page, server
 from collector.model import Notification, ObjectRef
 from collector.retention.lag import OWNERS
 from collector.retention.silence import STATES as SILENCE_STATES
@@ -147,8 +147,8 @@ class _Wire:
 
 def ask_raw(board: Board, request: bytes, *, local: bool = True) -> Answer:
     wire = _Wire(request)
-    server = SimpleNamespace(routes=web.routes(board), is_local=local)
-    web.Conversation(wire, ("127.0.0.1", 1), server)  # type: ignore[arg-type]
+    listening = SimpleNamespace(routes=server.routes(board), is_local=local)
+    server.Conversation(wire, ("127.0.0.1", 1), listening)  # type: ignore[arg-type]
     return Answer(wire.sent)
 
 
@@ -329,15 +329,15 @@ def test_the_policy_lets_only_our_own_style_and_script_run(thrive: Input) -> Non
     answer = ask(board_of(thrive))
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
-    for tag, text in (("style", web_assets.STYLE), ("script", web_assets.SCRIPT)):
+    for tag, text in (("style", assets.STYLE), ("script", assets.SCRIPT)):
         (inline,) = re.findall(rf"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
         assert inline == text
-        assert web_assets.hash_of(inline) in policy
+        assert assets.hash_of(inline) in policy
 
 
 def test_the_script_never_makes_markup_of_what_it_reads() -> None:
     ways = ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval", "Function(", "setAttribute")
-    assert [way for way in ways if way in web_assets.SCRIPT] == []
+    assert [way for way in ways if way in assets.SCRIPT] == []
 
 
 #: A document with just enough elements for the script; it prints what they hold after one refresh.
@@ -372,19 +372,19 @@ def test_the_script_writes_the_same_as_the_server(attacked: Board, thrive: Input
     thrive.ledger.counters["events"] = 1234567
     for board in (attacked, board_of(thrive), board_of(warned)):
         board.tick()
-        status = web_document.document(board)
-        page = _Elements(web_page.page(status))
+        status = document.document(board)
+        shown = _Elements(page.page(status))
         given = json.dumps({
-            "status": status, "places": list(page.places), "conditions": list(page.conditions),
-            "shape": page.shape, "script": web_assets.SCRIPT,
+            "status": status, "places": list(shown.places), "conditions": list(shown.conditions),
+            "shape": shown.shape, "script": assets.SCRIPT,
         })
         done = subprocess.run([node, "-e", NODE], input=given, capture_output=True, text=True, check=True)
         written = json.loads(done.stdout)
-        assert written["texts"] == page.places
-        assert written["hidden"] == page.conditions
+        assert written["texts"] == shown.places
+        assert written["hidden"] == shown.conditions
         assert (written["silent"], written["again"]) == (True, 1)
         assert written["meter"] == (status["inputs"][0]["retention"]["bucket"]["used_ratio"] or 0)
-        assert written["bars"] == page.bars
+        assert written["bars"] == shown.bars
 
 
 def test_secrets_are_masked_in_errors(thrive: Input) -> None:
@@ -547,7 +547,7 @@ def _engine_counters() -> Iterator[str]:
 def test_every_counter_of_the_engine_has_a_metric() -> None:
     counted = set(_engine_counters())
     assert len(counted) > 20
-    assert counted - set(metrics.COUNTED) == set(), "name them in COUNTED of collector/hosts/metrics.py"
+    assert counted - set(metrics.COUNTED) == set(), "name them in COUNTED of collector/hosts/web/metrics.py"
 
 
 def test_each_counter_goes_to_one_series_of_its_own(thrive: Input) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple
 
 from collector import __version__
 from collector.engine.watch import WARNINGS, Watched
-from collector.hosts.board import Board
-from collector.hosts.observation import STATES, Observation
+from collector.hosts.service.board import Board
+from collector.hosts.service.observation import STATES, Observation
 from collector.retention.silence import STATES as SILENCE_STATES
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections import Counter
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from collector import __version__
-from collector.hosts.board import Board
-from collector.hosts.history import Rate
-from collector.hosts.metrics import COUNTED
-from collector.hosts.observation import STATES, Observation, Problem
+from collector.hosts.service.board import Board
+from collector.hosts.service.observation import STATES, Observation, Problem
+from collector.hosts.web.history import Rate
+from collector.hosts.web.metrics import COUNTED
 from collector.retention.clock import Reading
 from collector.retention.lag import Lag, spell_short
 from collector.retention.notice import counted, spell

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 from collector.config import Input, secrets_of
 from collector.errors import CollectorError
-from collector.hosts.board import Board
 from collector.hosts.mounts import throw_away
-from collector.hosts.systemd import Notifier, Service, journal_caution
+from collector.hosts.service.board import Board
+from collector.hosts.service.systemd import Notifier, Service, journal_caution
 from collector.runtime.adapters import checkpoint_path
 from collector.runtime.service import Host
 

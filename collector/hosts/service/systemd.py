@@ -16,8 +16,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Callable, List, Mapping, MutableMapping, Sequence
 
-from collector.hosts.board import Board
-from collector.hosts.observation import Observation
+from collector.hosts.service.board import Board
+from collector.hosts.service.observation import Observation
 from collector.retention.lag import spell_short
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import html
 from typing import Iterator, Sequence, Tuple
 
 from collector import __version__
-from collector.hosts.coverage_count import Counted
-from collector.hosts.coverage_text import HEADINGS, cells, iso, notes, title
+from collector.hosts.coverage.count import Counted
+from collector.hosts.coverage.text import HEADINGS, cells, iso, notes, title
 from collector.retention.coverage import KINDS
 
 __all__ = ["as_html"]

@@ -125,8 +125,8 @@ class Doors(Adapters):
             store.close()
 
     def listen(self) -> str:
-        from collector.hosts.beside import running
-        from collector.hosts.web import try_to_listen
+        from collector.hosts.web.beside import running
+        from collector.hosts.web.server import try_to_listen
 
         address = self._input.settings.http_listen
         if running(address) is not None:

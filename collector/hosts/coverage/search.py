@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping
 from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts.splunkd_rest import answer_of, connect, tls_context
+from collector.hosts.splunkd.rest import answer_of, connect, tls_context
 
 __all__ = ["SearchHead"]
 

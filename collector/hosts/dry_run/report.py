@@ -17,8 +17,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 from collector import __version__
 from collector.config.inputs import Input
 from collector.errors import CollectorError, Poison, Retry
-from collector.hosts.dry_run_html import page
-from collector.hosts.masking import Clean, walk
+from collector.hosts.dry_run.html import page
+from collector.hosts.dry_run.masking import Clean, walk
 from collector.model import Slice
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.onboarding.dry_run import Looked, Peeked, Report

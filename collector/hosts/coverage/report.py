@@ -1,4 +1,4 @@
-"""A coverage report as JSON that an auditor can keep: a chain of hashed entries. Words: coverage_text.py.
+"""A coverage report as JSON that an auditor can keep: a chain of hashed entries. Words: text.py.
 
     {"format": "audit-s3 coverage 1", "entries": [{"kind": "head", ...}, {"kind": "window", ...}, ...]}
 
@@ -12,8 +12,8 @@ import json
 from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 from collector import __version__
-from collector.hosts.coverage_count import Counted
-from collector.hosts.coverage_text import iso
+from collector.hosts.coverage.count import Counted
+from collector.hosts.coverage.text import iso
 from collector.retention.coverage_sums import Covered, Named
 from collector.retention.ledger_chain import chained, first_fault, seal
 from collector.retention.splunk_counts import Comparison, Difference

@@ -10,7 +10,7 @@ from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from collector.config import Input, start_time
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts.splunk_comparison import compare_with_splunk
+from collector.hosts.coverage.splunk import compare_with_splunk
 from collector.hosts.stores import opened
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.coverage import Coverage, Question, Tally

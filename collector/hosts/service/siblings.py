@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 from collector.engine.watch import Watched
-from collector.hosts.board import Board
-from collector.hosts.observation import Observation, Problem
+from collector.hosts.service.board import Board
+from collector.hosts.service.observation import Observation, Problem
 from collector.ports import QueueDepth
 from collector.retention.clock import Oldest, Reading
 from collector.retention.lag import Lag

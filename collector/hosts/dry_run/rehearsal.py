@@ -21,9 +21,9 @@ from collector.config.values import start_time
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring
 from collector.errors import CollectorError
-from collector.hosts import dry_run_report
-from collector.hosts.dry_run_report import Tried
-from collector.hosts.masking import Clean, cleaner, mask_line, walk
+from collector.hosts.dry_run import report
+from collector.hosts.dry_run.masking import Clean, cleaner, mask_line, walk
+from collector.hosts.dry_run.report import Tried
 from collector.hosts.stores import opened
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
@@ -60,12 +60,12 @@ def dry_run(
     for configured in inputs:
         tried.append(_try(configured, peek=peek, sample=sample))
         if form == "text":
-            told = walk(dry_run_report.input_of(tried[-1]), clean, names=False)
-            _say(dry_run_report.text(told))
+            told = walk(report.input_of(tried[-1]), clean, names=False)
+            _say(report.text(told))
             _show(tried[-1], stdout, clean if mask else None)
     if form != "text":
-        document = dry_run_report.document(tried, at=time.time(), clean=clean, mask=mask)
-        _write(stdout, dry_run_report.render(document, form).encode("utf-8", "replace"))
+        document = report.document(tried, at=time.time(), clean=clean, mask=mask)
+        _write(stdout, report.render(document, form).encode("utf-8", "replace"))
     if all(one.skipped for one in tried):
         return USAGE
     return 1 if any(one.failed for one in tried) else 0

@@ -12,8 +12,8 @@ from typing import List, Sequence
 
 from collector.config.inputs import Input, secrets_of
 from collector.errors import Fatal, Retry
-from collector.hosts.check_doors import Doors
-from collector.hosts.check_report import masked
+from collector.hosts.check.doors import Doors
+from collector.hosts.check.report import masked
 from collector.notifications import parse
 from collector.onboarding.checks import Finding, examine
 

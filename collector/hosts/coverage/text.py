@@ -12,7 +12,7 @@ from collections import Counter
 from itertools import groupby
 from typing import Iterable, Iterator, List, Sequence
 
-from collector.hosts.coverage_count import Counted
+from collector.hosts.coverage.count import Counted
 from collector.retention.coverage import KINDS
 from collector.retention.coverage_sums import Covered
 from collector.retention.notice import counted

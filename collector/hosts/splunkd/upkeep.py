@@ -15,7 +15,7 @@ from typing import Any, Dict, FrozenSet, Mapping, Tuple
 from urllib.parse import quote
 
 from collector.errors import CollectorError
-from collector.hosts.splunkd_rest import APP_ID, MASK, REALM, SECRETS, call, refusal, service_of
+from collector.hosts.splunkd.rest import APP_ID, MASK, REALM, SECRETS, call, refusal, service_of
 
 __all__ = ["plain_secrets", "put_away", "server_roles"]
 

@@ -1,7 +1,7 @@
 """The status page: the document of /status.json as HTML, whole without JavaScript.
 
 Every element that shows a value says where in the document it stands (`data-at`, `data-if`, ...), and the
-script of web_assets.py writes later documents into the same places. Keys, URLs and errors come from outside:
+script of assets.py writes later documents into the same places. Keys, URLs and errors come from outside:
 here they pass through `html.escape`, there through `textContent`.
 """
 
@@ -12,10 +12,10 @@ import json
 from typing import Any, Mapping, Sequence, Tuple
 
 from collector.engine.watch import WARNINGS
-from collector.hosts.history import MINUTES
-from collector.hosts.metrics import COUNTED
-from collector.hosts.web_assets import CHART_HEIGHT, SCRIPT, STYLE
-from collector.hosts.web_document import as_text, at
+from collector.hosts.web.assets import CHART_HEIGHT, SCRIPT, STYLE
+from collector.hosts.web.document import as_text, at
+from collector.hosts.web.history import MINUTES
+from collector.hosts.web.metrics import COUNTED
 from collector.retention.clock import BUCKET, QUEUE
 
 __all__ = ["page"]

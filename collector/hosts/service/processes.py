@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from collector.hosts.signals import has_terminal
-from collector.hosts.systemd import EXTEND_SECONDS, Notifier, reloading, stopping
+from collector.hosts.service.signals import has_terminal
+from collector.hosts.service.systemd import EXTEND_SECONDS, Notifier, reloading, stopping
 
 __all__ = ["supervise"]
 

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Deque, Dict, List, Optional, Sequence, Set, Tuple
 
-from collector.hosts.observation import Observation, Problem
+from collector.hosts.service.observation import Observation, Problem
 
 __all__ = ["MINUTES", "History", "Rate"]
 

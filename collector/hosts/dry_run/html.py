@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any, Iterator, List, Mapping
 
-from collector.hosts.web_assets import STYLE, hash_of
+from collector.hosts.web.assets import STYLE, hash_of
 from collector.retention.notice import counted
 
 __all__ = ["page"]

@@ -25,8 +25,8 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from collector.config.addresses import is_loopback
 from collector.errors import Fatal
-from collector.hosts import metrics, web_assets, web_document, web_page
-from collector.hosts.board import Board
+from collector.hosts.service.board import Board
+from collector.hosts.web import assets, document, metrics, page
 
 __all__ = ["Conversation", "Server", "routes", "serving", "try_to_listen"]
 
@@ -39,7 +39,7 @@ _MOST_CONVERSATIONS = 32
 #: How often rates and the chart of the last hour are added to.
 _TICK_SECONDS = 2.0
 _HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": web_assets.POLICY,
+    "Content-Security-Policy": assets.POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -170,15 +170,15 @@ def routes(board: Board) -> Dict[str, Callable[[str], Answer]]:
         body, content_type = metrics.exposition(found, accept=accept)
         return HTTPStatus.OK, content_type, body
 
-    def page(_: str) -> Answer:
-        text = web_page.page(web_document.document(board))
+    def shown(_: str) -> Answer:
+        text = page.page(document.document(board))
         return HTTPStatus.OK, "text/html; charset=utf-8", text.encode("utf-8", "replace")
 
     def status(_: str) -> Answer:
-        return HTTPStatus.OK, _JSON, _json(web_document.document(board))
+        return HTTPStatus.OK, _JSON, _json(document.document(board))
 
     def ready(_: str) -> Answer:
-        verdict = web_document.readiness(board.observe())
+        verdict = document.readiness(board.observe())
         code = HTTPStatus.OK if verdict["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
         return code, _JSON, _json(verdict)
 
@@ -188,7 +188,7 @@ def routes(board: Board) -> Dict[str, Callable[[str], Answer]]:
             return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "".join(f"{one}\n" for one in stuck).encode()
         return HTTPStatus.OK, _TEXT, b"ok\n"
 
-    return {"/": page, "/status.json": status, "/metrics": scrape, "/healthz": alive, "/readyz": ready}
+    return {"/": shown, "/status.json": status, "/metrics": scrape, "/healthz": alive, "/readyz": ready}
 
 
 def _json(value: Any) -> bytes:

@@ -1,0 +1,1 @@
+"""`audit-s3 check`: whom it asks, and how it tells what it found."""

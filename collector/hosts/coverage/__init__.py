@@ -1,0 +1,1 @@
+"""What `audit-s3 coverage` counts, compares with Splunk, and shows."""

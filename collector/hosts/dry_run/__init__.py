@@ -1,0 +1,1 @@
+"""`audit-s3 run --dry-run`: what would be forwarded, as a report."""

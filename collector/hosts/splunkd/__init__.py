@@ -1,0 +1,1 @@
+"""What a modular input has to do with the splunkd that started it."""
