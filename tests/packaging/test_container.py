@@ -111,7 +111,7 @@ def test_the_deployment_may_do_nothing_that_it_need_not(pod, container):
 def test_the_probes_ask_pages_that_there_are(container):
     paths = [container[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")]
     assert paths == ["/healthz", "/healthz", "/readyz"]
-    served = ROOT / "collector" / "hosts" / "web.py"
+    served = ROOT / "collector" / "hosts" / "web" / "server.py"
     assert routes.__module__ == "collector.hosts.web.server"
     assert all(f'"{path}"' in served.read_text(encoding="utf-8") for path in paths)
 
