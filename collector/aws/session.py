@@ -22,6 +22,7 @@ from collector.aws.calls import Calls
 from collector.aws.errors import Call, error_code, translated
 from collector.aws.lean import Lean
 from collector.aws.policy import takes
+from collector.loopback import is_loopback
 
 __all__ = ["Access", "AwsSession", "Keys"]
 
@@ -36,7 +37,6 @@ _STALE = frozenset(
 Keys = Tuple[str, str, str]
 
 _TOO_LARGE = frozenset({"PackedPolicyTooLarge", "PackedPolicyTooLargeException"})
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class AwsSession:
     def _is_proxied(self, url: str) -> bool:
         from botocore.utils import get_environ_proxies
 
-        if urlsplit(url).hostname in _LOOPBACK:
+        if is_loopback(urlsplit(url).hostname or ""):
             return bool(self.access.proxy_url)
         return bool(self.access.proxy_url or get_environ_proxies(url))
 
@@ -212,7 +212,7 @@ class AwsSession:
         proxy_url = self.access.proxy_url
         if proxy_url:
             way["proxies"] = {"http": proxy_url, "https": proxy_url}
-        elif urlsplit(endpoint_url).hostname in _LOOPBACK:
+        elif is_loopback(urlsplit(endpoint_url).hostname or ""):
             way["proxies"] = {}  # the environment's proxy knows no way to our own host
         if proxy_url.startswith("https:") and self.access.ca_file:
             way["proxies_config"] = {"proxy_ca_bundle": self.access.ca_file}

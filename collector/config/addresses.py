@@ -16,11 +16,12 @@ from typing import Optional, Tuple
 from urllib.parse import SplitResult, urlsplit
 
 from collector.config.table import Invalid
+from collector.loopback import is_loopback
 
 __all__ = [
     "QueueAddress", "account", "arn_account", "arn_region", "bucket", "endpoint", "external_id", "hec_url",
-    "is_loopback", "kms_key_arn", "listen", "owner", "proxy", "queue", "queue_address", "queue_role_arn",
-    "region", "role_arn", "session_name", "topic_arn", "without_session",
+    "kms_key_arn", "listen", "owner", "proxy", "queue", "queue_address", "queue_role_arn", "region",
+    "role_arn", "session_name", "topic_arn", "without_session",
 ]
 
 # Compiled at first use: this module is imported by every `--help` and `--scheme`.
@@ -253,10 +254,6 @@ def listen(text: str) -> str:
             "it is no address to listen on", "PORT (on loopback) or HOST:PORT, such as 127.0.0.1:9090"
         )
     return text
-
-
-def is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
 
 
 def arn_account(arn: str) -> str:

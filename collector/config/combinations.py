@@ -11,9 +11,10 @@ import ssl
 from typing import Iterator, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
-from collector.config.addresses import arn_region, is_loopback, queue_address
+from collector.config.addresses import arn_region, queue_address
 from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
+from collector.loopback import is_loopback
 
 __all__ = ["Contradiction", "cautions", "contradictions"]
 

@@ -28,6 +28,7 @@ from collector.config.inputs import Input
 from collector.config.secret import Held, Secret
 from collector.config.settings import Settings
 from collector.logs import mask
+from collector.loopback import is_loopback
 from collector.ports import CheckpointStore, Clock, Digests, ObjectStore, Queue, Sink
 from collector.stores.owners import new_owner
 
@@ -261,7 +262,7 @@ def access_of(configured: Input, role_arn: str, *, read_only: bool = False) -> A
 def _sns_verifier(configured: Input, folder: Path, clock: Clock) -> SnsVerifier:
     settings = configured.settings
     own = configured.queue.endpoint_url if configured.queue else ""
-    local = urlsplit(settings.endpoint_for("sqs") or own).hostname in ("localhost", "127.0.0.1", "::1")
+    local = is_loopback(urlsplit(settings.endpoint_for("sqs") or own).hostname or "")
     fetch = no_fetch if local else https_fetch(proxy_url=settings.proxy_url, ca_file=settings.aws_ca_file)
     return SnsVerifier(
         settings.sns_signature, fetch=fetch, clock=clock, folder=folder, topics=settings.sns_topic_arn

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from collector.errors import CollectorError, Fatal, Retry
+from collector.loopback import is_loopback
 
 __all__ = ["Endpoint", "Reply", "Wire", "translate"]
 
@@ -28,8 +29,6 @@ __all__ = ["Endpoint", "Reply", "Wire", "translate"]
 _REPLY_MAX_BYTES = 1024 * 1024
 #: After these answers the connection is closed, so that a load balancer can pick another indexer.
 _LEAVE_AFTER = (429, 502, 503, 504)
-#: Where the settings admit plain http: what is sent there must not leave this host.
-_LOOPBACK = re.compile(r"localhost|::1|127(\.\d{1,3}){3}", re.ASCII)
 _SUFFIX = re.compile(r"(/services/collector(/.*)?)?/*$")
 
 Key = Tuple[str, int, str]
@@ -48,7 +47,7 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether it is on this host by its name: no network is between."""
-        return _LOOPBACK.fullmatch(self.host) is not None
+        return is_loopback(self.host)
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:

@@ -21,7 +21,6 @@ the machine. Nothing here logs, and no error repeats a password.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import ssl
 from io import BytesIO
@@ -29,6 +28,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Tuple, Type
 from urllib.parse import urlsplit
 
 from collector.errors import CollectorError, Fatal, Retry
+from collector.loopback import is_loopback
 
 __all__ = [
     "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "call", "connect", "refusal",
@@ -259,19 +259,10 @@ def tls_context(host: str) -> ssl.SSLContext:
     """Verifies splunkd's certificate, except on this host, where Splunk's default vouches for nobody."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if _is_loopback(host):
+    if is_loopback(host):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _https(context: ssl.SSLContext, timeout_seconds: float) -> Callable[..., Dict[str, Any]]:

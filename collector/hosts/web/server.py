@@ -23,10 +23,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
-from collector.config.addresses import is_loopback
 from collector.errors import Fatal
 from collector.hosts.service.board import Board
 from collector.hosts.web import assets, document, metrics, page
+from collector.loopback import is_loopback
 
 __all__ = ["Conversation", "Server", "routes", "serving", "try_to_listen"]
 

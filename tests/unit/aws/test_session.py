@@ -332,9 +332,10 @@ def test_an_emulator_on_our_own_host_needs_the_setting_to_be_asked_by_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://environment.example.com:3128")
-    for host in ("127.0.0.1", "localhost", "[::1]"):
+    for host in ("127.0.0.1", "127.0.0.2", "localhost", "[::1]"):
         local = replace(KEYS, endpoint_urls={"": f"http://{host}:4566"})
         assert _proxies(AwsSession(local).client("s3")) == {}
+        assert not AwsSession(local)._is_proxied(f"http://{host}:4566")
         named = replace(local, proxy_url="http://setting.example.com:3128")
         assert _proxies(AwsSession(named).client("s3"))["http"] == "http://setting.example.com:3128"
 

@@ -164,15 +164,3 @@ def test_bad_names_are_refused_with_a_hint(check: Callable[[str], str], text: st
     with pytest.raises(Invalid) as caught:
         check(text)
     assert caught.value.hint
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
-def test_loopback_is_this_machine(host: str) -> None:
-    assert shape.is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0", ""]
-)
-def test_nothing_else_is_loopback(host: str) -> None:
-    assert not shape.is_loopback(host)
