@@ -107,6 +107,8 @@ class Ledger:
         self.polls = 0
         self.polls_end = 0.0
         self.found_waits = False
+        #: Something that we had taken up stays in the spool: whoever takes it up next is to look.
+        self.has_left_spooled = False
         self.newest_seen = 0.0
         self.waited_seconds = 0.0
         self.silence = silence or Silence(0.0, now=clock.monotonic(), began=clock.now())

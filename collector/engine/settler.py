@@ -156,7 +156,9 @@ class Settler:
         if delivery.origin == "spool" and delivery.message:
             if delivery.disposition == "delete":
                 ledger.change(Unspool(delivery.message.message_id))
-            ledger.counters["left_spooled"] += delivery.disposition != "delete"
+            else:
+                ledger.counters["left_spooled"] += 1
+                ledger.has_left_spooled = True
         elif delivery.disposition == "return" and not ledger.heartbeats:
             pass  # without sqs:ChangeMessageVisibility it comes back by itself, and only so
         elif delivery.has_lease and delivery.disposition != "keep":

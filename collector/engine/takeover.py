@@ -27,11 +27,10 @@ log = logging.getLogger("collector.engine")
 class LookAround:
     """See who else is there; `known` were at the last look, None before the first.
 
-    `left` counts what we took up and had to leave in the spool.
+    `has_left`: since then we have left something in the spool that we had taken up.
     """
 
     known: Optional[FrozenSet[str]]
-    left: int
     has_left: bool
 
 
@@ -52,11 +51,10 @@ class Takeover:
         self._store = store
         self._receiver = receiver
         self._known: Optional[FrozenSet[str]] = None
-        self._left = 0
 
     def take(self, ledger: Ledger) -> LookAround:
-        left = ledger.counters["left_spooled"]
-        return LookAround(self._known, left, has_left=left != self._left)
+        has_left, ledger.has_left_spooled = ledger.has_left_spooled, False
+        return LookAround(self._known, has_left)
 
     def has_more(self, ledger: Ledger) -> bool:
         return False
@@ -70,11 +68,12 @@ class Takeover:
         """What could not be asked is asked at the next look, as if somebody had just gone."""
         if isinstance(result, CollectorError):
             ledger.last_error = result
+            ledger.has_left_spooled |= work.has_left
             return
         assert isinstance(result, Around)
         if ledger.stopping:
             return
-        self._known, self._left = result.others, work.left
+        self._known = result.others
         held = {one.message.message_id for one in ledger.deliveries.values() if one.message is not None}
         found = [message for message in result.spooled if message.message_id not in held]
         if found:

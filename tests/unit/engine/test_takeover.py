@@ -55,7 +55,10 @@ def test_what_a_living_collector_has_spooled_is_left_to_it(pair: Any) -> None:
     assert first.table.spool == {}
 
 
-def test_what_was_taken_from_us_is_watched_until_it_is_done(make_bench: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("failures", [0, 1])
+def test_what_was_taken_from_us_is_watched_until_it_is_done(
+    make_bench: Callable[..., Any], failures: int
+) -> None:
     """Another came and took it while we were paused: should it die now, nobody whom we knew has gone."""
     first = make_bench(fifo=True)
     first.engine.do("takeover")
@@ -67,7 +70,10 @@ def test_what_was_taken_from_us_is_watched_until_it_is_done(make_bench: Callable
     first.store.alive(first.clock.now() + 60.0)
     first.drive()
     assert (first.ledger.counters["fenced"], len(first.table.spool)) == (1, 1)
-    _look(first)
+    others = first.store.inner.others
+    for answer in (*[_fails] * failures, others):
+        first.store.inner.others = answer
+        _look(first)
     second.store.leave()
     first.run(15.0)
     assert {row.state for row in first.table.rows.values()} == {"done"}
