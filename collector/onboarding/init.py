@@ -100,7 +100,9 @@ def _all(handed: Sequence[str], *, needs_bucket: bool) -> Iterator[Question]:
 def _is_asked(name: str, given: Mapping[str, str]) -> bool:
     """Whether an earlier answer makes this one worth asking for."""
     if name == "queue_region":
-        return not given.get("region") and not queue_address(given.get("queue_url", "x")).region
+        with contextlib.suppress(Invalid):  # a queue_url that cannot be is refused with all the rest
+            return not given.get("region") and not queue_address(given.get("queue_url", "x")).region
+        return False
     after = {"external_id": "role_arn", "kms_key_arn": "bucket", "aws_secret_access_key": "aws_access_key_id",
              "hec_token": "hec_url", "index": "hec_url"}
     return name not in after or bool(given.get(after[name]))

@@ -49,6 +49,10 @@ def test_what_follows_from_an_answer_is_not_asked_for() -> None:
     assert "hec_token" in asked("thrive", {**HANDED, "hec_url": "https://splunk:8088"})
 
 
+def test_a_queue_that_cannot_be_ends_no_question_before_it_is_refused() -> None:
+    assert "queue_region" not in asked("thrive", {**HANDED, "queue_url": "audit@queue"})
+
+
 def test_what_is_given_is_not_asked_for() -> None:
     names = [question.name for question in questions("thrive", HANDED)]
     assert not set(names) & set(HANDED)
