@@ -53,9 +53,12 @@ def load(
     problems, warnings = Problems(), list(strange_variables(environ))
     above = [environment_layer(environ, problems), flag_layer(flags or {}, problems)]
     stanzas = stanzas_of(path, read or read_text, problems=problems, warnings=warnings)
-    if only is not None:
+    is_told = bool(path) or any(name in layer for layer in above for name in ("queue_url", "bucket"))
+    if only is not None and is_told:
         stanzas = _pick(only, stanzas, path, problems)
     drafts = [Draft(stanza, above, environ=environ, problems=problems) for stanza in stanzas]
+    if not is_told:
+        _miss_the_file(problems)
     _complete(stanzas, drafts, problems)
     _agree(drafts, problems)
     inputs = [draft.finish(() if number else warnings) for number, draft in enumerate(drafts)]
@@ -126,6 +129,16 @@ def _pick(only: str, stanzas: List[Stanza], path: str, problems: Problems) -> Li
             hint=f"there is {names}" if names else "",
         )
     return found
+
+
+def _miss_the_file(problems: Problems) -> None:
+    """Most often --config was left out, and what a file sets is not to be asked for."""
+    problems.add(
+        "no configuration file is named, and neither queue_url nor bucket is set: there is nothing to read",
+        where="environment and flags",
+        hint="name the file with --config or AUDIT_S3_CONFIG, or set what your provider handed over",
+    )
+    problems.raise_any()
 
 
 def _complete(stanzas: List[Stanza], drafts: List[Draft], problems: Problems) -> None:

@@ -205,6 +205,16 @@ def test_without_anything_the_error_says_what_is_missing() -> None:
         load(environ={})
 
 
+@pytest.mark.parametrize("only", [None, "thrive"])
+def test_a_file_that_is_not_named_is_asked_for_and_nothing_else(only: str | None) -> None:
+    with pytest.raises(ConfigError, match="--config") as caught:
+        load(environ={"AUDIT_S3_WORKERS": "many"}, only=only)
+    assert [problem.what for problem in caught.value.problems] == [
+        "workers = many: it is not a whole number",
+        "no configuration file is named, and neither queue_url nor bucket is set: there is nothing to read",
+    ]
+
+
 def test_a_file_of_defaults_only_makes_one_input(load_text: LoadText) -> None:
     (found,) = load_text(f"[audit_s3]\nqueue_url = {QUEUE}\n")
     assert found.name == "default"
