@@ -15,6 +15,7 @@ from typing import Any, Callable, FrozenSet, Iterator, Mapping, Optional, Sequen
 from collector.config.routes import Route
 from collector.engine import gate
 from collector.engine.acknowledger import Acknowledger
+from collector.engine.capacity import Capacity
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
 from collector.engine.ledger import Ledger, Limits, Output
@@ -138,7 +139,9 @@ class Engine:
             queue, objects, store, input_name=plan.input_name, route=plan.route,
             grace_seconds=plan.listing_grace_seconds, reconciler=self.reconciler, reconcile=self.reconcile,
         )
-        self.settler = Settler(queue, store, chores or {}, self.watch, Takeover(store, self.receiver))
+        self.settler = Settler(
+            queue, store, chores or {}, Capacity(store), self.watch, Takeover(store, self.receiver)
+        )
         self.start_from = 0.0
 
     def stations(self) -> Iterator[Station[Any]]:

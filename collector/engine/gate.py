@@ -5,18 +5,13 @@ Called under the ledger's lock, as all of the ledger is.
 
 from __future__ import annotations
 
-import logging
-from typing import List, Optional
+from typing import List
 
 from collector.engine.breaker import Breaker
 from collector.engine.ledger import Ledger
-from collector.errors import CollectorError, Fatal
+from collector.errors import Fatal
 
-__all__ = [
-    "is_refused", "looked", "looks", "may_feed", "may_look", "may_receive", "may_receive_probe", "troubled",
-]
-
-log = logging.getLogger("collector.engine")
+__all__ = ["is_refused", "looks", "may_feed", "may_look", "may_receive", "may_receive_probe", "troubled"]
 
 
 def may_receive(ledger: Ledger) -> bool:
@@ -68,21 +63,6 @@ def troubled(ledger: Ledger) -> List[Breaker]:
 def is_refused(ledger: Ledger) -> bool:
     """Somebody must act before work goes on; a probe in hand is enough to notice that they have."""
     return ledger.source.is_open or any(isinstance(one.error, Fatal) for one in _refusing(ledger))
-
-
-def looked(ledger: Ledger, *, disk_low: Optional[CollectorError], quarantine_bytes: int) -> None:
-    """The store was looked at: how full the disk and the quarantine are."""
-    was_full, was_low = ledger.is_quarantine_full(), ledger.disk_low is not None
-    ledger.disk_low, ledger.quarantine_bytes = disk_low, quarantine_bytes
-    if disk_low is not None and not was_low:
-        ledger.last_error = disk_low
-        log.error("Receiving stops until there is room on the disk: %s", disk_low)
-    if ledger.is_quarantine_full() and not was_full:
-        log.error(
-            "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. "
-            "bytes=%d move=you", quarantine_bytes,
-        )
-    ledger.tell("receiver")
 
 
 def _is_shut(ledger: Ledger) -> bool:

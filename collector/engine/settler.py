@@ -11,10 +11,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from collector.engine import gate, restored
+from collector.engine import restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
-from collector.engine.station import Station, Wait
+from collector.engine.station import Task, Wait
 from collector.errors import CollectorError, Fatal
 from collector.model import Message
 from collector.ports import Advance, Change, CheckpointStore, Finish, Queue, Release, Unspool
@@ -48,7 +48,7 @@ class Settle:
 
 @dataclass(frozen=True)
 class Chore:
-    """`work` is what a chore in three parts took."""
+    """`work` is what it took, if it is one in three parts."""
 
     name: str
     work: Any = None
@@ -61,12 +61,13 @@ class Settler:
 
     def __init__(
         self, queue: Optional[Queue], store: CheckpointStore, chores: Mapping[str, Callable[[], Any]],
-        *stations: Station[Any],
+        *tasks: Task[Any],
     ) -> None:
+        """`chores` are calls that enter nothing; what has to is a task, and a chore by its name."""
         self._queue = queue
         self._store = store
         self._chores = chores
-        self._stations = {station.name: station for station in stations}
+        self._tasks = {task.name: task for task in tasks}
 
     # -- take -----------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ class Settler:
                 return commit
         if ledger.chores and not ledger.stopping:
             name = ledger.chores.popleft()
-            return Chore(name, self._stations[name].take(ledger) if name in self._stations else None)
+            return Chore(name, self._tasks[name].take(ledger) if name in self._tasks else None)
         times = [time for time in (until, later) if time is not None]
         return Wait(min(times) if times else None)
 
@@ -221,8 +222,8 @@ class Settler:
             answers = self._store.apply(changes)
             restored.clear(self._store, _done(work, answers))
             return answers
-        if isinstance(work, Chore) and work.name in self._stations:
-            return self._stations[work.name].perform(work.work)
+        if isinstance(work, Chore) and work.name in self._tasks:
+            return self._tasks[work.name].perform(work.work)
         if isinstance(work, Chore):
             return self._chores[work.name]()
         assert self._queue is not None
@@ -240,11 +241,8 @@ class Settler:
             ledger.tell("settler")
         elif isinstance(work, Settle):
             self._record_settle(ledger, work, result)
-        elif work.name in self._stations:
-            self._stations[work.name].record(ledger, work.work, result)
-        elif work.name == "look" and not isinstance(result, CollectorError):
-            disk_low, quarantine_bytes = result
-            gate.looked(ledger, disk_low=disk_low, quarantine_bytes=quarantine_bytes)
+        elif work.name in self._tasks:
+            self._tasks[work.name].record(ledger, work.work, result)
         elif isinstance(result, CollectorError):
             ledger.last_error = result
             log.warning("A periodic job failed and runs again at its time: %s. job=%s", result, work.name)

@@ -15,7 +15,7 @@ from typing import Any, Callable, Generic, Mapping, Optional, Protocol, Tuple, T
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Retry
 
-__all__ = ["Driver", "Place", "Station", "Wait"]
+__all__ = ["Driver", "Place", "Station", "Task", "Wait"]
 
 log = logging.getLogger("collector.engine")
 
@@ -33,8 +33,8 @@ class Wait:
     until: Optional[float] = None
 
 
-class Station(Protocol[W]):
-    """One kind of work. `name` is what the ledger wakes it by."""
+class Task(Protocol[W]):
+    """One kind of work in its three parts. `name` is what it is asked for by."""
 
     name: str
 
@@ -47,6 +47,10 @@ class Station(Protocol[W]):
     def record(self, ledger: Ledger, work: W, result: Any) -> None:
         """Enter the result, which is a CollectorError where `perform` raised one."""
 
+
+class Station(Task[W], Protocol[W]):
+    """A task that has threads of its own, which the ledger wakes by its name."""
+
     def has_more(self, ledger: Ledger) -> bool:
         """Whether a thread that is woken may find work, or has to wait for another time than it does.
 
@@ -54,9 +58,9 @@ class Station(Protocol[W]):
         """
 
 
-def perform_safely(station: Station[W], work: W) -> Any:
+def perform_safely(task: Task[W], work: W) -> Any:
     """The result of `perform`, with what it raised as a value."""
-    return safely(station.name, station.perform, work)
+    return safely(task.name, task.perform, work)
 
 
 def safely(name: str, perform: Callable[[W], T], work: W) -> Union[T, CollectorError]:

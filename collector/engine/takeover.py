@@ -43,7 +43,7 @@ class Around:
 
 
 class Takeover:
-    """A chore in three parts, as a station's: take and record under the lock, perform without it."""
+    """A chore in three parts: take and record under the lock, perform without it."""
 
     name = "takeover"
 
@@ -55,9 +55,6 @@ class Takeover:
     def take(self, ledger: Ledger) -> LookAround:
         has_left, ledger.has_left_spooled = ledger.has_left_spooled, False
         return LookAround(self._known, has_left)
-
-    def has_more(self, ledger: Ledger) -> bool:
-        return False
 
     def perform(self, work: LookAround) -> Around:
         others = frozenset(self._store.others())

@@ -87,7 +87,7 @@ class Watched:
 
 
 class Watch:
-    """A chore in three parts, as a station's: take and record under the lock, perform without it."""
+    """A chore in three parts: take and record under the lock, perform without it."""
 
     name = "watch"
 
@@ -150,9 +150,6 @@ class Watch:
         """What was received since the last look was recorded."""
         now, before = _receives(ledger.counters), self._receives
         return Receives(now.all - before.all, now.full - before.full, now.messages - before.messages)
-
-    def has_more(self, ledger: Ledger) -> bool:
-        return False
 
     # -- perform --------------------------------------------------------------------------------
 

@@ -6,14 +6,13 @@ import logging
 import random
 import time
 from functools import partial
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, TypeVar
 
 from collector.config.inputs import Input
 from collector.config.values import start_time
 from collector.engine import admission
 from collector.engine.engine import Engine
 from collector.engine.figures import figures
-from collector.errors import CollectorError
 from collector.model import Notification
 from collector.notifications.pointers import follow
 from collector.ports import CheckpointStore, FileStore
@@ -35,7 +34,7 @@ PRUNE_AFTER_SECONDS = 7 * 86400.0
 PRUNE_EVERY_SECONDS = 86400.0
 PROGRESS_EVERY_SECONDS = 60.0
 #: How often disk and quarantine are looked at.
-LOOK_EVERY_SECONDS = 5.0
+ROOM_EVERY_SECONDS = 5.0
 #: How often the watch looks: 288 times a day, one request to the queue each.
 WATCH_EVERY_SECONDS = 300.0
 #: How often a FIFO input looks who else is there: a collector's word is good for longer.
@@ -60,8 +59,7 @@ class Runner:
         self._input = configured
         self._adapters = adapters
         self._once = once
-        self._replaced = 0
-        chores = {"prune": self._prune, "refresh": adapters.refresh, "look": self._look}
+        chores = {"prune": self._prune, "refresh": adapters.refresh}
         self.engine = Engine(
             plan_of(
                 configured, once=once, verify=adapters.verify, fetch=follow(adapters.objects),
@@ -83,7 +81,7 @@ class Runner:
         store.alive(clock.now() + 60.0)
         began = store.start_from(self._proposed_start(clock.now()))
         self.engine.resume(began, store.spooled())
-        self.engine.do("look")
+        self.engine.do("capacity")
         self._threads.start()
         log.info(
             "Collecting. input=%s queue=%s buckets=%s output=%s start_from=%s", self.name,
@@ -120,7 +118,7 @@ class Runner:
             return
         every, settings = partial(timetable.every, owner=self.name), self._input.settings
         every(PROGRESS_EVERY_SECONDS, self.report, first_after_seconds=PROGRESS_EVERY_SECONDS)
-        every(LOOK_EVERY_SECONDS, lambda: self._do("look"), first_after_seconds=LOOK_EVERY_SECONDS)
+        every(ROOM_EVERY_SECONDS, lambda: self._do("capacity"), first_after_seconds=ROOM_EVERY_SECONDS)
         watch_every = min(WATCH_EVERY_SECONDS, settings.expected_interval_seconds or WATCH_EVERY_SECONDS)
         every(watch_every, lambda: self._do("watch"), first_after_seconds=min(60.0, watch_every))
         if self._adapters.queue is not None and self._adapters.queue.fifo:
@@ -180,22 +178,6 @@ class Runner:
         if pruned:
             log.info("Forgot objects that are no longer kept. rows=%d", pruned)
         return pruned
-
-    def _look(self) -> Tuple[Optional[CollectorError], int]:
-        """How full the disk is, as an error or None, and the bytes in quarantine."""
-        store = self._adapters.store
-        replaced = store.replaced if isinstance(store, FileStore) else 0
-        if replaced != self._replaced:
-            self._replaced = replaced
-            log.error(
-                "The checkpoint file was removed or replaced while in use; what the queue holds is sent "
-                "again. Find out who did it. input=%s", self.name,
-            )
-        try:
-            store.check()
-        except CollectorError as error:
-            return error, store.quarantine_bytes()
-        return None, store.quarantine_bytes()
 
     def report(self, said: str = "Progress.") -> None:
         """One line of what has come of this input so far."""

@@ -14,7 +14,6 @@ from collector.engine.outputs import Limits
 from collector.engine.receiver import Receive
 from collector.engine.sender import Send
 from collector.engine.station import Wait, perform_safely
-from collector.errors import Retry
 from collector.testing.memory_store import MemoryCheckpointStore
 from tests.simulation.ports import SimBucket, SimQueue, SimSink, SimStore, decode, parse
 from tests.simulation.world import INPUT
@@ -33,7 +32,7 @@ WATCH_EVERY_SECONDS = 300.0
 #: A silence is looked into after this long.
 EXPECTED_EVERY_SECONDS = 900.0
 EVERY_SECONDS = {
-    "look": LOOK_EVERY_SECONDS, "prune": PRUNE_EVERY_SECONDS, "watch": WATCH_EVERY_SECONDS,
+    "capacity": LOOK_EVERY_SECONDS, "prune": PRUNE_EVERY_SECONDS, "watch": WATCH_EVERY_SECONDS,
     "takeover": LOOK_EVERY_SECONDS,
 }
 NEVER = float("inf")
@@ -66,12 +65,12 @@ class Collector:
             plan, queue=SimQueue(world), objects=SimBucket(world),
             sinks=[SimSink(world, output, self.owner, clock) for output in world.outputs],
             store=SimStore(world, self.inner, clock), clock=clock, rng=random.Random(world.rng.random()),
-            chores={"look": self._look, "prune": self._prune},
+            chores={"prune": self._prune},
         )
         world.living.add(self.owner)
         self.inner.alive(clock.now() + 60.0)
         self.engine.resume(self.inner.start_from(clock.now() - 7200.0), self.inner.spooled())
-        self.engine.do("look")
+        self.engine.do("capacity")
         self.stations = {station.name: station for station in self.engine.stations()}
         self.free = {name: self._threads_of(name) for name in self.stations}
         self.awake = set(self.stations)
@@ -79,7 +78,7 @@ class Collector:
         self.next_until = NEVER
         self.taken = []
         self.performed = []
-        self.due = {"look": LOOK_EVERY_SECONDS, "prune": 60.0, "reconcile": 300.0, "watch": 120.0}
+        self.due = {"capacity": LOOK_EVERY_SECONDS, "prune": 60.0, "reconcile": 300.0, "watch": 120.0}
         if world.conditions.fifo:
             self.due["takeover"] = 1.0
         self.due = {job: world.seconds + seconds for job, seconds in self.due.items()}
@@ -237,15 +236,6 @@ class Collector:
             return
         self.due[job] = self.world.seconds + EVERY_SECONDS[job]
         self.engine.do(job)
-
-    def _look(self):
-        """How full disk and quarantine are. An operator looks after a full quarantine, after a while."""
-        until, _ = self.world.troubles.get("apply", (0.0, None))
-        disk_low = Retry("the disk is full", code="disk_low") if until > self.world.seconds else None
-        size_bytes = self.inner.quarantine_bytes()
-        if size_bytes >= self.world.conditions.quarantine_bytes and self.world.rng.random() < 0.2:
-            self.inner.unquarantine([entry.id for entry in self.inner.quarantine()])
-        return disk_low, size_bytes
 
     def _prune(self):
         return self.inner.prune(object_time_before=self.engine.oldest_kept(after_seconds=7 * 86400.0))

@@ -268,6 +268,18 @@ class SimStore:
         self._commit("apply")
         return answers
 
+    def check(self):
+        until, _ = self.world.troubles.get("apply", (0.0, None))
+        if until > self.world.seconds:
+            raise Retry("the disk is full", code="disk_low")
+
+    def quarantine_bytes(self):
+        """An operator looks after a full quarantine, after a while."""
+        size_bytes = self.inner.quarantine_bytes()
+        if size_bytes >= self.world.conditions.quarantine_bytes and self.world.rng.random() < 0.2:
+            self.inner.unquarantine([entry.id for entry in self.inner.quarantine()])
+        return size_bytes
+
     def _note(self, change):
         if isinstance(change, Quarantined):
             has_etag = change.row is not None and change.row.etag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List
 
-from collector.engine import gate
+from collector.engine import capacity
 from collector.engine.station import Wait, perform_safely
 from collector.errors import Fatal, Retry
 
@@ -91,14 +91,14 @@ def test_f26_a_full_disk_stops_receiving_and_not_the_leases_of_what_is_in_hand(b
     bench.publish("a", "one")
     bench.run(5)
     low = Retry("below its floor", code="disk_low")
-    gate.looked(bench.ledger, disk_low=low, quarantine_bytes=0)
+    capacity.looked(bench.ledger, disk_low=low, quarantine_bytes=0)
     bench.run(25)  # a poll was under way
     bench.publish("b", "two")
     bench.run(250)
     assert bench.delivered() == ["one"]
     assert sum(bench.queue.receives) == 1
     assert [seconds for seconds, _ in bench.queue.changes] == [300, 300], "extended at a third of its time"
-    gate.looked(bench.ledger, disk_low=None, quarantine_bytes=0)
+    capacity.looked(bench.ledger, disk_low=None, quarantine_bytes=0)
     bench.run(1200)
     assert bench.delivered() == ["one", "two"]
     assert bench.queue.depth == 0

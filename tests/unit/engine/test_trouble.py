@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.engine import admission, gate
+from collector.engine import admission, capacity
 from collector.errors import Fatal, Retry
 from collector.model import Notification, ObjectRef
 
@@ -142,7 +142,7 @@ def test_an_object_that_is_gone_leaves_its_row_though_its_etag_was_never_told(be
 
 def test_a_drain_ends_where_the_disk_is_full(make_bench):
     bench = make_bench(once=True)
-    gate.looked(bench.ledger, disk_low=Retry("full", code="disk_low"), quarantine_bytes=0)
+    capacity.looked(bench.ledger, disk_low=Retry("full", code="disk_low"), quarantine_bytes=0)
     bench.publish("a", "one")
     bench.run(30)
     assert bench.engine.is_stuck()

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, List, Optional
 import pytest
 
 from collector.config.routes import Route
-from collector.engine import gate
+from collector.engine import capacity
 from collector.engine.engine import Plan
 from collector.engine.outputs import Limits
 from collector.errors import CollectorError, Fatal, Retry
@@ -114,7 +114,7 @@ def test_what_is_in_quarantine_by_reference_is_on_the_clock_until_it_is_out(
     bench.run(60.0)
     (entry,) = bench.quarantined()
     for days in (15.1, 24.1):
-        gate.looked(bench.ledger, disk_low=None, quarantine_bytes=bench.store.quarantine_bytes())
+        capacity.looked(bench.ledger, disk_low=None, quarantine_bytes=bench.store.quarantine_bytes())
         bench.clock.advance(days * DAY + 1_777_890_000.0 - bench.clock.now())
         look(bench)
     assert entry.row is not None
@@ -124,7 +124,7 @@ def test_what_is_in_quarantine_by_reference_is_on_the_clock_until_it_is_out(
     assert [line.partition(" %")[0] for line in lines] == ["50", "80"]
     assert all("k/broken" in line and f"quarantine show {entry.id}" in line for line in lines)
     bench.store.unquarantine([entry.id])
-    gate.looked(bench.ledger, disk_low=None, quarantine_bytes=0)
+    capacity.looked(bench.ledger, disk_low=None, quarantine_bytes=0)
     look(bench)
     assert bench.engine.watch.picture(bench.ledger).deadlines["bucket"].oldest is None
 
