@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 import click
 
 from collector.config import Input, start_time
-from collector.hosts.cli.options import configured, load_inputs, moment, setting_flags
+from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span, setting_flags
 from collector.model import ObjectRef, object_identity
 from collector.retention.notice import counted, spell
 
@@ -70,12 +70,14 @@ def _refuse_nonsense(
     *, since: Optional[float], until: Optional[float], missing: bool, again: bool, refs: Sequence[ObjectRef]
 ) -> None:
     ways = [bool(refs), missing, since is not None]
-    if sum(ways) != 1:
-        raise click.UsageError("say what to fetch: --since T [--until T], --missing, or objects by s3://BUCKET/KEY")
+    if until is not None and since is None:
+        raise click.UsageError("--until belongs to --since")
     if again and not refs:
         raise click.UsageError("--again is for objects by name: what is done is not sent again by the range")
-    if until is not None and (since is None or until <= since):
-        raise click.UsageError("--until belongs to --since and lies after it")
+    if sum(ways) != 1:
+        which = "only one of these" if any(ways) else "what to fetch"
+        raise click.UsageError(f"say {which}: --since T [--until T], --missing, or objects by s3://BUCKET/KEY")
+    refuse_empty_span(since, until)
 
 
 def _chosen(inputs: Sequence[Input], refs: Sequence[ObjectRef]) -> List[Input]:

@@ -11,7 +11,7 @@ import click
 
 from collector.config import Input
 from collector.errors import Fatal
-from collector.hosts.cli.options import configured, load_inputs, moment
+from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span
 
 __all__ = ["command"]
 
@@ -51,13 +51,15 @@ def command(
     """
     if exported is not None:
         sys.exit(_audit(exported))
-    if since is not None and until is not None and until <= since:
-        raise click.UsageError("--until lies after --since")
+    refuse_empty_span(since, until)
     if splunk != bool(splunk_url and splunk_token) or bool(splunk_url) != bool(splunk_token):
         raise click.UsageError("--splunk, --splunk-url and --splunk-token belong together")
     from collector.hosts.stores import say_where_none_is
 
     inputs = load_inputs(config_path, input_name, {})
+    for found in inputs if since is None and until is not None else ():
+        if until <= time.time() - found.settings.retention_days * 86400.0:
+            raise click.UsageError("--until lies before retention begins, and so before --since: give that too")
     say_where_none_is(inputs)
     sys.exit(_report(inputs, since=since, until=until, form=form, search=_search(splunk_url, splunk_token)))
 

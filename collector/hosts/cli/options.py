@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Dict, List, TypeVar
+from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 import click
 
@@ -12,7 +12,7 @@ from collector.config import Input, load, secrets_of, start_time
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "moment", "setting_flags", "shown"]
+__all__ = ["configured", "load_inputs", "moment", "refuse_empty_span", "setting_flags", "shown"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 
@@ -72,6 +72,13 @@ def moment(text: str) -> float:
         return start_time(text, now=time.time(), retention_days=0)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no time; write 2026-05-04T00:00:00Z, 30d or 12h") from None
+
+
+def refuse_empty_span(since: Optional[float], until: Optional[float]) -> None:
+    """Refuses a span that holds no moment: nothing is missing in it, which is not to be taken for an answer."""
+    if since is None or (time.time() if until is None else until) > since:
+        return
+    raise click.UsageError("--since lies in the future" if until is None else "--until is not after --since")
 
 
 def shown(text: str) -> str:
