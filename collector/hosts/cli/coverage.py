@@ -57,9 +57,9 @@ def command(
     from collector.hosts.stores import say_where_none_is
 
     inputs = load_inputs(config_path, input_name, {})
-    for found in inputs if since is None and until is not None else ():
-        if until <= time.time() - found.settings.retention_days * 86400.0:
-            raise click.UsageError("--until lies before retention begins, and so before --since: give that too")
+    for found in inputs if since is None else ():
+        if until is not None and until <= time.time() - found.settings.retention_days * 86400.0:
+            raise click.UsageError("--until lies before retention begins: give --since too")
     say_where_none_is(inputs)
     sys.exit(_report(inputs, since=since, until=until, form=form, search=_search(splunk_url, splunk_token)))
 

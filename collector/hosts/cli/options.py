@@ -75,7 +75,7 @@ def moment(text: str) -> float:
 
 
 def refuse_empty_span(since: Optional[float], until: Optional[float]) -> None:
-    """Refuses a span that holds no moment: nothing is missing in it, which is not to be taken for an answer."""
+    """Refuses a span that holds no moment: nothing is missing in it, and that would look like an answer."""
     if since is None or (time.time() if until is None else until) > since:
         return
     raise click.UsageError("--since lies in the future" if until is None else "--until is not after --since")

@@ -39,7 +39,7 @@ def test_a_span_without_a_moment_is_refused(refusal, verb):
 
 
 def test_an_end_before_the_retention_wants_a_beginning(refusal):
-    assert "give that too" in refusal("coverage", "--until", "31d")
+    assert "give --since too" in refusal("coverage", "--until", "31d")
 
 
 def test_a_backfill_says_which_of_its_words_do_not_go_together(refusal):
