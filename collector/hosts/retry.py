@@ -110,9 +110,10 @@ def _ref(url: str, row: Checkpoint | None) -> ObjectRef:
 
 
 def _identities(found: Input, notification: Notification) -> Set[str]:
-    """The rows that will say whether it arrived; none if a part of it is still not understood, or if an
-    object whose etag was never learnt cannot be opened."""
-    if notification.problems or any(ref.etag is None for ref in notification.refs):
+    """The rows that will say whether it arrived; none if a part of it is still not understood or in no bucket
+    of ours, or if an object whose etag was never learnt cannot be opened."""
+    ours = found.settings.bucket
+    if notification.problems or any(ref.etag is None or ref.bucket not in ours for ref in notification.refs):
         return set()
     objects = {object_identity(found.name, ref) for ref in notification.refs}
     return objects | {payload_identity(found.name, payload) for payload in notification.payloads}

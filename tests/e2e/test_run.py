@@ -266,21 +266,26 @@ def test_what_was_in_quarantine_is_delivered_again_and_only_what_was_missing(min
     provider.upload("k/broken.gz", whole[:-40])
     provider.notify("k/broken.gz")
     provider.send_body("what is this")
+    elsewhere = {"bucket": {"name": "elsewhere"}, "object": {"key": "k"}}
+    record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put", "s3": elsewhere}
+    provider.send_body(json.dumps({"Records": [record]}))
     ours = collector(provider.handover())
     first = ours.once(code=1)
     assert 0 < len(first) < 3000
     retried = ours.verb("quarantine", "retry", code=1)
     assert retried.stdout == b"", "the object is still broken, and what it gave is not given again"
     entries = ours.verb("quarantine", "list", "--format", "json").stdout.splitlines()
-    assert len(entries) == 2
+    assert len(entries) == 3
     said = [json.loads(entry) for entry in entries]
     for one in said:
         assert f"{one['id']} stays: {one['reason']}: {one['detail']}" in retried.stderr.decode()
-    assert b"delivered 0 of 2" in retried.stderr
-    unknown = ours.verb("quarantine", "drop", "no-such-entry", code=1).stderr
-    assert b"there is no entry no-such-entry" in unknown and b"Go on?" not in unknown
+    assert b"delivered 0 of 3" in retried.stderr
     dropped = [one["id"] for one in said]
-    assert b"Go on?" in ours.verb("quarantine", "drop", dropped[0], code=130).stdout
+    for verb in ("drop", "retry"):
+        unknown = ours.verb("quarantine", verb, dropped[0], "no-such-entry", code=1).stderr
+        assert b"there is no entry no-such-entry" in unknown and b"Go on?" not in unknown
+    unconfirmed = ours.verb("quarantine", "drop", dropped[0], code=130)
+    assert (unconfirmed.stdout, b"Nothing is dropped" in unconfirmed.stderr) == (b"", True)
     ours.verb("quarantine", "drop", "--yes", *dropped)
     assert ours.verb("quarantine", "list", "--format", "json").stdout == b""
 

@@ -71,20 +71,28 @@ def show(config_path: str, input_name: str, entry_id: str) -> None:
 def drop(config_path: str, input_name: str, entry_ids: Tuple[str, ...], yes: bool) -> None:
     """Give entries up for good."""
     inputs, dropped = _inputs(config_path, input_name), 0
-    if not any(entry.id in entry_ids for _, entry in _entries(inputs)):
-        raise _unknown(", ".join(entry_ids))
+    _refuse_unknown(entry_ids, inputs)
     if not yes:
-        click.confirm("What is dropped cannot be delivered any more. Go on?", abort=True)
+        _confirm()
     for found in inputs:
         with opened(found, read_only=False) as store:
             dropped += store.unquarantine(entry_ids) if store is not None else 0
-    print(f"dropped {dropped} of {len(entry_ids)}", file=sys.stderr)
-    sys.exit(0 if dropped == len(entry_ids) else 1)
+    print(f"dropped {dropped} of {len(set(entry_ids))}", file=sys.stderr)
+    sys.exit(0 if dropped == len(set(entry_ids)) else 1)
+
+
+def _confirm() -> None:
+    """Who has no terminal may pipe the answer in; where none comes it is not to end in silence."""
+    try:
+        click.confirm("What is dropped cannot be delivered any more. Go on?", abort=True, err=True)
+    except click.Abort:
+        print("\nNothing is dropped; --yes drops without asking.", file=sys.stderr)
+        raise
 
 
 @command.command("retry")
 @configured
-@click.argument("entry_ids", metavar="ID...", nargs=-1)
+@click.argument("entry_ids", metavar="[ID]...", nargs=-1)
 def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None:
     """Deliver entries again, or all of them.
 
@@ -94,7 +102,9 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
     from collector.hosts.retry import deliver_again
 
     wanted = delivered = 0
-    for found in _inputs(config_path, input_name):
+    inputs = _inputs(config_path, input_name)
+    _refuse_unknown(entry_ids, inputs)
+    for found in inputs:
         with opened(found) as store:
             entries = [
                 entry for entry in (store.quarantine() if store is not None else ())
@@ -105,8 +115,6 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
         delivered += len(entries) - len(stayed)
         for name, why in stayed.items():
             print(f"{name} stays: {shown(why)}", file=sys.stderr)
-    if entry_ids and not wanted:
-        raise _unknown(entry_ids[0])
     print(f"delivered {delivered} of {wanted}", file=sys.stderr)
     sys.exit(0 if delivered == wanted else 1)
 
@@ -143,6 +151,14 @@ def _write(body: bytes) -> None:
 
 def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _refuse_unknown(entry_ids: Tuple[str, ...], inputs: List[Input]) -> None:
+    """Before anything is done: one mistyped id among several is not to pass for done."""
+    known = {entry.id for _, entry in _entries(inputs)} if entry_ids else set()
+    unknown = [entry_id for entry_id in entry_ids if entry_id not in known]
+    if unknown:
+        raise _unknown(", ".join(unknown))
 
 
 def _unknown(entry_id: str) -> Poison:
