@@ -15,7 +15,7 @@ from typing import Iterator, List, Mapping, Tuple
 from collector.onboarding.checks import CHECKS, TROUBLES
 from collector.retention.moves import MOVES
 
-__all__ = ["AREAS", "FATES", "Area", "Code", "codes_of"]
+__all__ = ["AREAS", "FATES", "Area", "Code", "all_codes", "codes_of"]
 
 #: What becomes of the work, by the fate of the error that stopped it.
 FATES: Mapping[str, str] = {
@@ -55,6 +55,11 @@ class Area:
 def codes_of(code: str) -> List[Code]:
     """Everything that the program may mean by `code`; empty if it says no such thing."""
     return [one for one in _all() if one.code == code]
+
+
+def all_codes() -> List[str]:
+    """Every code that the program may say, each once."""
+    return list(dict.fromkeys(one.code for one in _all()))
 
 
 def _all() -> Iterator[Code]:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
@@ -27,10 +28,11 @@ from collector.config import Input
 from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
+from collector.config.values import nearest
 from collector.decode.pgaudit import event_line, ignoring
 from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, setting_flags, shown
-from collector.hosts.codes import FATES, codes_of
+from collector.hosts.codes import FATES, Code, all_codes, codes_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
@@ -63,7 +65,7 @@ def command(
     with it.
     """
     if what != "-" and not os.path.exists(what):
-        _explain_code(what)
+        _explain_code(what, form)
         return
     try:
         with click.open_file(what, encoding="utf-8", errors="replace") as file:
@@ -98,7 +100,7 @@ class Explained:
         if self.noop:
             yield f"nothing to do: {self.noop}"
         for found in self.objects:
-            details = " ".join(f"{k}={v}" for k, v in found.items() if k not in ("url", "done"))
+            details = " ".join(f"{k}={_spelt(k, v)}" for k, v in found.items() if k not in ("url", "done"))
             yield f"object {found['url']}" + (f" ({details})" if details else "")
             yield f"  {found['done']}"
         for found in self.audits:
@@ -107,9 +109,15 @@ class Explained:
                 yield f"  {_said_by(found['pgaudit'])}"
             yield f"  {found['done']}"
         for problem in self.quarantined:
-            yield f"quarantined as {problem['code']}: {problem['why']}"
+            yield f"would be quarantined as {problem['code']}: {problem['why']}"
             if problem["hint"]:
                 yield f"  {problem['hint']}"
+
+
+def _spelt(name: str, value: Any) -> str:
+    """Times as people write them."""
+    is_time = name == "event_time"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value)) if is_time else str(value)
 
 
 def _said_by(line: Mapping[str, Any]) -> str:
@@ -160,18 +168,27 @@ def _problem(error: CollectorError) -> Dict[str, str]:
 # -- codes
 
 
-def _explain_code(code: str) -> None:
+def _explain_code(code: str, form: str) -> None:
     found = codes_of(code)
     if not found:
-        raise click.UsageError(f"there is no file and no code {code!r}")
+        meant = nearest(code, all_codes())
+        also = f"; did you mean {meant}?" if meant else ", of which docs/operations.md has all"
+        raise click.UsageError(f"there is no file and no code {code!r}{also}")
+    if form == "json":
+        print(json.dumps([{**asdict(one), "said_by": _said_in(one)} for one in found], indent=2))
+        return
     for one in found:
-        by = "check" if one.fate in ("check", "found") else "run"
+        by = _said_in(one)
         print(f"{code}{f', said by `audit-s3 {by}`' if len(found) > 1 else ''}: {one.meaning}")
         print(f"  {FATES[one.fate]}")
         if one.step:
             print(f"  to do: {one.step}")
         if one.owner:
             print(f"  whose move: {one.owner}")
+
+
+def _said_in(code: Code) -> str:
+    return "check" if code.fate in ("check", "found") else "run"
 
 
 # -- who sent it

@@ -188,6 +188,22 @@ def test_neither_a_file_nor_a_code_is_a_usage_error(explain):
     assert "no file and no code" in explain("", what="no_such_code", code=2)
 
 
+def test_a_mistyped_code_is_answered_with_the_one_that_was_meant(explain):
+    assert "did you mean kms_denied?" in explain("", what="kms_denid", code=2)
+
+
+def test_a_code_is_explained_to_programs_too(explain):
+    by_run, by_check = json.loads(explain("", "--format", "json", what="gone"))
+    assert (by_run["code"], by_run["fate"], by_run["said_by"]) == ("gone", "poison", "run")
+    assert by_check["said_by"] == "check"
+
+
+def test_the_time_of_a_notification_is_spelt_for_people(explain):
+    record = json.loads(event("k"))["Records"][0]
+    body = json.dumps({"Records": [{**record, "eventTime": "2026-05-04T03:02:01.500Z"}]})
+    assert "event_time=2026-05-04T03:02:01Z" in explain(body)
+
+
 def test_a_file_wins_over_a_code_of_its_name(explain, tmp_path):
     (tmp_path / "gone").write_text("what is this")
     assert "quarantined as unknown_body" in explain("", what="gone", code=1)
