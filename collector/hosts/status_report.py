@@ -136,7 +136,7 @@ _FIRST = (
 )
 _TIMES = (
     ("lag", ("lag", "provider"), "provider: "), ("lag", ("lag", "aws"), "AWS: "),
-    ("lag", ("lag", "collector"), "us: "), ("kept", ("retention", "bucket"), "by the bucket: "),
+    ("lag", ("lag", "collector"), "collector: "), ("kept", ("retention", "bucket"), "by the bucket: "),
     ("kept", ("retention", "queue"), "by the queue: "),
     ("silence", ("silence",), ""),
 )

@@ -154,6 +154,17 @@ def test_a_hostile_name_is_one_line(drained: Collector, tmp_path: Path) -> None:
     assert "a\\nb\\x1b[31m" in "\n".join(said)
 
 
+def test_lag_has_the_owners_that_the_page_and_the_metrics_name() -> None:
+    from collector.hosts.status_report import Seen, lines
+
+    lag = {owner: {"p50": "1.0 s"} for owner in ("provider", "aws", "collector")}
+    said = "\n".join(lines([Seen("a", {}, running={"state": "collecting", "meaning": "", "lag": lag})],
+                           width=None, bars=False))
+    assert [owner for owner in ("provider: ", "AWS: ", "collector: ") if owner in said] == [
+        "provider: ", "AWS: ", "collector: ",
+    ]
+
+
 def test_a_service_that_should_answer_and_does_not_needs_a_look(local_aws: LocalAws, tmp_path: Path) -> None:
     provider = Provider(local_aws, "thrive")
     provider.upload("k/one", ndjson("one", 2))

@@ -36,9 +36,10 @@ __all__ = ["command"]
 def command(config_path: str, input_name: str, form: str, watch: bool, seconds: float) -> None:
     """Show objects by state, quarantine, rates, deadlines, silence and lag, for each input.
 
-    Exits 1 when something needs a look: an object gone or expired, anything in quarantine, a warning, an
-    input that is blocked, cannot be started or has never run, or nobody who answers at http_listen; with
-    --watch 0. Where stdout is no terminal --watch prints one report after the other, as JSON one a line.
+    Exits 1 when something needs a look: an object gone or expired, or unfinished where no collector runs;
+    anything in quarantine, a warning, an input that is blocked, cannot be started or has never run, or
+    nobody who answers at http_listen; with --watch 0. Where stdout is no terminal --watch prints one report
+    after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
     say_where_none_is(inputs)

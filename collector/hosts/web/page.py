@@ -32,7 +32,7 @@ _FIGURES: Sequence[Tuple[str, str]] = (
 _OWNERS: Sequence[Tuple[str, str]] = (
     ("provider", "Provider: event to object"),
     ("aws", "AWS: object to message"),
-    ("collector", "Us: message to delivered"),
+    ("collector", "Collector: message to delivered"),
 )
 _CLOCKS: Sequence[Tuple[str, str]] = ((BUCKET, "the bucket"), (QUEUE, "the queue"))
 _IN_HAND: Sequence[Tuple[str, Tuple[str, ...]]] = (
