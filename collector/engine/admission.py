@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Optional, Sequence, Set
 
 from collector.config.routes import Route
+from collector.engine import quarantine
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
@@ -111,7 +112,7 @@ def _set_aside(ledger: Ledger, delivery: Delivery, problems: Sequence[Poison]) -
         return
     what = problems[0].what + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
     if delivery.message is not None:
-        ledger.quarantine_body(delivery, problems[0].code, f"a part of the body: {what}")
+        quarantine.keep_body(ledger, delivery, problems[0].code, f"a part of the body: {what}")
     else:
         log.error("What was asked for is left alone: %s. reason=%s", what, problems[0].code)
 

@@ -10,13 +10,12 @@ import logging
 from dataclasses import replace
 from typing import Iterable, Optional
 
-from collector.engine import admission
+from collector.engine import admission, quarantine
 from collector.engine.breaker import PROBE_SECONDS
 from collector.engine.items import Item
 from collector.engine.keys import UNTOLD
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Fatal, Poison, Retry
-from collector.ports import Quarantined
 
 __all__ = ["failed", "hand_back", "open_source"]
 
@@ -80,7 +79,7 @@ def _stumbled(ledger: Ledger, item: Item, error: CollectorError) -> None:
         ledger.objects.open(error, now=ledger.clock.monotonic())
         _try_another_probe(ledger, item)
     if not ledger.objects.is_open and _is_exhausted(ledger, item, denied=denied):
-        end(ledger, item, "forbidden" if denied else "exhausted", error)
+        _end(ledger, item, "forbidden" if denied else "exhausted", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS if denied else LONGEST_WAIT_SECONDS)
     if denied:
@@ -98,7 +97,7 @@ def _key_refused(ledger: Ledger, item: Item, error: Fatal) -> None:
         log.error("Nothing else can be read; receiving stops until something can: %s", error)
         hand_back(ledger, spare=item)
     if not ledger.keys.is_open(item.lock) and _is_exhausted(ledger, item, denied=True):
-        end(ledger, item, "forbidden", error)
+        _end(ledger, item, "forbidden", error)
         return
     _back_off(ledger, item, error, longest=DENIED_LONGEST_SECONDS)
     _remember(ledger, item)
@@ -168,7 +167,7 @@ def _poisoned(ledger: Ledger, item: Item, error: Poison) -> None:
         _read_current(ledger, item)
         _end_as(ledger, item, "gone", error.code)
     else:
-        end(ledger, item, error.code, error)
+        _end(ledger, item, error.code, error)
 
 
 def _read_current(ledger: Ledger, item: Item) -> None:
@@ -189,22 +188,10 @@ def _end_as(ledger: Ledger, item: Item, state: str, reason: str) -> None:
     ledger.look_again(item)
 
 
-def end(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
+def _end(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
     """Quarantine by reference, after what was cut before the damage has been delivered."""
-    quarantine_object(ledger, item, reason, error)
+    quarantine.keep_object(ledger, item, reason, error)
     _end_as(ledger, item, "quarantined", reason)
-
-
-def quarantine_object(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
-    ledger.counters["quarantined_objects"] += 1
-    log.error("An object goes to quarantine: %s. reason=%s", error, reason)
-    ledger.change(
-        Quarantined(
-            id=f"object-{item.oid or item.url}", kind="object", reason=reason, detail=str(error),
-            url=item.url, created=ledger.clock.now(), oid=item.oid, row=item.row,
-            body=item.payload.body if item.payload else b"",
-        )
-    )
 
 
 def open_source(ledger: Ledger, error: CollectorError) -> None:

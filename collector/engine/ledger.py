@@ -26,7 +26,7 @@ from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError
 from collector.model import Ignores, Message, Receipt, Span
-from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Quarantined, Release, SaveReceipt
+from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Release, SaveReceipt
 from collector.retention.lag import Lags
 from collector.retention.silence import Silence, Trail
 
@@ -325,19 +325,6 @@ class Ledger:
             for outgoing in [one for batch in output.again for one in batch if one.item is item]:
                 self.unqueue(output, outgoing)
             output.again = deque(batch for batch in kept if batch)
-
-    def quarantine_body(self, delivery: Delivery, reason: str, detail: str) -> None:
-        """Keep the message until its body is durable in quarantine; then it may be deleted."""
-        assert delivery.message is not None
-        body = delivery.message.body.encode("utf-8", "surrogatepass")
-        delivery.holds += 1
-        entry = Quarantined(
-            id=f"body-{delivery.message.message_id}", kind="body", reason=reason, detail=detail,
-            url=self.payload_url(delivery.message), created=self.clock.now(), body=body,
-        )
-        self.change(entry, lambda _: self.let_go(delivery))
-        self.counters["quarantined_bodies"] += 1
-        log.warning("A message body goes to quarantine: %s. reason=%s where=%s", detail, reason, entry.url)
 
     def change(self, change: Change, then: Optional[Callable[[bool], None]] = None) -> None:
         """Have the store make this change; changes are made in the order they were asked for."""

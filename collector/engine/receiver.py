@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Callable, FrozenSet, List, Optional, Sequence, Tuple, Union
 
-from collector.engine import admission, gate, mismatch, restored
+from collector.engine import admission, gate, mismatch, quarantine, restored
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
@@ -265,7 +265,7 @@ class Receiver:
     def _set_aside(self, ledger: Ledger, message: Message, error: Poison, *, origin: str) -> None:
         delivery = admission.hold(ledger, message, origin=origin)
         if delivery is not None:
-            ledger.quarantine_body(delivery, error.code, error.what)
+            quarantine.keep_body(ledger, delivery, error.code, error.what)
 
     def _admit_meaning(
         self, ledger: Ledger, message: Message, understood: Notification, *, origin: str

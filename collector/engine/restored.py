@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Iterable, List, Sequence
 
 from collector.engine.items import Item
+from collector.engine.quarantine import entries_of
 from collector.ports import Checkpoint, CheckpointStore, Claim, Forget, object_row, payload_row
 
 __all__ = ["claim", "clear"]
@@ -28,19 +29,14 @@ def claim(store: CheckpointStore, items: Sequence[Item]) -> List[Claim]:
 
 def clear(store: CheckpointStore, done: Iterable[Item]) -> None:
     """Take restored objects out of quarantine, now that they are delivered."""
-    ids = [id for item in done if item.is_restored for id in _entries_of(item)]
+    ids = [id for item in done if item.is_restored for id in entries_of(item)]
     if ids:
         store.unquarantine(ids)
 
 
 def _is_awaited(store: CheckpointStore, item: Item) -> bool:
-    entries = (entry for id in _entries_of(item) for entry in store.quarantine(id=id))
+    entries = (entry for id in entries_of(item) for entry in store.quarantine(id=id))
     return any(entry.reason == "archived" for entry in entries)
-
-
-def _entries_of(item: Item) -> Sequence[str]:
-    """An object that was archived before its etag was learnt is in quarantine under its address."""
-    return (f"object-{item.oid}", f"object-{item.url}")
 
 
 def _reopened(store: CheckpointStore, item: Item, claimed: Claim) -> Claim:

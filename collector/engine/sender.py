@@ -11,13 +11,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
+from collector.engine import quarantine
 from collector.engine.failures import hand_back
 from collector.engine.items import Outgoing, Tracked
 from collector.engine.ledger import Lane, Ledger, Output
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Batch, Receipt
-from collector.ports import CheckpointStore, Quarantined, SaveReceipt, Sink
+from collector.ports import CheckpointStore, SaveReceipt, Sink
 
 __all__ = ["Sender"]
 
@@ -234,23 +235,13 @@ class Sender:
                 output.again.appendleft(ours)
 
     def _quarantine_event(self, ledger: Ledger, output: Output, one: Outgoing, error: Refused) -> None:
-        event = next(iter(one.piece))
         one.item.sending += 1
 
         def kept(_: bool) -> None:
             one.item.sending -= 1
             _accept(ledger, output, one)
 
-        ledger.counters["quarantined_events"] += 1
-        log.error("An event goes to quarantine: %s. url=%s event=%d", error, one.item.url, event.ordinal)
-        ledger.change(
-            Quarantined(
-                id=f"event-{one.item.oid}-{event.ordinal}", kind="event", reason=error.code,
-                detail=str(error), url=one.item.url, created=ledger.clock.now(), body=event.body,
-                oid=one.item.oid, ordinal=event.ordinal, row=one.item.row,
-            ),
-            kept,
-        )
+        quarantine.keep_event(ledger, one.item, next(iter(one.piece)), error, kept)
 
 
 def _is_settled(ledger: Ledger, lane: Lane) -> bool:
