@@ -20,6 +20,11 @@ __all__ = ["Known", "check_account", "check_role"]
 
 #: Answers carry whole seconds, and take some to come.
 _DRIFT_SECONDS = 60
+#: AWS does not say that a role does not exist, and a right to a typo mends nothing.
+_COMPARE_ROLE = (
+    "First compare role_arn, letter by letter, with what was handed over: whose policy names one role is "
+    "refused every other. If {} is right: "
+)
 
 
 class Known(NamedTuple):
@@ -100,7 +105,9 @@ def _refused_role(
     grant = Grant(["sts:AssumeRole"], account.role, user)
     is_trust_or_unexplained = error.code == "role_denied" and "external_id" in error.hint
     if not is_trust_or_unexplained:
-        notes.refused(ROLE, error, grant=grant, of=of)
+        is_ours = error.code == "role_denied" and "no identity-based policy" in error.what
+        first = _COMPARE_ROLE.format(account.role) if is_ours else ""
+        notes.refused(ROLE, error, grant=grant, of=of, first=first)
         return
     fix = assume_text(
         user=user, role=account.role, session_name=settings.role_session_name,

@@ -314,6 +314,15 @@ def test_a_role_that_aws_does_not_explain_comes_with_both_sides_statements(world
     assert f'"Principal": {{"AWS": "{USER}"}}' in theirs and '"sts:ExternalId"' in theirs
 
 
+def test_a_role_that_our_own_policy_does_not_name_may_be_a_typo_and_is_compared_first(world):
+    said, hint = "AWS refused it because no identity-based policy allows it", "You: attach sts:AssumeRole"
+    world.account = Account(assumed=Fatal(said, code="role_denied", hint=hint, scope="role"))
+    found = look(world)["role_denied"]
+    assert found.owner == "you"
+    assert found.fix.startswith("First compare role_arn, letter by letter, with what was handed over")
+    assert f"If {ROLE} is right: Add to the policy of {USER}" in found.fix
+
+
 def test_an_archived_object_is_passed_over_for_the_next(world):
     world.clock.advance(60)
     world.objects.put("k/two", b"{}")
