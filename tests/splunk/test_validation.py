@@ -118,6 +118,7 @@ def test_what_aws_and_hec_refuse_is_said_at_once_with_the_next_step(run_input, i
     assert finished.returncode == 1
     assert message.startswith("2 checks failed:")
     assert "thrive: the queue: AWS refused sqs:" in message
+    assert "Invalid token). Look at Settings" in message, "answer and next step are two sentences"
     assert "[hec_token_invalid]" in message
     for secret in ("another-t0ken", said["aws_secret_access_key"]):
         assert secret.encode() not in finished.stdout + finished.stderr

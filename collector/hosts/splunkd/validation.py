@@ -60,5 +60,7 @@ class _Refused(Fatal):
         self._failed = tuple(failed)
 
     def __str__(self) -> str:
-        lines = (f"  {each.tried}: {each.answer} {each.fix} [{each.code}]" for each in self._failed)
+        lines = (
+            f"  {each.tried}: {each.answer.rstrip('.')}. {each.fix} [{each.code}]" for each in self._failed
+        )
         return "\n".join([f"{self.what}:", *(" ".join(line.split()) for line in lines)])
