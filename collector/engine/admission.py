@@ -15,6 +15,7 @@ from collector.engine import quarantine
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
 from collector.engine.progress import Progress
+from collector.engine.release import fenced
 from collector.errors import Poison
 from collector.model import (
     Message,
@@ -219,7 +220,6 @@ def claimed(ledger: Ledger, item: Item, claim: Claim) -> None:
     if claim.verdict == "final":
         item.verdict = claim.row.state
         ledger.counters["known"] += 1
-        ledger.drop_reading(item)
         ledger.detach(item)
     elif claim.verdict == "held":
         ledger.drop_reading(item)
@@ -277,7 +277,7 @@ def _resume_receipt(ledger: Ledger, item: Item, receipt: Receipt) -> None:
 def _told(ledger: Ledger, item: Item, claim: Claim) -> None:
     """The store's answer on receipts that were never confirmed to us: another collector may have heard it."""
     if claim.verdict != "yours":
-        ledger.fenced(item)
+        fenced(ledger, item)
         return
     was_elsewhere = item.epoch != claim.row.epoch
     item.row = claim.row

@@ -14,7 +14,7 @@ import logging
 import math
 import random
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Callable, Deque, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
 
 from collector.config.routes import Route
@@ -25,8 +25,8 @@ from collector.engine.keys import Keys, Lock
 from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Lane, Limits, Output
 from collector.errors import CollectorError
-from collector.model import Ignores, Message, Receipt, Span
-from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Release, SaveReceipt
+from collector.model import Ignores, Message
+from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Release
 from collector.retention.lag import Lags
 from collector.retention.silence import Silence, Trail
 
@@ -304,28 +304,6 @@ class Ledger:
             del self.by_message[message.message_id]
         self.tell("receiver")
 
-    def fenced(self, item: Item) -> None:
-        """A newer epoch owns the row: drop the work, leave its messages alone (rule 6)."""
-        self.counters["fenced"] += 1
-        self.purge(item)
-        self.leave_receipts(item)
-        item.verdict = ""
-        for delivery in item.deliveries:
-            delivery.disposition = "keep"
-        self.detach(item)
-
-    def purge(self, item: Item) -> None:
-        """Take an item's unsent slices out of the queues."""
-        for output in self.outputs.values():
-            for outgoing in [one for one in output.queue if one.item is item]:
-                output.queue.remove(outgoing)
-                output.queue_bytes -= output.rendered_bytes(outgoing)
-                self.unqueue(output, outgoing)
-            kept = [[one for one in batch if one.item is not item] for batch in output.again]
-            for outgoing in [one for batch in output.again for one in batch if one.item is item]:
-                self.unqueue(output, outgoing)
-            output.again = deque(batch for batch in kept if batch)
-
     def change(self, change: Change, then: Optional[Callable[[bool], None]] = None) -> None:
         """Have the store make this change; changes are made in the order they were asked for."""
         self.changes.append(Pending(change, then))
@@ -437,27 +415,6 @@ class Ledger:
             for output in self.outputs.values()
             for receipt_id in output.receipts_of.get(item.oid, ())
         )
-
-    def leave_receipts(self, item: Item) -> None:
-        """The item goes on elsewhere: Splunk says true only once, so what it confirmed is written down."""
-        for output in self.outputs.values():
-            for receipt_id in list(output.receipts_of.get(item.oid, ())):
-                tracked = output.receipts[receipt_id]
-                if not tracked.confirmed:
-                    continue
-                self.change(SaveReceipt(tracked.id, replace(tracked.receipt, ack_id=None)))
-                tracked.shared = True
-                tracked.open_spans = {span for span in tracked.open_spans if span[0] != item.oid}
-                if not tracked.open_spans:
-                    self.forget_receipt(output, tracked)
-
-    def leave_accepted(self, item: Item) -> None:
-        """One offset is stored for all outputs: what one of them has beyond it must not come to it again."""
-        for name, progress in item.outputs.items():
-            spans = tuple(Span(item.oid, first, end) for first, end in progress.beyond(item.committed))
-            if spans:
-                id_ = self.next_id("receipt")
-                self.change(SaveReceipt(id_, Receipt(name, spans, self.clock.now(), id=id_)))
 
     def forget_receipt(self, output: Output, tracked: Tracked) -> None:
         """A receipt needs no more asking: its row may go, unless others are to find it."""

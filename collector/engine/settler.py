@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, T
 from collector.engine import restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
+from collector.engine.release import fenced, mark_unfinished, release
 from collector.engine.station import Task, Wait
 from collector.errors import CollectorError, Fatal
 from collector.model import Message
@@ -198,15 +199,7 @@ class Settler:
             return  # the row is let go of only after the receipt that another run will ask about
         if item.committing or item.commit_point() > item.committed:
             return  # and after what was accepted of it is durable
-        _mark_unfinished(item)
-        ledger.purge(item)
-        if item.outputs:
-            ledger.leave_receipts(item)
-            ledger.leave_accepted(item)
-            ledger.decide(item, "release", item.error.code if item.error else "")
-        else:
-            ledger.drop_reading(item)
-            ledger.detach(item)
+        release(ledger, item)
 
     def has_more(self, ledger: Ledger) -> bool:
         """Of what is to be committed only if nobody commits: who does looks again."""
@@ -269,7 +262,7 @@ class Settler:
     def _record_item(self, ledger: Ledger, item: Item, change: Change, accepted: bool) -> None:
         if not accepted:
             log.warning("Another collector has taken over an object; it is left to it. url=%s", item.url)
-            ledger.fenced(item)
+            fenced(ledger, item)
         elif isinstance(change, Advance):
             item.committed = change.offset
             while item.boundaries and item.boundaries[0] <= change.offset:
@@ -282,7 +275,7 @@ class Settler:
                 ledger.counters[change.state] += change.state not in ("gone", "expired")
                 ledger.committed(item, change.events, final=True)
             else:
-                _mark_unfinished(item)
+                mark_unfinished(item)
             ledger.detach(item)
 
     def _record_settle(self, ledger: Ledger, work: Settle, result: Any) -> None:
@@ -321,7 +314,6 @@ class Settler:
         ledger.counters["unsettled"] += error.code != "lease_lost"  # a lost one is somebody else's by now
         ledger.close_delivery(delivery)
 
-
     def _record_denied_delete(self, ledger: Ledger, delivery: Delivery, error: Fatal) -> None:
         """What is delivered cannot be deleted: receive no more, and try this delete again in a minute."""
         now = ledger.clock.monotonic()
@@ -348,19 +340,10 @@ def _count_lag(ledger: Ledger, item: Item, change: Finish) -> None:
     ledger.lags.took(event=event, written=written, sent=sent, done=ledger.clock.now())
 
 
-def _mark_unfinished(item: Item) -> None:
-    """Everybody who waits for this item gets it unfinished; also who joined while it was let go."""
-    for delivery in item.deliveries:
-        delivery.incomplete = True
-        delivery.disposition = delivery.disposition or "return"
-
-
 def _change(item: Item) -> Optional[Change]:
     """What the store is to learn of an item now; None if it knows."""
     if item.state == "over" and item.verdict == "release":
-        reason = item.reason
-        not_before = 0.0
-        return Release(item.oid, item.epoch, item.attempts, item.first_failed, not_before, reason)
+        return Release(item.oid, item.epoch, item.attempts, item.first_failed, reason=item.reason)
     if item.state == "over":
         events = item.total or item.prefix
         return Finish(item.oid, item.epoch, item.verdict, events, item.reason, item.sha256)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from collector.engine.release import fenced
 from collector.engine.station import Wait, perform_safely
 from tests.hostile.world import World
 
@@ -59,7 +60,7 @@ def test_one_that_is_given_up_while_it_gathers_lets_the_next_begin() -> None:
     round_of_all_readers(world)
     first = world.ledger.gatherer
     assert first is not None
-    world.ledger.fenced(first)
+    fenced(world.ledger, first)
     assert world.ledger.gatherer not in (None, first)
     world.run(60)
     assert len(world.bodies()) == 2
