@@ -339,7 +339,11 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         hec = self.server.hec
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # who asked is gone, in the middle of it: this was no request
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         if hec.latency_seconds:
             time.sleep(hec.latency_seconds)

@@ -487,3 +487,16 @@ def test_another_hosts_hec_is_reached_by_the_environments_proxy(
     sink.send(batch_of(b"one"), lane=0)
     proxy.close()
     assert len(hec.events) == 1
+
+
+@pytest.mark.parametrize("cut", [0, 5])
+def test_the_fake_never_heard_of_a_request_whose_sender_died_in_the_middle_of_it(
+    hec: FakeHec, cut: int
+) -> None:
+    body = b'{"event":"one"}'
+    head = f"{EVENT} HTTP/1.1\r\nAuthorization: Splunk {hec.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hec.port), timeout=10) as wire:
+        wire.sendall(head.encode() + body[:cut])
+        wire.shutdown(socket.SHUT_WR)
+        assert wire.recv(1) == b"", "it is answered"
+    assert (list(hec.requests), list(hec.events)) == ([], [])
