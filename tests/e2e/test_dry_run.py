@@ -65,6 +65,8 @@ def test_a_dry_run_shows_events_and_touches_neither_queue_nor_ledger(aws: LocalA
     shown = done.stdout.splitlines()
     assert set(shown) <= set(audits.events)
     assert len(shown) == 30  # of three objects ten events each
+    assert done.stderr.count(b"12 events, the first 10 of them shown") == 3
+    assert collector.run("--dry-run", "--format", "html").stdout.count(b"12 (10 shown)") == 3
     assert (provider.keys(), provider.queue_depth()) == (before, depth)
     assert set(_receives(provider)) == {0}
     assert not (collector.folder / "state").exists()
@@ -99,6 +101,8 @@ def test_a_peek_takes_no_more_messages_than_its_sample(aws: LocalAws, make: Make
         provider.send_body(body.text)
     done = make(provider, provider="privacera-pgaudit").run("--dry-run", "--peek", "--sample", "2")
     assert len(done.stdout.splitlines()) == 2
+    assert b"2 messages of the queue, all given back" in done.stderr
+    assert done.stderr.count(b" 1 event;") == 2
     assert sorted(_receives(provider)) == [0, 0, 0, 1, 1]
 
 

@@ -119,7 +119,7 @@ def _sample(sample: Mapping[str, Any]) -> Iterator[str]:
         {
             "Container": sample["container"] or "not known",
             "Size": f"{sample['stored_bytes']:,} bytes",
-            "Events": f"{sample['events']:,}" + ("" if sample["is_whole"] else " and more"),
+            "Events": f"{sample['events']:,}{'' if sample['is_whole'] else ' and more'}{_of_them(sample)}",
             "Without a time": f"{sample['unparsed_percent']} %",
             "Time field": sample["time_field"] or "none",
             "Object time": sample["object_time"] or "not known",
@@ -134,6 +134,12 @@ def _sample(sample: Mapping[str, Any]) -> Iterator[str]:
     yield from _error("This could not be read", sample["error"])
     yield _events(sample)
     yield "</section>"
+
+
+def _of_them(sample: Mapping[str, Any]) -> str:
+    """How many of its events are below, where that is not all."""
+    shown = len(sample.get("shown", ()))
+    return f" ({shown:,} shown)" if shown < sample["events"] else ""
 
 
 def _events(sample: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from collector.hosts.dry_run.masking import Clean, walk
 from collector.model import Slice
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.onboarding.dry_run import Looked, Peeked, Report
-from collector.onboarding.sampling import Sample
+from collector.onboarding.sampling import SHOWN_EVENTS, Sample
 from collector.retention.notice import counted
 from collector.sinks.envelope import render_envelopes
 
@@ -247,8 +247,10 @@ def _of_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not messages:
         yield "  The queue gave no message."
         return
-    yield (f"  {len(messages)} messages of the queue, all given back; each cost one receive of those that "
-           "the queue allows before its dead letter queue:")
+    is_kept = any(message["not_returned"] for message in messages)
+    given = "given back but where said" if is_kept else "all given back"
+    yield (f"  {counted(len(messages), 'message')} of the queue, {given}; each cost one receive of those "
+           "that the queue allows before its dead-letter queue:")
     for message in messages:
         receives = message["receives"]
         times = "received once" if receives == 1 else f"received {receives} times"
@@ -274,7 +276,8 @@ def _of_sample(found: Mapping[str, Any]) -> Iterator[str]:
     if found["note"]:
         yield f"    {found['note']}"
     if found["container"]:
-        events = f"{found['events']:,} events" + ("" if found["is_whole"] else " and more")
+        events = counted(found["events"], "event") + ("" if found["is_whole"] else " and more")
+        events += f", the first {SHOWN_EVENTS} of them shown" if found["events"] > SHOWN_EVENTS else ""
         names = ("sourcetype", "index", "host", "source")
         labels = " ".join(f"{name}={found[name] or '-'}" for name in names)
         yield f"    {found['container']}; {found['stored_bytes']:,} bytes; {events}; {labels}"
@@ -284,7 +287,7 @@ def _of_sample(found: Mapping[str, Any]) -> Iterator[str]:
     for said in found["senders"]:
         yield f"    sender {said}"
     if found["ignored"]:
-        yield f"    {found['ignored']:,} events would be filtered (ignore_databases, ignore_users)"
+        yield f"    {counted(found['ignored'], 'event')} would be filtered (ignore_databases, ignore_users)"
     if found["error"]:
         yield f"    error: {_spelt(found['error'])}"
 
