@@ -14,7 +14,8 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 from collector.engine.failures import hand_back
 from collector.engine.items import Item, Tracked
-from collector.engine.ledger import Ledger, Output
+from collector.engine.ledger import Ledger
+from collector.engine.outputs import Output
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal
 from collector.ports import SaveReceipt, Sink

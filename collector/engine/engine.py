@@ -18,8 +18,9 @@ from collector.engine.acknowledger import Acknowledger
 from collector.engine.capacity import Capacity
 from collector.engine.failures import hand_back
 from collector.engine.keeper import Keeper
-from collector.engine.ledger import Ledger, Limits, Output
+from collector.engine.ledger import Ledger
 from collector.engine.opener import Decode, Labels, Opener
+from collector.engine.outputs import Limits, Output
 from collector.engine.reader import Reader
 from collector.engine.receiver import Parse, Receiver
 from collector.engine.reconciler import Reconciler

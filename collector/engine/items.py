@@ -19,7 +19,7 @@ from collector.errors import CollectorError
 from collector.model import Message, ObjectRef, Payload, Receipt, Slice
 from collector.ports import Checkpoint, OpenObject
 
-__all__ = ["Delivery", "Item", "Outgoing", "Reading", "Route", "Tracked"]
+__all__ = ["Delivery", "Item", "Outgoing", "Reading", "Tracked"]
 
 #: SQS lets a message be invisible for 12 hours in all; we let go half an hour before.
 LONGEST_LEASE_SECONDS = 11.5 * 3600
@@ -167,7 +167,6 @@ class Delivery:
     return_after: int = 0
     settling: bool = False
     settle_after: int = 0
-    spooled: bool = False
     holds: int = 0
     failures: int = 0
     due: float = 0.0

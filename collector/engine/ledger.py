@@ -1,8 +1,8 @@
 """The rules: what is in hand, what may be done next, and when a message may be deleted.
 
-A Delivery comes in (`admit`), its Items are claimed, read, sent and confirmed by the stations, and go out
-when the store has their final row (`detach`); the last Item of a Delivery settles its message. Pure state
-under one lock: no I/O here, no sleep, no randomness but the injected generator.
+A Delivery comes in (`admission.admit`), its Items are claimed, read, sent and confirmed by the stations, and
+go out when the store has their final row (`Ledger.detach`); the last Item of a Delivery settles its message.
+Pure state under one lock: no I/O here, no sleep, no randomness but the injected generator.
 
 "Rule 7" and the like, here and in the stations, are numbers of the list in docs/architecture.md.
 """
@@ -23,14 +23,14 @@ from collector.engine.breaker import AlikeFailures, Breaker
 from collector.engine.items import Delivery, Item, Outgoing, Tracked
 from collector.engine.keys import Keys, Lock
 from collector.engine.mismatch import Mismatch
-from collector.engine.outputs import Lane, Limits, Output
+from collector.engine.outputs import Limits, Output
 from collector.errors import CollectorError
 from collector.model import Ignores, Message
 from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Release
 from collector.retention.lag import Lags
 from collector.retention.silence import Silence, Trail
 
-__all__ = ["Lane", "Ledger", "Limits", "Output", "Pending"]
+__all__ = ["Ledger", "Pending"]
 
 log = logging.getLogger("collector.engine")
 
@@ -54,12 +54,12 @@ class Ledger:
         rng: random.Random,
         limits: Limits,
         outputs: Iterable[Output],
-        buckets: FrozenSet[str] = frozenset(),
-        route: Callable[[str], Route] = lambda key: Route(),
-        payload_url: Callable[[Message], str] = lambda message: f"sqs://{message.message_id}",
-        ignores: Optional[Ignores] = None,
-        silence: Optional[Silence] = None,
-        trail: Optional[Trail] = None,
+        buckets: FrozenSet[str],
+        route: Callable[[str], Route],
+        payload_url: Callable[[Message], str],
+        ignores: Optional[Ignores],
+        silence: Silence,
+        trail: Trail,
     ) -> None:
         self.input_name = input_name
         self.clock = clock
@@ -73,50 +73,62 @@ class Ledger:
         self.items: Dict[Tuple[str, ...], Item] = {}
         self.deliveries: Dict[int, Delivery] = {}
         self.by_message: Dict[str, Delivery] = {}
+
+        # Items by what they wait for: the store's word, a reader, a reader again, or their time.
         self.unclaimed: Deque[Item] = deque()
         self.readable: Deque[Item] = deque()
         self.continuing: Deque[Item] = deque()
+        self._waiting: List[Tuple[float, int, Item]] = []
         #: Large events are gathered one at a time: who does, and who waits for that.
         self.gatherer: Optional[Item] = None
         self.gathering: Deque[Item] = deque()
+        #: How many are being read, and the bytes that were read and not sent.
+        self.reading = 0
+        self.held_bytes = 0
+
+        #: What the store is to learn, in this order; then the progress and the ends of these items.
+        self.changes: Deque[Pending] = deque()
         self.dirty: Dict[Item, None] = {}
         self.committing = self.committing_items = False
-        self.changes: Deque[Pending] = deque()
+        #: A message is settled when as many changes are durable as were made before its end.
         self.changes_made = 0
         self.changes_durable = 0
         self.to_settle: Deque[Delivery] = deque()
         self.chores: Deque[str] = deque()
-        self._waiting: List[Tuple[float, int, Item]] = []
-        self._serial = 0
 
-        self.held_bytes = 0
-        self.reading = 0
+        # What can stop work, for all or for a part of it.
         self.source = Breaker("source")
         self.objects = Breaker("objects")
         self.store = Breaker("store")
+        self.deletes = Breaker("deletes")
         self.alike = AlikeFailures()
         self.keys = Keys()
         self.mismatch = Mismatch(buckets)
-        self.deletes = Breaker("deletes")
         self.heartbeats = True
         self.disk_low: Optional[CollectorError] = None
         self.quarantine_bytes = 0
         self.stopping = False
         self.handing_back = False
-        self.empty_polls = 0
+
+        #: Receives under way, when the last of them ends (monotonic), and how many were empty in a row.
         self.polls = 0
         self.polls_end = 0.0
+        self.empty_polls = 0
+        #: A listing has found what waits for room.
         self.found_waits = False
         #: Something that we had taken up stays in the spool: whoever takes it up next is to look.
         self.has_left_spooled = False
+
+        #: The latest time that AWS has told of (epoch seconds), and how long the last message had waited.
         self.newest_seen = 0.0
         self.waited_seconds = 0.0
-        self.silence = silence or Silence(0.0, now=clock.monotonic(), began=clock.now())
-        self.trail = trail or Trail(sorted(buckets), "")
+        self.silence = silence
+        self.trail = trail
         self.lags = Lags()
         self.counters: Counter[str] = Counter()
         self.last_error: Optional[CollectorError] = None
         self._news: Set[str] = set()
+        self._serial = 0
 
     # -- waking ---------------------------------------------------------------------------------
 

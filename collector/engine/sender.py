@@ -14,7 +14,8 @@ from typing import Any, List, Optional, Sequence, Tuple, Union
 from collector.engine import quarantine
 from collector.engine.failures import hand_back
 from collector.engine.items import Outgoing, Tracked
-from collector.engine.ledger import Lane, Ledger, Output
+from collector.engine.ledger import Ledger
+from collector.engine.outputs import Lane, Output
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Batch, Receipt

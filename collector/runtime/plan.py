@@ -10,8 +10,8 @@ from collector.config.routes import Route
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring
 from collector.engine.engine import Plan
-from collector.engine.ledger import Limits
 from collector.engine.opener import Labels
+from collector.engine.outputs import Limits
 from collector.model import Block, Message
 from collector.notifications import parse
 from collector.notifications.body import Fetch
