@@ -124,7 +124,7 @@ class Acknowledger:
             tracked.open_spans = {(item.oid, first, end) for item, first, end in found}
             if not found:
                 ledger.forget_receipt(output, tracked)
-        ledger.tell(f"sender:{output.name}")
+        ledger.tell(output.sender)
 
     def _give_up(self, ledger: Ledger, output: Output, tracked: Tracked) -> None:
         """Never confirmed: the same slices go out again, on a channel that is not this one."""
@@ -140,7 +140,7 @@ class Acknowledger:
             item.doubtful.append((output.name, tracked.id, first, end))
             ledger.look_again(item)
         output.untrack(tracked)
-        ledger.tell(f"sender:{output.name}")
+        ledger.tell(output.sender)
 
     def _record_failure(self, ledger: Ledger, work: Ask, error: CollectorError) -> None:
         """No answer is no delivery. An answer that refuses us opens the output's breaker."""

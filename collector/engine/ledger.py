@@ -141,7 +141,7 @@ class Ledger:
         return news
 
     def senders(self) -> List[str]:
-        return [f"sender:{name}" for name in self.outputs]
+        return [output.sender for output in self.outputs.values()]
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Ledger:
             item.outputs[output.name].pend(one.piece.first, one.piece.end)
         # In between a sender knows until when it waits for more.
         if begins or output.queue_bytes >= self.limits.batch_max_bytes:
-            self.tell(f"sender:{output.name}")
+            self.tell(output.sender)
 
     def unqueue(self, output: Output, outgoing: Outgoing) -> None:
         """The bytes of one slice are let go: accepted, under a receipt, or given up."""

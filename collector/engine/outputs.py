@@ -13,7 +13,7 @@ from collector.engine.breaker import Breaker
 from collector.engine.items import Item, Outgoing, Tracked
 from collector.model import Receipt, Slice
 
-__all__ = ["Lane", "Limits", "Output"]
+__all__ = ["Lane", "Limits", "Output", "sender_of"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Lane:
     unsettled: Set[Item] = field(default_factory=set)
 
 
+def sender_of(name: str) -> str:
+    """By which name an output's Sender is woken."""
+    return f"sender:{name}"
+
+
 class Output:
     """One output: slices waiting for it, its lanes, its receipts and its breaker.
 
@@ -62,6 +67,8 @@ class Output:
         self, name: str, *, lanes: int, rendered_bytes: Callable[[Slice], int], lasting: bool = True
     ) -> None:
         self.name = name
+        #: The station that sends to it.
+        self.sender = sender_of(name)
         self.lasting = lasting
         self.part_until = 0.0
         self._rendered_bytes = rendered_bytes

@@ -15,7 +15,7 @@ from collector.engine import quarantine
 from collector.engine.failures import hand_back
 from collector.engine.items import Outgoing, Tracked
 from collector.engine.ledger import Ledger
-from collector.engine.outputs import Lane, Output
+from collector.engine.outputs import Lane, Output, sender_of
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Batch, Receipt
@@ -50,7 +50,7 @@ class Sender:
     """Slices in, receipts out."""
 
     def __init__(self, sink: Sink, store: CheckpointStore) -> None:
-        self.name = f"sender:{sink.name}"
+        self.name = sender_of(sink.name)
         self._sink = sink
         self._store = store
 

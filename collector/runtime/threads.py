@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from collector.engine.engine import Engine
+from collector.engine.outputs import sender_of
+from collector.engine.receiver import MOST_POLLS
 from collector.engine.station import Driver, Place, Station
 
 __all__ = ["Threads"]
@@ -19,7 +21,7 @@ LOCK_SECONDS = 10.0
 #: The longest that all threads of a station may be in their calls: boto3's three attempts take four minutes.
 CALL_SECONDS = 900.0
 #: A reader of our stdout that takes nothing holds us back; it does not mean that we hang.
-PATIENT = ("sender:stdout", "sender:splunkd")
+PATIENT = (sender_of("stdout"), sender_of("splunkd"))
 
 
 class Threads:
@@ -38,16 +40,16 @@ class Threads:
         """Let the stations run."""
         for station in self._engine.stations():
             self._places[station.name] = Place(station, threading.Condition(self.lock))
+        counts = self._counts()
         for station in self._engine.stations():
-            for number in range(self._count_of(station)):
+            for number in range(counts.get(station.name, 1)):
                 self._spawn(station, number)
 
-    def _count_of(self, station: Station[Any]) -> int:
-        if station.name == "reader":
-            return self._workers
-        if station.name.startswith("sender:"):
-            return len(self._engine.ledger.outputs[station.name.split(":", 1)[1]].lanes)
-        return {"receiver": 5, "settler": 3}.get(station.name, 1)
+    def _counts(self) -> Mapping[str, int]:
+        """How many threads each station has that has several."""
+        senders = {output.sender: len(output.lanes) for output in self._engine.ledger.outputs.values()}
+        # While the receiver polls, one of its threads claims; while the settler commits, two delete.
+        return {**senders, "reader": self._workers, "receiver": MOST_POLLS + 1, "settler": 3}
 
     def _spawn(self, station: Station[Any], number: int) -> None:
         driver: Driver[Any] = Driver(station, self._engine.ledger, self._places)
