@@ -276,18 +276,22 @@ def trust_of(iam: Any, role: str) -> List[Dict[str, Any]]:
 
 
 def test_before_the_four_values_thrive_is_told_who_will_come(operator: Operator) -> None:
-    operator.aws.client("iam", account=CUSTOMER).create_user(UserName="audit-s3")
     said = operator.program("setup", "thrive")
     assert (said.stderr, said.stdout.count(operator.collector)) == ("", 3)
+    assert "for the IAM user collector:" in said.stdout, "the one whose keys ask, and no other"
+    assert "\n\n\n" not in said.stdout
     assert f'"NotResource": "arn:aws:iam::{CUSTOMER}:*"' in said.stdout
     without = operator.program("setup", "thrive", AWS_ACCESS_KEY_ID="AKIAUNKNOWN")
     assert "<CallerArn>" in without.stdout and "aws sts get-caller-identity" in without.stdout
-    assert "does not say who you are" in without.stderr
+    assert "does not say who you are" in without.stderr and "--set CallerArn=ARN" in without.stderr
+    caller = f"CallerArn={operator.collector}"
+    told = operator.program("setup", "thrive", "--set", caller, AWS_ACCESS_KEY_ID="")
+    assert (told.stdout, told.stderr) == (said.stdout, "")
 
 
 def test_the_day_zero_policy_of_thrive_lets_the_user_into_a_role_that_names_it(operator: Operator) -> None:
     iam = operator.aws.client("iam", account=CUSTOMER)
-    text = operator.program("setup", "thrive", "--set", "UserName=collector").stdout
+    text = operator.program("setup", "thrive").stdout
     operator.aws = _Customer(operator.aws)  # type: ignore[assignment]
     operator.shell = Shell(operator.aws, operator.folder, config=operator.folder / "audit-s3.conf")
     day_zero, later = text.split("4. When the answer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any, Dict, Mapping, Sequence
 
@@ -34,8 +35,9 @@ def command(provider: str, pairs: Sequence[str], only_policies: bool, form: str)
     nothing changed. For thrive AWS is asked who you are, with the keys of the environment.
     """
     given = _given(pairs)
-    if provider == "thrive" and "CallerArn" not in given:
-        given = {**_caller(), **given}
+    if provider == "thrive":
+        given = given if "CallerArn" in given else {**_caller(), **given}
+        given = {**_told_by(given.get("CallerArn", "")), **given}
     try:
         side = side_of(provider, given)
     except Invalid as wrong:
@@ -71,9 +73,17 @@ def _caller() -> Mapping[str, str]:
     try:
         arn = without_session(_asked())
     except CollectorError as error:
-        print(f"audit-s3: AWS does not say who you are: {error}", file=sys.stderr)
+        said = f"AWS does not say who you are: {error}. Or say it: --set CallerArn=ARN"
+        print(f"audit-s3: {said}", file=sys.stderr)
         return {}
-    return {"CallerArn": arn, "Account": arn_account(arn)}
+    return {"CallerArn": arn}
+
+
+def _told_by(arn: str) -> Mapping[str, str]:
+    """What the ARN of whoever will ask says by itself: the account, and the user that the policy is for."""
+    account = arn_account(arn)
+    user = re.fullmatch(r"arn:[\w-]+:iam::\d{12}:user/(?:.*/)?([^/]+)", arn)
+    return {**({"Account": account} if account else {}), **({"UserName": user[1]} if user else {})}
 
 
 def _asked() -> str:

@@ -68,10 +68,11 @@ def _thrive(side: Side) -> Mapping[str, str]:
         _allow(["s3:ListBucket", "s3:GetBucketLocation"], Resource="arn:aws:s3:::BUCKET"),
         _allow("kms:Decrypt", Resource="KEY-ARN"),
     )
-    note = _ROLE_NOTE if ":role/" in caller else _ROOT_NOTE if caller.endswith(":root") else ""
+    note = _HOW_TO_KNOW if caller.startswith("<") else _ROLE_NOTE if ":role/" in caller else ""
+    note = _ROOT_NOTE if caller.endswith(":root") else note
     return {
         "OpenRoles": _open_roles(side.values["RoleArn"], side.values["ProviderAccount"]),
-        "CallerNote": _HOW_TO_KNOW if caller.startswith("<") else note,
+        "CallerNote": f"{note}\n" if note else "",
         "AssumePolicy": _shown(assume),
         "TrustPolicy": _shown(_policy(trust)),
         "RightsPolicy": _shown(_policy(*rights)),
