@@ -29,12 +29,15 @@ from collector.model import Batch, Block, Message, ObjectRef, Payload, Receipt, 
 
 __all__ = [
     "Advance", "Change", "Checkpoint", "CheckpointStore", "Claim", "Clock", "Digests", "DropReceipts",
-    "FINAL", "FileStore", "Finish", "Fleeting", "Forget", "ObjectStore", "OpenObject", "Page", "Quarantined",
-    "Queue", "QueueDepth", "Release", "Salvage", "SaveReceipt", "Sink", "Spool", "Unspool",
+    "FINAL", "FileStore", "Finish", "Fleeting", "Forget", "MOST_MESSAGES", "ObjectStore", "OpenObject",
+    "Page", "Quarantined", "Queue", "QueueDepth", "Release", "Salvage", "SaveReceipt", "Sink", "Spool",
+    "Unspool",
 ]
 
 #: The states in which an object's work is over for good.
 FINAL = frozenset({"done", "gone", "expired", "filtered", "quarantined"})
+#: What one call of a Queue gives, deletes or hides at most: SQS's limit.
+MOST_MESSAGES = 10
 
 
 class Clock(Protocol):

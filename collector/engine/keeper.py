@@ -15,7 +15,7 @@ from collector.engine.items import LONGEST_LEASE_SECONDS, Delivery
 from collector.engine.ledger import Ledger
 from collector.engine.station import Wait
 from collector.errors import CollectorError, Fatal
-from collector.ports import CheckpointStore, Queue
+from collector.ports import MOST_MESSAGES, CheckpointStore, Queue
 
 __all__ = ["Keeper"]
 
@@ -26,7 +26,6 @@ STALLED_SECONDS = 60.0
 #: How often the owner row is written, and how long it is good for.
 ALIVE_EVERY_SECONDS = 20.0
 ALIVE_FOR_SECONDS = 60.0
-BATCH_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Keeper:
             extend_at = delivery.extended + self._visibility / 3
             if extend_at > now:
                 next_look = min(next_look, extend_at)
-            elif self._may_extend(ledger, delivery, now) and len(due) < BATCH_MESSAGES:
+            elif self._may_extend(ledger, delivery, now) and len(due) < MOST_MESSAGES:
                 delivery.extended = now
                 due.append(delivery)
         if due:
@@ -130,10 +129,10 @@ class Keeper:
         if isinstance(result, Fatal):
             self._no_heartbeats(ledger, result)
             return
-        failures: Mapping[str, CollectorError] = {} if isinstance(result, CollectorError) else result
         if isinstance(result, CollectorError):
             self._try_again(ledger, work.deliveries, result)
             return
+        failures: Mapping[str, CollectorError] = result
         for delivery in work.deliveries:
             error = failures.get(_id(delivery))
             if error is None:

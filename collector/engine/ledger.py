@@ -26,7 +26,7 @@ from collector.engine.mismatch import Mismatch
 from collector.engine.outputs import Limits, Output
 from collector.errors import CollectorError
 from collector.model import Ignores, Message
-from collector.ports import FINAL, Change, Clock, DropReceipts, Finish, Release
+from collector.ports import FINAL, MOST_MESSAGES, Change, Clock, DropReceipts, Finish, Release
 from collector.retention.lag import Lags
 from collector.retention.silence import Silence, Trail
 
@@ -360,8 +360,8 @@ class Ledger:
 
     @property
     def full_receive(self) -> int:
-        """How many messages one receive asks for if it may: SQS gives ten at most."""
-        return min(self.limits.max_number_of_messages, self.limits.workers, 10)
+        """How many messages one receive asks for if it may."""
+        return min(self.limits.max_number_of_messages, self.limits.workers, MOST_MESSAGES)
 
     def tell_of_room(self) -> None:
         """A Reader is free: news when it is the first, when a receive may be a full one, or when all are."""

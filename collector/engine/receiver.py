@@ -14,7 +14,7 @@ from collector.engine import admission, gate, mismatch, quarantine, restored
 from collector.engine.failures import hand_back, open_source
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger
-from collector.engine.station import Wait
+from collector.engine.station import Wait, earliest
 from collector.engine.unproven import SOON_SECONDS, Unproven
 from collector.errors import CollectorError, Fatal, Poison, Retry
 from collector.model import Message, Notification
@@ -77,7 +77,6 @@ class Receiver:
         self._queue = queue
         self._store = store
         self._parsers = {"message": parse, "spool": parse_spooled or parse}
-        self._polls = 0
         self._asked = 0
         self._most_polls = 1
         self._failures = 0
@@ -96,31 +95,30 @@ class Receiver:
         if again:
             self._fills_until = None
             return LookAgain(again, ledger.mismatch.in_doubt)
-        due = self.unproven.sooner(due)
+        due = earliest(due, *self.unproven.due)
         now = ledger.clock.monotonic()
-        if self._queue is None or self._polls >= self._most_polls or self._is_drained(ledger):
+        if self._queue is None or ledger.polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
-        looks = not self._polls and gate.may_look(ledger)
+        looks = not ledger.polls and gate.may_look(ledger)
         if looks or gate.may_receive(ledger):
             most = ledger.room() - self._asked
         else:
-            most = int(gate.may_receive_probe(ledger) and not self._polls)
+            most = int(gate.may_receive_probe(ledger) and not ledger.polls)
         if now < self._pause_until:
-            return Wait(self._pause_until if due is None else min(due, self._pause_until))
-        count = min(most - self.unproven.room_taken, ledger.limits.max_number_of_messages, 10)
+            return Wait(earliest(due, self._pause_until))
+        count = min(most - self.unproven.room_taken, ledger.full_receive)
         if count < 1:
             self._fills_until = None
             return Wait(self._next_probe(ledger, due))
         if count < ledger.full_receive and ledger.reading:
             self._fills_until = self._fills_until or now + FILL_SECONDS
             if now < self._fills_until:
-                return Wait(self._fills_until if due is None else min(due, self._fills_until))
+                return Wait(earliest(due, self._fills_until))
         if not ledger.source.passes(now=now):
             return Wait(ledger.source.probe_at())
         self._fills_until = None
         if looks:
             gate.looks(ledger)
-        self._polls += 1
         self._asked += count
         ledger.polls += 1
         ledger.polls_end = max(ledger.polls_end, now + ledger.limits.wait_time_seconds + 1.0)
@@ -129,11 +127,11 @@ class Receiver:
     def _next_probe(self, ledger: Ledger, due: Optional[float]) -> Optional[float]:
         times = [breaker.probe_at() for breaker in gate.troubled(ledger)]
         times += [ledger.keys.look_at(in_hand=bool(ledger.items))] if ledger.keys.errors else []
-        return min([*times, due] if due is not None else times, default=None)
+        return earliest(due, *times)
 
     def is_done(self, ledger: Ledger) -> bool:
         """The last poll was empty, and none is under way."""
-        return self._queue is None or (ledger.empty_polls > 0 and not self._polls)
+        return self._queue is None or (ledger.empty_polls > 0 and not ledger.polls)
 
     @property
     def has_queue(self) -> bool:
@@ -167,7 +165,7 @@ class Receiver:
     def has_more(self, ledger: Ledger) -> bool:
         if ledger.unclaimed or ledger.has_waiting or len(self.unproven):
             return True
-        if self._queue is None or self._polls >= self._most_polls:
+        if self._queue is None or ledger.polls >= self._most_polls:
             return False
         if ledger.keys.errors or gate.troubled(ledger) or not ledger.reading:
             return True
@@ -211,7 +209,6 @@ class Receiver:
         if isinstance(work, LookAgain):
             self._record_second_look(ledger, work, result)
             return
-        self._polls -= 1
         self._asked -= work.count
         ledger.polls -= 1
         assert self._queue is not None

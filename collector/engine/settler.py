@@ -15,10 +15,10 @@ from collector.engine import restored
 from collector.engine.items import Delivery, Item
 from collector.engine.ledger import Ledger, Pending
 from collector.engine.release import fenced, mark_unfinished, release
-from collector.engine.station import Task, Wait
+from collector.engine.station import Task, Wait, earliest
 from collector.errors import CollectorError, Fatal
 from collector.model import Message
-from collector.ports import Advance, Change, CheckpointStore, Finish, Queue, Release, Unspool
+from collector.ports import MOST_MESSAGES, Advance, Change, CheckpointStore, Finish, Queue, Release, Unspool
 
 __all__ = ["Settler"]
 
@@ -26,8 +26,6 @@ log = logging.getLogger("collector.engine")
 
 #: One store call makes at most about this many changes.
 COMMIT_ROWS = 100
-#: SQS's limit for DeleteMessageBatch and ChangeMessageVisibilityBatch.
-BATCH_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class Settler:
         if ledger.chores and not ledger.stopping:
             name = ledger.chores.popleft()
             return Chore(name, self._tasks[name].take(ledger) if name in self._tasks else None)
-        times = [time for time in (until, later) if time is not None]
-        return Wait(min(times) if times else None)
+        return Wait(earliest(until, later))
 
     def _take_commit(self, ledger: Ledger, now: float) -> Tuple[Optional[Commit], Optional[float]]:
         if not (ledger.changes or ledger.dirty):
@@ -137,14 +134,14 @@ class Settler:
                 continue
             kind = (delivery.disposition, delivery.return_after)
             ready = delivery.settle_after <= ledger.changes_durable and delivery.due <= now
-            if ready and wanted in (None, kind) and len(chosen) < BATCH_MESSAGES:
+            if ready and wanted in (None, kind) and len(chosen) < MOST_MESSAGES:
                 wanted = kind
                 chosen.append(delivery)
                 continue
             if delivery.due > now:
-                later = delivery.due if later is None else min(later, delivery.due)
+                later = earliest(later, delivery.due)
             ledger.to_settle.append(delivery)
-            if len(chosen) >= BATCH_MESSAGES:
+            if len(chosen) >= MOST_MESSAGES:
                 break
         if not chosen:
             return None, later

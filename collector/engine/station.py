@@ -15,7 +15,7 @@ from typing import Any, Callable, Generic, Mapping, Optional, Protocol, Tuple, T
 from collector.engine.ledger import Ledger
 from collector.errors import CollectorError, Retry
 
-__all__ = ["Driver", "Place", "Station", "Task", "Wait"]
+__all__ = ["Driver", "Place", "Station", "Task", "Wait", "earliest"]
 
 log = logging.getLogger("collector.engine")
 
@@ -31,6 +31,11 @@ class Wait:
     """Nothing to do before the monotonic time `until` (None: until something changes)."""
 
     until: Optional[float] = None
+
+
+def earliest(*times: Optional[float]) -> Optional[float]:
+    """The first of these times, of which those that are None will never come."""
+    return min((time for time in times if time is not None), default=None)
 
 
 class Task(Protocol[W]):

@@ -9,7 +9,7 @@ body has no lease, takes no room, and stays in the spool.
 from __future__ import annotations
 
 import logging
-from typing import Dict, List, Optional, Set
+from typing import Collection, Dict, List, Optional, Set
 
 from collector.engine import admission
 from collector.engine.items import Delivery
@@ -87,10 +87,10 @@ class Unproven:
             log.info("No message waits to be understood any more.")
         return delivery.message
 
-    def sooner(self, due: Optional[float]) -> Optional[float]:
-        """The next look here, or `due` if that is earlier."""
-        times = list(self._due.values()) if due is None else [due, *self._due.values()]
-        return min(times, default=None)
+    @property
+    def due(self) -> Collection[float]:
+        """When each is to be looked at again (monotonic)."""
+        return self._due.values()
 
     def fills(self, ledger: Ledger) -> bool:
         """Nothing can be received for what waits here."""
