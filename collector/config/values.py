@@ -89,7 +89,7 @@ def _choice(row: Setting, text: str) -> str:
         word = "on" if word in _TRUE else "off" if word in _FALSE else word
     if word not in row.choices:
         meant = nearest(word, row.choices)
-        hint = f"did you mean {meant}?" if meant else f"one of {', '.join(row.choices)}"
+        hint = f"did you mean {meant}?" if meant else "write one of these"
         raise Invalid(f"{text!r} is not one of {', '.join(row.choices)}", hint)
     return word
 

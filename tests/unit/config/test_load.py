@@ -140,6 +140,10 @@ def test_a_provider_that_is_not_known_suggests_the_nearest(load_text: LoadText) 
     assert "did you mean immuta?" in only_problem(f"{MINIMAL}provider = imuta\n", load_text)
 
 
+def test_a_value_that_is_none_of_its_choices_is_told_of_them_once(load_text: LoadText) -> None:
+    assert only_problem(f"{MINIMAL}log_level = chatty\n", load_text).count("debug, info") == 1
+
+
 # Precedence
 
 
