@@ -199,6 +199,7 @@ def test_a_wrong_new_configuration_is_refused_and_the_old_one_goes_on(aws, servi
     (line,) = [line for line in service.log.splitlines() if "is refused" in line]
     assert "bukket" in line
     assert "workers" in line
+    assert "\\n" not in line, "the problems are parted, not their line ends spelt"
     provider.upload("k/one", ndjson("one", 2))
     wait_for(lambda: service.has("one"))
     service.stop(process)

@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
-from collector.config import Input, secrets_of
+from collector.config import ConfigError, Input, secrets_of
 from collector.errors import CollectorError
 from collector.hosts.mounts import throw_away
 from collector.hosts.service.board import Board
@@ -102,7 +102,8 @@ class Signals(Host):
         try:
             inputs = self._load()
         except CollectorError as error:
-            log.error("The configuration was read again and is refused; the old one goes on: %s", error)
+            why = "; ".join(map(str, error.problems)) if isinstance(error, ConfigError) else error
+            log.error("The configuration was read again and is refused; the old one goes on: %s", why)
             return None
         now = inputs[0].settings
         for name in _TAKES_A_RESTART:
