@@ -28,18 +28,25 @@ from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Batch, Receipt, Slice
 from collector.ports import Clock
 from collector.sinks.envelope import enveloped_bytes, envelopes, render_envelopes
-from collector.sinks.hec_replies import CODES, REFUSED, STATUSES, Answer, error_of, meaning_of, read
+from collector.sinks.hec_replies import (
+    ACK_DISABLED,
+    CODES,
+    NO_DATA,
+    REFUSED,
+    STATUSES,
+    Answer,
+    error_of,
+    meaning_of,
+    read,
+)
+from collector.sinks.hec_requests import ACK, EVENT, HEALTH, checked_token, headers_of
 from collector.sinks.wire import Endpoint, Reply, Wire
 
-__all__ = ["REST_SECONDS", "HecSink", "checked_token"]
+__all__ = ["REST_SECONDS", "HecSink"]
 
 #: How long an endpoint that failed is left alone while another one works.
 REST_SECONDS = 30.0
 
-_EVENT = "/services/collector/event"
-_ACK = "/services/collector/ack"
-_HEALTH = "/services/collector/health"
-_NO_DATA, _ACK_DISABLED = 5, 14
 #: The token that was sent is no good, or no longer.
 _NO_TOKEN = frozenset({"hec_token_disabled", "hec_token_invalid", "hec_denied"})
 _MEANINGS = (*CODES.values(), *STATUSES.values())
@@ -136,7 +143,7 @@ class HecSink:
         if answer.acks is not None and answer.status == 200:
             true = {name for name, value in answer.acks.items() if value is True}
             return [receipt.ack_id is None or str(receipt.ack_id) in true for receipt in receipts]
-        if answer.code == _ACK_DISABLED and self._ack != "on":
+        if answer.code == ACK_DISABLED and self._ack != "on":
             # Somebody turned it off: what is open can never be confirmed and will be sent again.
             self._habits[endpoint.url].acknowledges = False
             return [receipt.ack_id is None for receipt in receipts]
@@ -192,7 +199,7 @@ class HecSink:
 
         def exchange(headers: Dict[str, str]) -> Reply:
             return self._wire.exchange(
-                endpoint, "POST", _EVENT, headers={**headers, **also}, body=sent, lane=lane
+                endpoint, "POST", EVENT, headers={**headers, **also}, body=sent, lane=lane
             )
 
         return self._answer(exchange, channel, named=habits.channel)
@@ -201,16 +208,19 @@ class HecSink:
         self, exchange: Callable[[Dict[str, str]], Reply], channel: _Channel, *, named: bool = True
     ) -> Answer:
         """What comes back; if it is that the token is no good, and there is another by now, with that one."""
+
+        def ask(token: str) -> Answer:
+            here = headers_of(token, channel=channel.guid, cookies=channel.cookies)
+            reply = exchange(here if named else headers_of(token))
+            channel.remember(reply.cookies)
+            return read(reply)
+
         token = self._current_token()
-        reply = exchange(self._headers(token, channel if named else None))
-        channel.remember(reply.cookies)
-        answer = read(reply)
+        answer = ask(token)
         if not answer.taken and meaning_of(answer).code in _NO_TOKEN:
             self._renew_token()
-            if self._current_token() != token:
-                reply = exchange(self._headers(self._current_token(), channel if named else None))
-                channel.remember(reply.cookies)
-                answer = read(reply)
+            renewed = self._current_token()
+            answer = ask(renewed) if renewed != token else answer
         return answer
 
     def _adapts(self, endpoint: Endpoint, answer: Answer) -> bool:
@@ -219,7 +229,7 @@ class HecSink:
         if answer.status == 415 and habits.gzip:
             habits.gzip = False
             return True
-        if answer.code == _ACK_DISABLED and self._ack != "on" and habits.channel:
+        if answer.code == ACK_DISABLED and self._ack != "on" and habits.channel:
             habits.channel = habits.acknowledges = False
             return True
         return False
@@ -227,7 +237,7 @@ class HecSink:
     def _receipt(self, endpoint: Endpoint, channel: _Channel, answer: Answer, batch: Batch) -> Receipt:
         now = self._clock.now()
         if self._ack == "on" and answer.ack_id is None:
-            raise error_of(Answer(answer.status, _ACK_DISABLED, "no ackId"), where=endpoint.url, now=now)
+            raise error_of(Answer(answer.status, ACK_DISABLED, "no ackId"), where=endpoint.url, now=now)
         if self._ack != "off":
             self._habits[endpoint.url].acknowledges = answer.ack_id is not None
         ack_id = answer.ack_id if self._ack != "off" else None
@@ -246,7 +256,7 @@ class HecSink:
                 answer = self._ask(endpoint, _Channel(self._guid()), [0])
             except CollectorError:
                 return True
-            if answer.code == _ACK_DISABLED:
+            if answer.code == ACK_DISABLED:
                 habits.acknowledges = False
             elif answer.acks is not None:
                 habits.acknowledges = True
@@ -258,7 +268,7 @@ class HecSink:
         body = json.dumps({"acks": list(ids)}).encode()
         return self._answer(
             lambda headers: self._wire.exchange(
-                endpoint, "POST", _ACK, headers=headers, body=body, errand="ask"
+                endpoint, "POST", ACK, headers=headers, body=body, errand="ask"
             ),
             channel,
         )
@@ -270,11 +280,11 @@ class HecSink:
                 _Channel(self._guid()),
             )
 
-        health = exchange("GET", _HEALTH)
+        health = exchange("GET", HEALTH)
         if health.status in (429, 503):
             raise self._side_error(endpoint, health)
-        answer = exchange("POST", _EVENT)
-        if not answer.taken and answer.code != _NO_DATA:
+        answer = exchange("POST", EVENT)
+        if not answer.taken and answer.code != NO_DATA:
             raise self._side_error(endpoint, answer)
         if self._ack == "on":
             asked = self._ask(endpoint, _Channel(self._guid()), [0])
@@ -289,18 +299,6 @@ class HecSink:
         return error
 
     # lanes, channels, endpoints
-
-    def _headers(self, token: str, channel: Optional[_Channel]) -> Dict[str, str]:
-        headers = {
-            "Authorization": f"Splunk {token}",
-            "Content-Type": "application/json",
-            "User-Agent": "audit-s3",
-        }
-        if channel is not None:
-            headers["X-Splunk-Request-Channel"] = channel.guid
-        if channel is not None and channel.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={text}" for name, text in channel.cookies.items())
-        return headers
 
     def _current_token(self) -> str:
         return checked_token(self._token if isinstance(self._token, str) else self._token())
@@ -328,19 +326,6 @@ class HecSink:
     def _rest(self, endpoint: Endpoint) -> None:
         with self._lock:
             self._resting[endpoint.url] = self._clock.monotonic() + REST_SECONDS
-
-
-def checked_token(text: str) -> str:
-    """A token as it may stand in a header. Fatal "hec_token_invalid"."""
-    token = text.strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        # Said here because http.client would print the token with its complaint.
-        raise Fatal(
-            "hec_token is empty, or has characters that no token has", code="hec_token_invalid",
-            where="hec_token", hint="It is the token's value, a GUID, without 'Splunk' before it",
-            scope="output",
-        )
-    return token
 
 
 @dataclass

@@ -10,19 +10,13 @@ import json
 import socket
 import time
 import uuid
-from typing import Callable, Dict, Mapping, Sequence, Tuple
+from typing import Callable, Mapping, Sequence, Tuple
 
-from collector.sinks.hec import checked_token
-from collector.sinks.hec_replies import Answer, error_of, read
+from collector.sinks.hec_replies import ACK_DISABLED, HEALTHY, NO_DATA, Answer, error_of, read
+from collector.sinks.hec_requests import ACK, EVENT, HEALTH, checked_token, headers_of
 from collector.sinks.wire import Endpoint, Reply, Wire
 
 __all__ = ["HecQuestions"]
-
-_EVENT = "/services/collector/event"
-_ACK = "/services/collector/ack"
-_HEALTH = "/services/collector/health"
-_HEALTHY, _NO_DATA, _ACK_DISABLED = 17, 5, 14
-
 
 class HecQuestions:
     """The endpoint of one HEC URL. `token` is asked at every request."""
@@ -39,21 +33,21 @@ class HecQuestions:
 
         Any other answer proves nothing, as not everything before HEC passes this path on: `token` decides.
         """
-        answer = read(self._ask("GET", _HEALTH))
+        answer = read(self._ask("GET", HEALTH))
         if answer.status in (429, 503):
             raise error_of(answer, where=self.url, now=time.time())
-        return answer.text if answer.code == _HEALTHY else f"HTTP {answer.status}"
+        return answer.text if answer.code == HEALTHY else f"HTTP {answer.status}"
 
     def token(self) -> None:
         """POST nothing: "no data" proves that the token is good."""
-        self._raise_unless(read(self._ask("POST", _EVENT)), _NO_DATA)
+        self._raise_unless(read(self._ask("POST", EVENT)), NO_DATA)
 
     def acknowledges(self, *, must: bool) -> bool:
         """Whether the token has indexer acknowledgement; raises if it has not, and `must`."""
         answer = self._asked_for_acks({})[0]
         if answer.acks is not None:
             return True
-        self._raise_unless(answer, 0 if must else _ACK_DISABLED)
+        self._raise_unless(answer, 0 if must else ACK_DISABLED)
         return False
 
     def cookies(self) -> Tuple[Mapping[str, str], Mapping[str, str]]:
@@ -72,18 +66,11 @@ class HecQuestions:
         return sorted({str(address[0]) for family, _, _, _, address in found if family == wanted})
 
     def _asked_for_acks(self, cookies: Mapping[str, str]) -> Tuple[Answer, Mapping[str, str]]:
-        headers = {"Cookie": "; ".join(f"{name}={text}" for name, text in cookies.items())} if cookies else {}
-        reply = self._ask("POST", _ACK, body=json.dumps({"acks": [0]}).encode(), also=headers)
+        reply = self._ask("POST", ACK, body=json.dumps({"acks": [0]}).encode(), cookies=cookies)
         return read(reply), _set(reply)
 
-    def _ask(self, method: str, path: str, *, body: bytes = b"", also: Mapping[str, str] = {}) -> Reply:
-        headers: Dict[str, str] = {
-            "Authorization": f"Splunk {checked_token(self._token())}",
-            "Content-Type": "application/json",
-            "User-Agent": "audit-s3",
-            "X-Splunk-Request-Channel": self._channel,
-            **also,
-        }
+    def _ask(self, method: str, path: str, *, body: bytes = b"", cookies: Mapping[str, str] = {}) -> Reply:
+        headers = headers_of(checked_token(self._token()), channel=self._channel, cookies=cookies)
         return self._wire.exchange(self._endpoint, method, path, headers=headers, body=body, errand="check")
 
     def _raise_unless(self, answer: Answer, good: int) -> None:

@@ -14,9 +14,14 @@ from typing import Any, Dict, Mapping, Optional
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.sinks.wire import Reply
 
-__all__ = ["CODES", "STATUSES", "Answer", "Meaning", "error_of", "meaning_of", "read"]
+__all__ = [
+    "ACK_DISABLED", "CODES", "HEALTHY", "NO_DATA", "STATUSES", "Answer", "Meaning", "error_of", "meaning_of",
+    "read",
+]
 
 RETRY, REFUSED, FATAL = "retry", "refused", "fatal"
+#: The codes that are answers to a question of ours.
+NO_DATA, ACK_DISABLED, HEALTHY = 5, 14, 17
 #: A wish to wait longer than this is a mistake somewhere.
 _LONGEST_WAIT_SECONDS = 3600.0
 _EXCERPT_CHARS = 160
