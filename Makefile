@@ -38,8 +38,10 @@ test-latest:  ## The newest release of every dependency, not what the locks pin
 
 faults:  ## Real collectors killed, paused, throttled, refused and robbed of their checkpoints (about an hour)
 	@$(ENVIRONMENT) .venv test faults
-	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS)
-	@FAULTS=all .venv/bin/python -m pytest -q -n 2 --dist=loadfile --timeout=180 -m exhaustive tests/contract tests/e2e tests/packaging tests/splunk
+	@export FAULTS=all; failed=0; \
+	.venv/bin/python -m pytest -q -n 2 --dist=load --timeout=180 tests/faults $(ARGS) || failed=1; \
+	.venv/bin/python -m pytest -q -n 2 --dist=loadfile --timeout=180 -m exhaustive tests/contract tests/e2e tests/packaging tests/splunk || failed=1; \
+	exit $$failed
 
 fuzz:  ## Every parser under atheris, SECONDS=60 each (NAMES="avro zips": those alone)
 	@$(ENVIRONMENT) .venv-fuzz fuzz
