@@ -36,6 +36,8 @@ __all__ = [
 
 #: The states in which an object's work is over for good.
 FINAL = frozenset({"done", "gone", "expired", "filtered", "quarantined"})
+#: What an entry of the quarantine takes besides its body and its detail, about.
+_ENTRY_BYTES = 512
 #: What one call of a Queue gives, deletes or hides at most: SQS's limit.
 MOST_MESSAGES = 10
 
@@ -270,6 +272,11 @@ class Quarantined:
     oid: str = ""
     ordinal: Optional[int] = None
     row: Optional[Checkpoint] = None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it counts for the quarantine's cap, the same in every store."""
+        return len(self.body) + len(self.detail) + _ENTRY_BYTES
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,6 @@ class DynamoStore:
         return sum(self._table.together([self._remove_work(id_) for id_ in dict.fromkeys(ids)]))
 
     def quarantine_bytes(self) -> int:
-        """Bodies, details, and half a kilobyte for each entry."""
         items = self._table.query(text(self._keys.entry(), "pk"), only=["bytes"])
         return int(sum(number(item, "bytes") for item in items))
 

@@ -38,7 +38,7 @@ from collector.stores.dynamodb_items import (
     text,
 )
 from collector.stores.dynamodb_table import Attribute, Condition, Table
-from collector.stores.sqlite_rows import entry_bytes, furthest_ends, receipt_text
+from collector.stores.receipts import furthest_ends, receipt_text
 
 __all__ = ["Changes", "Counts"]
 
@@ -215,7 +215,7 @@ class Changes:
 
     def _quarantine(self, change: Quarantined, now: float) -> bool:
         item = {**self._keys.entry(change.id), **entry_attributes(change)}
-        item["bytes"] = attribute(entry_bytes(change))
+        item["bytes"] = attribute(change.size_bytes)
         self._entries.put(change.id, item, change.body)
         return True
 

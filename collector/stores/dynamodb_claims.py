@@ -26,7 +26,7 @@ from collector.stores.dynamodb_items import (
     text,
 )
 from collector.stores.dynamodb_table import ABSENT, Condition, Table
-from collector.stores.sqlite_rows import furthest_ends, receipt
+from collector.stores.receipts import furthest_ends, receipt
 
 __all__ = ["Claims"]
 

@@ -223,7 +223,6 @@ class SqliteStore:
         return self._commits.run(work, rows=len(ids))
 
     def quarantine_bytes(self) -> int:
-        """Bodies, details, and half a kilobyte for each entry."""
         return int(self._read("SELECT coalesce(sum(size), 0) FROM quarantine")[0][0])
 
     def counts(self) -> Mapping[str, int]:

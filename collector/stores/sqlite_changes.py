@@ -39,16 +39,14 @@ from collector.ports import (
     Unspool,
 )
 from collector.stores.claims import judge
+from collector.stores.receipts import furthest_ends, receipt, receipt_text
 from collector.stores.sqlite_rows import (
     CHECKPOINT_COLUMNS,
     ENTRY_COLUMNS,
     checkpoint,
     checkpoint_values,
     entry_values,
-    furthest_ends,
     message_values,
-    receipt,
-    receipt_text,
     text_value,
 )
 

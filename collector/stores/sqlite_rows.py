@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Optional, Tuple, Union
 
-from collector.model import Message, Receipt, Span
+from collector.model import Message
 from collector.ports import Checkpoint, Quarantined
 
 __all__ = [
@@ -19,13 +19,9 @@ __all__ = [
     "checkpoint",
     "checkpoint_values",
     "entry",
-    "entry_bytes",
     "entry_values",
-    "furthest_ends",
     "message",
     "message_values",
-    "receipt",
-    "receipt_text",
     "plain_text",
     "text_value",
 ]
@@ -35,9 +31,6 @@ CHECKPOINT_COLUMNS = (
     " attempts, first_failed, not_before, epoch, owner, updated, sha256"
 )
 ENTRY_COLUMNS = 'id, kind, reason, detail, url, created, oid, ordinal, "row", size, body'
-
-#: What a quarantine entry takes besides its bytes, about.
-ENTRY_OVERHEAD_BYTES = 512
 
 Columns = Tuple[Any, ...]
 
@@ -80,47 +73,12 @@ def _s3_url(bucket: str, key: str) -> str:
     return f"s3://{bucket}/{key}"
 
 
-def receipt_text(receipt: Receipt) -> str:
-    """JSON, in ASCII: escapes carry what UTF-8 cannot."""
-    return json.dumps(
-        {
-            "output": receipt.output,
-            "spans": [[span.oid, span.first, span.end] for span in receipt.spans],
-            "sent_at": receipt.sent_at,
-            "endpoint": receipt.endpoint,
-            "channel": receipt.channel,
-            "ack_id": receipt.ack_id,
-            "cookies": dict(receipt.cookies),
-        }
-    )
-
-
-def receipt(id_: str, text: str) -> Receipt:
-    """The saved receipt under the id it was saved by."""
-    fields = json.loads(text)
-    fields["spans"] = tuple(Span(*span) for span in fields["spans"])
-    return Receipt(**fields, id=id_)
-
-
-def furthest_ends(spans: Sequence[Span]) -> Mapping[str, int]:
-    """oid -> the highest end among its spans."""
-    ends: Dict[str, int] = {}
-    for span in spans:
-        ends[span.oid] = max(span.end, ends.get(span.oid, 0))
-    return ends
-
-
-def entry_bytes(entry: Quarantined) -> int:
-    """What an entry counts for the quarantine's cap."""
-    return len(entry.body) + len(entry.detail) + ENTRY_OVERHEAD_BYTES
-
-
 def entry_values(entry: Quarantined) -> Columns:
     """In the order of ENTRY_COLUMNS."""
     row = None if entry.row is None else json.dumps(dataclasses.asdict(entry.row))
     return (
         entry.id, entry.kind, entry.reason, text_value(entry.detail), text_value(entry.url),
-        entry.created, entry.oid, entry.ordinal, row, entry_bytes(entry), entry.body,
+        entry.created, entry.oid, entry.ordinal, row, entry.size_bytes, entry.body,
     )
 
 

@@ -33,8 +33,6 @@ from collector.stores.owners import DEAD_AFTER_SECONDS
 
 __all__ = ["MemoryCheckpointStore", "MemoryTable"]
 
-_ENTRY_OVERHEAD_BYTES = 512
-
 
 class MemoryTable:
     """What survives a restart. Tests may look inside; only stores write."""
@@ -136,10 +134,7 @@ class MemoryCheckpointStore:
 
     def quarantine_bytes(self) -> int:
         with self.table.lock:
-            return sum(
-                len(entry.body) + len(entry.detail) + _ENTRY_OVERHEAD_BYTES
-                for entry in self.table.entries.values()
-            )
+            return sum(entry.size_bytes for entry in self.table.entries.values())
 
     def counts(self) -> Mapping[str, int]:
         with self.table.lock:
