@@ -76,7 +76,7 @@ def claim_rows(
             known[want.oid] = changed[want.oid] = after
         judged.append((verdict, after))
     connection.executemany(
-        f"INSERT OR REPLACE INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({marks(19)})",
+        f"INSERT OR REPLACE INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({_marks_of(CHECKPOINT_COLUMNS)})",
         [checkpoint_values(row) for row in changed.values()],
     )
     receipts = _open_receipts(connection, [row for verdict, row in judged if verdict == "yours"])
@@ -119,6 +119,10 @@ def prune_receipts(connection: sqlite3.Connection) -> None:
 def marks(count: int) -> str:
     """Question marks for `count` values."""
     return ",".join("?" * count)
+
+
+def _marks_of(columns: str) -> str:
+    return marks(columns.count(",") + 1)
 
 
 def chunks(values: Iterable[str]) -> Iterator[List[str]]:
@@ -235,7 +239,8 @@ def _drop(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
 
 def _quarantine(connection: sqlite3.Connection, change: Quarantined, owner: str, now: float) -> bool:
     connection.execute(
-        f"INSERT OR REPLACE INTO quarantine ({ENTRY_COLUMNS}) VALUES ({marks(11)})", entry_values(change)
+        f"INSERT OR REPLACE INTO quarantine ({ENTRY_COLUMNS}) VALUES ({_marks_of(ENTRY_COLUMNS)})",
+        entry_values(change),
     )
     return True
 
