@@ -13,6 +13,7 @@ from collector.config.values import start_time
 from collector.engine import admission
 from collector.engine.engine import Engine
 from collector.engine.figures import figures
+from collector.engine.keeper import ALIVE_FOR_SECONDS
 from collector.model import Notification
 from collector.notifications.pointers import follow
 from collector.ports import CheckpointStore, FileStore
@@ -39,7 +40,7 @@ ROOM_EVERY_SECONDS = 5.0
 WATCH_EVERY_SECONDS = 300.0
 #: How often a FIFO input looks who else is there: a collector's word is good for longer.
 TAKEOVER_EVERY_SECONDS = 20.0
-#: What has to happen to credentials is looked at this often; sessions last 15 minutes at least.
+#: The role is assumed anew after so much of its session: before botocore does it, which holds up a call.
 REFRESH_SHARE = 0.6
 
 
@@ -78,7 +79,7 @@ class Runner:
         """Remember where this input began, take up what was left, and let the stations run."""
         store, clock = self._adapters.store, self._adapters.clock
         self._say_what_was_damaged(store)
-        store.alive(clock.now() + 60.0)
+        store.alive(clock.now() + ALIVE_FOR_SECONDS)
         began = store.start_from(self._proposed_start(clock.now()))
         self.engine.resume(began, store.spooled())
         self.engine.do("capacity")
