@@ -14,7 +14,6 @@ from typing import Any, Dict, List, Sequence, Tuple
 __all__ = ["session_policies", "takes"]
 
 _LIMIT = 2048
-#: AWS checks a batch as the plain action; the star is for those who check it by its own name (emulators).
 #: The stars cover the batch calls, which AWS counts as the single ones and emulators by their own names.
 _READ_QUEUE = [
     "sqs:ReceiveMessage",

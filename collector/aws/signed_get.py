@@ -59,7 +59,6 @@ class SignedGet:
             return None
         return _answer(answer.headers, answer.body)
 
-
     def foresee(self, calls: Iterable[Call]) -> None:
         """Send these already; `get` of the same thread takes up the answers. What nobody asked for goes."""
         ahead = self._ahead()

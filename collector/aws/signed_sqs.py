@@ -17,7 +17,6 @@ _METHODS = {
     "DeleteMessageBatch": "delete_message_batch",
     "ChangeMessageVisibilityBatch": "change_message_visibility_batch",
 }
-_TARGET = "x-amz-target"
 
 
 class SqsCalls:

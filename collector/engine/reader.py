@@ -26,8 +26,6 @@ log = logging.getLogger("collector.engine")
 
 #: What is counted under which result of a digest.
 _DIGESTS = {name: f"digests_{name}" for name in ("valid", "invalid", "gap", "unsigned")}
-
-
 #: A large object is read so far before others have their turn.
 READ_BYTES = 3 * SLICE_MAX_BYTES
 #: As many small objects, and stored bytes of them, are read in one go: one turn of a thread costs as much as
