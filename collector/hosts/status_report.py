@@ -10,6 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from collector.errors import CollectorError
 from collector.hosts.web.document import as_text, at
 
 __all__ = ["STATES", "Seen", "as_json", "broken", "lines"]
@@ -25,7 +26,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 class Seen:
     """One input: `counts` of rows by state and `entries` in quarantine (None: it was never started), what of
     it is unfinished and in nobody's hands, and what a running collector says (None: none answers).
-    `is_expected`: one should answer, for `http_listen` is set."""
+    `is_expected`: one should answer, for `http_listen` is set. `unreadable`: why its ledger is not known."""
 
     name: str
     counts: Optional[Mapping[str, int]] = None
@@ -33,12 +34,13 @@ class Seen:
     left_over: str = ""
     running: Optional[Mapping[str, Any]] = None
     is_expected: bool = False
+    unreadable: Optional[CollectorError] = None
 
     @property
     def is_troubled(self) -> bool:
         if self.running is None and (self.is_expected or self.counts is None):
             return True
-        if self.running is None and self.left_over:
+        if self.unreadable is not None or (self.running is None and self.left_over):
             return True
         ended_badly = any((self.counts or {}).get(state) for state in ("gone", "expired"))
         stands = self.state in ("blocked", "not_started")
@@ -48,6 +50,8 @@ class Seen:
     def state(self) -> str:
         if self.running is not None:
             return str(self.running["state"])
+        if self.unreadable is not None:
+            return "unreadable"
         return "not seen" if self.counts is not None else "never run"
 
 
@@ -60,6 +64,7 @@ def as_json(seen: Sequence[Seen]) -> Dict[str, Any]:
             "objects": None if one.counts is None else {each: one.counts.get(each, 0) for each in STATES},
             "quarantine_entries": one.entries,
             "oldest_unfinished": one.left_over or None,
+            "unreadable": str(one.unreadable) if one.unreadable else None,
             "running": one.running,
         }
         for one in seen
@@ -108,11 +113,15 @@ def _line(name: str, cells: Sequence[str], room: int, widths: Sequence[int]) -> 
 
 
 def _meaning(one: Seen) -> str:
-    return str(one.running["meaning"]) if one.running is not None else "what its store knows"
+    if one.running is not None:
+        return str(one.running["meaning"])
+    return "what its store knows" if one.unreadable is None else "its ledger cannot be read"
 
 
 def _rows(one: Seen, *, bars: bool) -> Iterator[Tuple[str, str]]:
     """What is known, each with its label."""
+    if one.unreadable is not None:
+        yield "ledger", str(one.unreadable)
     if one.running is not None:
         yield from _running(one.running, bars=bars)
     elif one.left_over:

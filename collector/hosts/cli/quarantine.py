@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 import click
 
 from collector.config import Input
-from collector.errors import Poison
+from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, shown
 from collector.hosts.stores import opened, say_where_none_is
 from collector.ports import Quarantined
@@ -29,16 +29,35 @@ def command() -> None:
 def list_entries(config_path: str, input_name: str, form: str) -> None:
     """List every entry, oldest first.
 
-    A line has input, id, kind, reason, since and where.
+    A line has input, id, kind, reason, since and where. Exits 1 when a ledger cannot be read.
     """
-    entries = list(_entries(_inputs(config_path, input_name)))
+    inputs = _inputs(config_path, input_name)
+    entries, unreadable = _listed(inputs)
     if form == "json":
         for found, entry in entries:
             print(json.dumps(_described(found, entry)))
-        return
-    if not entries:
+    elif entries:
+        _print_table(entries)
+    elif not unreadable:
         print("quarantine is empty", file=sys.stderr)
-        return
+    sys.exit(1 if unreadable else 0)
+
+
+def _listed(inputs: List[Input]) -> Tuple[List[Tuple[Input, Quarantined]], int]:
+    """All entries, and of how many inputs the ledger cannot be read: one's trouble hides no other."""
+    entries, unreadable = [], 0
+    for found in inputs:
+        try:
+            entries += list(_entries([found]))
+        except CollectorError as error:
+            if len(inputs) == 1:
+                raise
+            print(f"{found.name}: {error}", file=sys.stderr)
+            unreadable += 1
+    return entries, unreadable
+
+
+def _print_table(entries: List[Tuple[Input, Quarantined]]) -> None:
     rows = [("INPUT", "ID", "KIND", "REASON", "SINCE", "WHERE")] + [
         (found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), shown(entry.url))
         for found, entry in entries

@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import click
 
 from collector.config import Input
+from collector.errors import CollectorError
 from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.status_report import Seen, as_json, broken, lines
 from collector.hosts.stores import opened, say_where_none_is
@@ -37,9 +38,9 @@ def command(config_path: str, input_name: str, form: str, watch: bool, seconds: 
     """Show objects by state, quarantine, rates, deadlines, silence and lag, for each input.
 
     Exits 1 when something needs a look: an object gone or expired, or unfinished where no collector runs;
-    anything in quarantine, a warning, an input that is blocked, cannot be started or has never run, or
-    nobody who answers at http_listen; with --watch 0. Where stdout is no terminal --watch prints one report
-    after the other, as JSON one a line.
+    anything in quarantine, a warning, an input that is blocked, cannot be started or has never run, a ledger
+    that cannot be read, or nobody who answers at http_listen; with --watch 0. Where stdout is no terminal
+    --watch prints one report after the other, as JSON one a line.
     """
     inputs = load_inputs(config_path, input_name, {})
     say_where_none_is(inputs)
@@ -48,6 +49,9 @@ def command(config_path: str, input_name: str, form: str, watch: bool, seconds: 
         sys.stdout.reconfigure(errors="backslashreplace")
     if not watch:
         seen = _look(inputs)
+        error = seen[0].unreadable
+        if error is not None and all(one.unreadable and one.running is None for one in seen):
+            raise error  # there is nothing else to report
         print(_report(seen, inputs, form=form))
         sys.exit(1 if any(one.is_troubled for one in seen) else 0)
     leave = threading.Event()
@@ -91,7 +95,7 @@ def _coloured(report: str) -> Any:
     text = Text(report, no_wrap=True, overflow="ignore")
     text.highlight_words(["collecting"], "green")
     text.highlight_words(["starting", "retrying", "stopping", "warning"], "yellow")
-    text.highlight_words(["blocked", "not_started", "last error"], "bold red")
+    text.highlight_words(["blocked", "not_started", "unreadable", "last error"], "bold red")
     return text
 
 
@@ -105,6 +109,13 @@ def _look(inputs: Sequence[Input]) -> List[Seen]:
 
 def _seen(found: Input, said: Mapping[str, Dict[str, Any]]) -> Seen:
     told, is_expected = said.get(found.name), bool(found.settings.http_listen)
+    try:
+        return _known(found, told, is_expected=is_expected)
+    except CollectorError as error:  # one input's trouble hides no other input
+        return Seen(found.name, running=told, is_expected=is_expected, unreadable=error)
+
+
+def _known(found: Input, told: Optional[Dict[str, Any]], *, is_expected: bool) -> Seen:
     with opened(found) as store:
         if store is None:
             return Seen(found.name, running=told, is_expected=is_expected)
