@@ -85,17 +85,23 @@ class Receiver:
         self.unproven = Unproven()
 
     def take(self, ledger: Ledger) -> Union[Receive, ClaimItems, LookAgain, Wait]:
+        """What is here already comes before what a poll may bring."""
         due = ledger.promote()
-        if ledger.unclaimed and not ledger.stopping:
-            claims = self._take_claims(ledger)
-            if claims is not None:
-                self._fills_until = None  # who waits for room is another thread from now on
-                return claims
+        here = self._take_here(ledger)
+        if here is not None:
+            self._fills_until = None  # who waits for room is another thread from now on
+            return here
+        return self._take_receive(ledger, earliest(due, *self.unproven.due))
+
+    def _take_here(self, ledger: Ledger) -> Union[ClaimItems, LookAgain, Wait, None]:
+        claims = self._take_claims(ledger) if ledger.unclaimed and not ledger.stopping else None
+        if claims is not None:
+            return claims
         again = self.unproven.take(ledger)
-        if again:
-            self._fills_until = None
-            return LookAgain(again, ledger.mismatch.in_doubt)
-        due = earliest(due, *self.unproven.due)
+        return LookAgain(again, ledger.mismatch.in_doubt) if again else None
+
+    def _take_receive(self, ledger: Ledger, due: Optional[float]) -> Union[Receive, Wait]:
+        """A poll, if nothing stands in the way and there is room for what it brings."""
         now = ledger.clock.monotonic()
         if self._queue is None or ledger.polls >= self._most_polls or self._is_drained(ledger):
             return Wait(due)
