@@ -8,7 +8,7 @@
     errand.py        what an operator asks of an input in place of its queue
     shortcomings.py  why a run was no clean one, in sentences
     threads.py       the threads that drive its engine, and whether they move
-    arenas.py        what all these threads may cost in memory
+    arenas.py        what all these threads may cost in memory, core.py on how many cores they run
 
 `collector.schedule` says when periodic things happen, `collector.hosts` who runs all this.
 """
