@@ -202,6 +202,7 @@ def test_without_the_right_to_list_it_says_so_and_ends_with_1(half_read):
     done = ours.verb("backfill", "--missing", code=1)
     assert done.stdout == b""
     assert b"cannot be listed" in done.stderr
+    assert b"nothing was delivered" in done.stderr and b"nothing was missing" not in done.stderr
 
 
 @pytest.mark.parametrize(
