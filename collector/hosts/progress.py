@@ -68,8 +68,8 @@ class Progress(Host):
         for name, counted in counters.items():
             shown = [f"{counted[key]:,} {word}" for word, key in _ENDS.items() if counted.get(key)]
             events = counted.get("events", 0)
-            is_known = counted.get("reconciles") and not counted.get("reconciled")  # listed to the end, all there
-            nothing = "nothing was missing" if is_known else "nothing was delivered"
+            is_whole = counted.get("reconciles") and not counted.get("reconciled")  # all listed, all there
+            nothing = "nothing was missing" if is_whole else "nothing was delivered"
             print(f"{name}: {', '.join(shown) or nothing}; {events:,} events", file=sys.stderr)
 
     def __enter__(self) -> Progress:
