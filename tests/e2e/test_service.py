@@ -150,10 +150,10 @@ def test_several_processes_are_ready_when_all_are_and_are_reloaded_together(aws,
     process = service.begin(**systemd.environment(watchdog_seconds=3))
     wait_for(lambda: systemd.said("READY"), seconds=60)
     wait_for(lambda: "process 1: 1 of 1 inputs collect" in systemd.said("STATUS")[-1])
-    assert service.log.count("Collecting.") == 2
+    wait_for(lambda: service.log.count("Collecting.") == 2)  # a log is written a moment after it is said
     process.send_signal(signal.SIGHUP)
     wait_for(lambda: systemd.order("READY", "RELOADING") == ["READY", "RELOADING", "READY"])
-    assert service.log.count("The configuration was read again.") == 2
+    wait_for(lambda: service.log.count("The configuration was read again.") == 2)
     service.stop(process)
     assert process.returncode == 0
     assert systemd.order("READY", "RELOADING", "STOPPING")[-1] == "STOPPING"

