@@ -141,7 +141,10 @@ def test_an_object_by_name_comes_once_and_again_when_that_is_asked(half_read):
     done = ours.verb("backfill", url)
     assert done.stdout == b""
     assert b"1 already done" in done.stderr
+    assert b"left out, as done or filtered: 1 object; --again" in ours.verb("backfill", url, "--plan").stdout
     assert b"to fetch: 1 object," in ours.verb("backfill", url, "--again", "--plan").stdout
+    plan = ours.verb("backfill", f"{url}-mistyped", url, "--again", "--plan", code=1).stdout
+    assert f"not there: {url}-mistyped; compare the key".encode() in plan and b"to fetch: 1 object," in plan
     assert ids(ours.verb("backfill", url, "--again").stdout.splitlines()) == expected(one=3)
     new = ours.verb("backfill", f"s3://{provider.bucket}/audits/2026/05/05/three")
     assert ids(new.stdout.splitlines()) == expected(three=2)

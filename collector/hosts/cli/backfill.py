@@ -10,13 +10,15 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import click
 
 from collector.config import Input, start_time
+from collector.errors import CollectorError
 from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span, setting_flags
 from collector.model import ObjectRef, object_identity
+from collector.ports import ObjectStore
 from collector.retention.notice import counted, spell
 
 __all__ = ["command"]
@@ -52,9 +54,12 @@ def command(
         refuse_another_place(inputs)
     say_where_none_is(inputs)
     if plan:
+        code = 0
         for found in inputs:
-            print("\n".join(_planned(found, refs=refs, since=since, until=until, again=again)))
-        return
+            seen = _planned(found, refs=refs, since=since, until=until, again=again)
+            print("\n".join(seen.lines))
+            code = code if seen.is_whole else 1
+        sys.exit(code)
     sys.exit(_run(inputs, refs=refs, since=since, until=until, again=again))
 
 
@@ -124,13 +129,20 @@ def _may_draw(inputs: Sequence[Input]) -> bool:
 # -- the plan
 
 
+class _Plan(NamedTuple):
+    """What would be fetched for one input, in lines; and whether all that was asked for was looked at."""
+
+    lines: List[str]
+    is_whole: bool = True
+
+
 def _planned(
     found: Input, *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float], again: bool
-) -> Iterable[str]:
-    """What would be fetched for one input, in lines. The ledger is read if there is one, and not written."""
+) -> _Plan:
+    """The ledger is read if there is one, and not written."""
     from collector.hosts.stores import opened
     from collector.retention.listing import ASKED, Window
-    from collector.retention.survey import Survey, survey
+    from collector.retention.survey import survey
     from collector.runtime.adapters import Adapters
 
     settings, now = found.settings, time.time()
@@ -147,10 +159,8 @@ def _planned(
             return [wanted[oid] for oid in unknown]
 
         if refs:
-            known = Survey()
             ours = [ref for ref in refs if ref.bucket in settings.bucket]
-            known.add(missing([adapters.objects.current(ref) for ref in ours]))
-            return _described(found, known)
+            return _planned_by_name(found, adapters.objects, ours, missing, again=again)
         counts_before = since is None
         if since is None:
             proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
@@ -160,7 +170,36 @@ def _planned(
         seen = survey(
             adapters.objects, window, buckets=sorted(settings.bucket), prefix=settings.prefix, missing=missing
         )
-        return _described(found, seen, listed=f"{_listed(seen)}; {_sought(found, window)}")
+        return _Plan(_described(found, seen, listed=f"{_listed(seen)}; {_sought(found, window)}"))
+
+
+def _planned_by_name(
+    found: Input, objects: ObjectStore, refs: Sequence[ObjectRef],
+    missing: Callable[[Sequence[ObjectRef]], Iterable[ObjectRef]], *, again: bool,
+) -> _Plan:
+    from collector.retention.survey import Survey
+
+    there, lacking = [], []
+    for ref in refs:
+        try:
+            there.append(objects.current(ref))
+        except CollectorError as error:
+            lacking.append(f"  {_why_not(ref, error)}")
+    seen, wanted = Survey(), list(missing(there))
+    seen.add(wanted)
+    lines = [*_described(found, seen), *lacking]
+    left = len(there) - len(wanted)
+    if left:
+        more = "" if again else "; --again fetches what is done"
+        lines.append(f"  left out, as done or filtered: {counted(left, 'object')}{more}")
+    return _Plan(lines, is_whole=not lacking)
+
+
+def _why_not(ref: ObjectRef, error: CollectorError) -> str:
+    """Who typed a key may have mistyped it: nobody need have deleted what is not there."""
+    if error.code == "gone":
+        return f"not there: {ref.url}; compare the key, which is taken as it stands"
+    return f"not to be fetched: {error}"
 
 
 def _listed(seen: Any) -> str:
