@@ -59,6 +59,24 @@ def cli() -> None:
     """Collect audit logs that a provider writes to S3, and lose none."""
 
 
+def _by_its_setting(error: click.ClickException) -> click.ClickException:
+    """A setting that is no flag of a command is answered by where it is set, not by flags that look alike."""
+    if not isinstance(error, click.NoSuchOption):
+        return error
+    from collector.config import SETTINGS
+    from collector.config.layers import ENVIRONMENT_PREFIX
+
+    name = error.option_name.lstrip("-").replace("-", "_")
+    if name not in SETTINGS:
+        return error
+    what, variable = "no flag of this command", f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    if SETTINGS[name].secret:
+        what = "never a flag, which every process of this host could read"
+    place = f"{name} = file:PATH" if SETTINGS[name].secret else name
+    said = f"{error.option_name} is {what}: set {place} in the configuration, or {variable}"
+    return click.UsageError(said, error.ctx)
+
+
 def main(args: Optional[List[str]] = None) -> NoReturn:
     """Run the program; errors of ours become one clear line and an exit code, never a traceback."""
     try:
@@ -68,7 +86,7 @@ def main(args: Optional[List[str]] = None) -> NoReturn:
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        error.show()
+        _by_its_setting(error).show()
         code = error.exit_code
     except CollectorError as error:
         print(f"audit-s3: {error}", file=sys.stderr)

@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Collect audits: receive, fetch, forward, checkpoint, delete.
 
-    Every setting is a flag too; docs/reference/settings.md lists them.
+    Every setting but a secret is a flag too; docs/reference/settings.md lists them.
     """
     if (peek or sample != 10 or form != "text" or mask) and not dry_run:
         raise click.UsageError("--peek, --sample, --format and --mask belong to --dry-run")
