@@ -32,6 +32,9 @@ None of them changes anything. What the collector does with an error depends on 
 _AFTER = """
 ## Repairs
 
+Like those above, each takes `--config FILE`; `export AUDIT_S3_CONFIG=FILE` saves typing it, and makes a command that a
+log line or a report names work as it stands.
+
 | what you want | command |
 |---|---|
 | know first what a backfill would do | `audit-s3 backfill --missing --plan` |
