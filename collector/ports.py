@@ -95,9 +95,6 @@ class Queue(Protocol):
     def measure(self) -> Optional[QueueDepth]:
         """How deep it is (GetQueueAttributes); None where that may not be asked. Counts are a minute old."""
 
-    def check(self) -> None:
-        """Raise what stands in the way of receiving, without receiving."""
-
 
 class OpenObject(Protocol):
     """One GetObject response. Used by one thread at a time."""
@@ -154,9 +151,6 @@ class ObjectStore(Protocol):
     def list(self, bucket: str, *, prefix: str = "", start_after: str = "", token: str = "") -> Page:
         """Up to 1,000 objects in key order; `start_after` is ignored when `token` is given."""
 
-    def check(self) -> None:
-        """Raise what stands in the way of reading, without reading an object."""
-
 
 class Digests(Protocol):
     """Judges CloudTrail's digest files."""
@@ -194,9 +188,6 @@ class Sink(Protocol):
 
     def abandon(self, receipt: Receipt) -> None:
         """This receipt was never confirmed: later sends use a new channel. No I/O."""
-
-    def check(self) -> None:
-        """Raise what stands in the way of delivering, without delivering."""
 
     def close(self) -> None:
         """Flush and let go. Never raises."""

@@ -99,15 +99,6 @@ class S3Store:
         refs = [_listed(bucket, item) for item in answer.get("Contents", ())]
         return Page(refs, answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else "")
 
-    def check(self) -> None:
-        """List one key per bucket; a role that may not list can read all the same."""
-        for bucket in self._buckets:
-            try:
-                self._ask("list_objects_v2", self._list_call(bucket, ""), Bucket=bucket, MaxKeys=1)
-            except Fatal as error:
-                if error.code != "list_denied":
-                    raise
-
     def _open(self, ref: ObjectRef) -> OpenObject:
         stored = self._open_stored(ref)
         if not is_marked(stored.metadata):

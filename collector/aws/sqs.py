@@ -71,25 +71,16 @@ class SqsQueue:
         return self._batch("ChangeMessageVisibilityBatch", messages, entries=entries, call=call)
 
     def measure(self) -> Optional[QueueDepth]:
-        said = self._ask_attributes(_DEPTH)
-        if said is None:
-            return None
-        visible, in_flight, delayed, retention = (_number(said.get(name)) or 0 for name in _DEPTH)
-        return QueueDepth(visible, in_flight, delayed, float(retention))
-
-    def check(self) -> None:
-        self._ask_attributes(["QueueArn"])
-
-    def _ask_attributes(self, names: Sequence[str]) -> Optional[Mapping[str, str]]:
-        """GetQueueAttributes; None for a role that may not call it: it can receive all the same."""
         try:
             with translated(self._call("sqs:GetQueueAttributes")):
-                answer = self._client.get_queue_attributes(QueueUrl=self.name, AttributeNames=names)
+                answer = self._client.get_queue_attributes(QueueUrl=self.name, AttributeNames=_DEPTH)
         except Fatal as error:
             if error.code != "queue_denied":
                 raise
-            return None
-        return dict(answer.get("Attributes", {}))
+            return None  # a role that may not ask can receive all the same
+        said = answer.get("Attributes", {})
+        visible, in_flight, delayed, retention = (_number(said.get(name)) or 0 for name in _DEPTH)
+        return QueueDepth(visible, in_flight, delayed, float(retention))
 
     def _batch(
         self, operation: str, messages: Sequence[Message], *, entries: List[Dict[str, Any]], call: Call

@@ -31,7 +31,6 @@ from collector.sinks.envelope import enveloped_bytes, envelopes, render_envelope
 from collector.sinks.hec_replies import (
     ACK_DISABLED,
     CODES,
-    NO_DATA,
     REFUSED,
     STATUSES,
     Answer,
@@ -39,7 +38,7 @@ from collector.sinks.hec_replies import (
     meaning_of,
     read,
 )
-from collector.sinks.hec_requests import ACK, EVENT, HEALTH, checked_token, headers_of
+from collector.sinks.hec_requests import ACK, EVENT, checked_token, headers_of
 from collector.sinks.wire import Endpoint, Reply, Wire
 
 __all__ = ["REST_SECONDS", "HecSink"]
@@ -156,23 +155,6 @@ class HecSink:
                 if channel.guid == receipt.channel:
                     del self._channels[seat]
 
-    def check(self) -> None:
-        """Ask each endpoint for its health, then POST nothing: code 5 (no data) proves the token good.
-
-        Nothing is indexed. Whether the token may write to an index shows only at a real event. Raises the
-        first Fatal, or the last Retry if no endpoint is fit.
-        """
-        failed: Optional[Retry] = None
-        fit = 0
-        for endpoint in self._endpoints:
-            try:
-                self._check(endpoint)
-                fit += 1
-            except Retry as error:
-                failed = error
-        if failed is not None and not fit:
-            raise failed
-
     def close(self) -> None:
         """Close the idle connections."""
         self._wire.close()
@@ -262,7 +244,7 @@ class HecSink:
                 habits.acknowledges = True
         return habits.acknowledges is not False
 
-    # asking and checking
+    # asking
 
     def _ask(self, endpoint: Endpoint, channel: _Channel, ids: Sequence[Optional[int]]) -> Answer:
         body = json.dumps({"acks": list(ids)}).encode()
@@ -272,24 +254,6 @@ class HecSink:
             ),
             channel,
         )
-
-    def _check(self, endpoint: Endpoint) -> None:
-        def exchange(method: str, path: str) -> Answer:
-            return self._answer(
-                lambda headers: self._wire.exchange(endpoint, method, path, headers=headers, errand="check"),
-                _Channel(self._guid()),
-            )
-
-        health = exchange("GET", HEALTH)
-        if health.status in (429, 503):
-            raise self._side_error(endpoint, health)
-        answer = exchange("POST", EVENT)
-        if not answer.taken and answer.code != NO_DATA:
-            raise self._side_error(endpoint, answer)
-        if self._ack == "on":
-            asked = self._ask(endpoint, _Channel(self._guid()), [0])
-            if asked.acks is None:
-                raise self._side_error(endpoint, asked)
 
     def _side_error(self, endpoint: Endpoint, answer: Answer) -> CollectorError:
         """An error outside of `send`, where no event can be at fault."""

@@ -134,11 +134,6 @@ class SplunkdSink:
     def abandon(self, receipt: Receipt) -> None:
         """Nothing to renew: the one stream is the one channel."""
 
-    def check(self) -> None:
-        """Fatal "splunkd_closed" if the stream has ended."""
-        if self._state == "closed" or self._stream.closed:
-            raise translate(BrokenPipeError(), output=self.name)
-
     def close(self) -> None:
         """End the stream, unless splunkd is gone or a blocked write still holds it."""
         if not self._lock.acquire(timeout=_CLOSE_WAIT_SECONDS):

@@ -77,11 +77,6 @@ class StdoutSink:
     def abandon(self, receipt: Receipt) -> None:
         """Nothing to renew: there are no channels."""
 
-    def check(self) -> None:
-        """Fatal "stdout_closed" if the stream is closed; whether anybody reads shows at the first write."""
-        if self._stream.closed:
-            raise translate(ValueError("closed"), output=self.name)
-
     def close(self) -> None:
         """Flush. A reader that is gone took what it wanted."""
         with contextlib.suppress(OSError, ValueError):

@@ -119,9 +119,6 @@ class MemoryBucket:
             refs = [self._listed(bucket, key) for key in keys[: self._page_size]]
         return Page(refs, refs[-1].key if len(keys) > self._page_size else "")
 
-    def check(self) -> None:
-        """Nothing stands in the way of memory."""
-
     def _listed(self, bucket: str, key: str) -> ObjectRef:
         newest = self._stored[(bucket, key)][-1]
         return ObjectRef(

@@ -113,9 +113,6 @@ class MemoryQueue:
             depth = QueueDepth(len(self._held) - hidden, hidden, 0, self.retention_seconds)
             return depth if self.tells else None
 
-    def check(self) -> None:
-        """Nothing stands in the way of memory."""
-
     def _hand_out(self, held: _Held, hidden_seconds: float) -> Message:
         held.handles += 1
         held.hidden_until = self._clock.monotonic() + hidden_seconds

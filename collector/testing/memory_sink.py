@@ -92,9 +92,6 @@ class MemorySink:
         """The bodies of all accepted events, in order, repeats included."""
         return [bytes(event.body) for _, event in self.delivered]
 
-    def check(self) -> None:
-        """Nothing stands in the way of memory."""
-
     def close(self) -> None:
         self.closed = True
 

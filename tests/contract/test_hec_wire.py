@@ -11,6 +11,8 @@ import pytest
 from collector.errors import CollectorError, Fatal, Refused, Retry
 from collector.model import Receipt
 from collector.sinks.hec import REST_SECONDS, HecSink
+from collector.sinks.hec_questions import HecQuestions
+from collector.sinks.wire import Wire
 from collector.testing.fake_hec import FakeHec
 from collector.testing.twins import ManualClock
 from tests.unit.sinks.batches import batch_of
@@ -196,8 +198,6 @@ def test_ack_off_takes_acceptance_for_delivery(acking: FakeHec) -> None:
 def test_ack_on_refuses_a_token_that_does_not_acknowledge(hec: FakeHec) -> None:
     sink = _sink(hec, ack="on")
     assert (type(_failure(sink)), _failure(sink).code) == (Fatal, "hec_ack_disabled")
-    with pytest.raises(Fatal, match="hec_ack_disabled"):
-        sink.check()
 
 
 def test_auto_speaks_without_a_channel_to_a_token_that_minds_one(hec: FakeHec) -> None:
@@ -348,28 +348,29 @@ def test_an_ambiguous_failure_is_not_repeated_elsewhere_unasked() -> None:
         assert sink.send(batch_of(b"x"), lane=0).endpoint == second.url
 
 
-# check
+# what a check asks
 
 
-def test_check_indexes_nothing_and_knows_a_good_token(hec: FakeHec) -> None:
-    _sink(hec).check()
+def _ask(hec: FakeHec, token: str = "") -> None:
+    questions = HecQuestions(hec.url, lambda: token or hec.token, wire=Wire())
+    questions.health()
+    questions.token()
+
+
+def test_what_a_check_asks_indexes_nothing_and_knows_a_good_token(hec: FakeHec) -> None:
+    _ask(hec)
     assert not hec.events
     assert list(hec.calls) == ["GET /services/collector/health", EVENT]
 
 
-def test_check_finds_a_wrong_and_a_disabled_token() -> None:
+def test_what_a_check_asks_finds_a_wrong_and_a_disabled_token_and_a_busy_hec() -> None:
     with FakeHec(disabled=["off"]) as hec:
         for token, code in (("wrong", "hec_token_invalid"), ("off", "hec_token_disabled")):
             with pytest.raises(Fatal, match=code):
-                _sink(hec, token=token).check()
-
-
-def test_check_finds_a_busy_hec_but_is_content_with_one_endpoint_of_two(hec: FakeHec) -> None:
-    hec.busy = True
-    with pytest.raises(Retry, match="hec_queues_full"):
-        _sink(hec).check()
-    with FakeHec() as other:
-        _sink(hec, other).check()
+                _ask(hec, token)
+        hec.busy = True
+        with pytest.raises(Retry, match="hec_queues_full"):
+            _ask(hec)
 
 
 # TLS and proxies

@@ -188,10 +188,6 @@ def test_a_long_listing_comes_in_pages_that_join_without_gap_or_repeat(make: Cal
     assert [ref.key for page in pages for ref in page.refs] == keys
 
 
-def test_check_passes_where_reading_is_possible(make: Callable[..., Setup]) -> None:
-    make().store.check()
-
-
 # What only S3 can get wrong.
 
 
@@ -237,7 +233,7 @@ def test_fewer_bytes_than_the_notification_said_is_a_truncation(local_aws: Local
 def test_a_bucket_that_does_not_exist_is_the_operators_to_correct(local_aws: LocalAws) -> None:
     store = S3Store(lambda region: local_aws.client("s3"), ["missing-bucket"])
     with pytest.raises(Fatal, match="bucket_missing"):
-        store.check()
+        store.list("missing-bucket")
 
 
 class _Broken:

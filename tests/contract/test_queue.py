@@ -192,13 +192,6 @@ def test_a_fifo_group_waits_for_its_first_message_and_keeps_its_order(make: Call
     assert [message.body for message in _receive(setup, 1)] == ["a2"]
 
 
-def test_check_receives_nothing(make: Callable[..., Setup]) -> None:
-    setup = make()
-    setup.send("untouched")
-    setup.queue.check()
-    assert [message.receive_count for message in _receive(setup, 1)] == [1]
-
-
 def test_measuring_counts_what_waits_and_what_is_in_flight_and_receives_nothing(
     make: Callable[..., Setup],
 ) -> None:
@@ -231,7 +224,7 @@ def test_a_queue_whose_depth_may_not_be_asked_tells_none(ministack: LocalAws) ->
 def test_a_queue_that_does_not_exist_is_the_operators_to_correct(local_aws: LocalAws) -> None:
     client = local_aws.client("sqs")
     missing = SqsQueue(client, f"{local_aws.endpoint_url}/111111111111/missing")
-    for attempt in (missing.check, lambda: missing.receive(1, wait_seconds=0)):
+    for attempt in (missing.measure, lambda: missing.receive(1, wait_seconds=0)):
         with pytest.raises(Fatal) as caught:
             attempt()
         assert (caught.value.code, caught.value.scope) == ("queue_missing", "queue")

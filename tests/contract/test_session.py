@@ -54,12 +54,10 @@ def test_the_handed_over_values_are_enough_to_receive_and_read(local_aws: LocalA
     wanted = "assumed-role/enough-audit-access/audit-s3" if role else "user/enough-collector"
     assert wanted in session.identity()
     queue = _queue(session, provider)
-    queue.check()
     messages = queue.receive(10, wait_seconds=2)
     assert messages
     assert queue.delete(messages) == {}
     store = _store(session, provider)
-    store.check()
     assert store.open(ObjectRef(provider.bucket, "a.json")).read() == b"{}"
     session.refresh()
     assert wanted in session.identity()
@@ -128,8 +126,6 @@ def test_a_missing_right_is_named_with_its_resource_and_role(
     assert _refusal(caught) == (code, scope)
     assert without in caught.value.hint
     assert provider.role_arn in caught.value.hint
-    queue.check()
-    store.check()
 
 
 def test_without_get_object_version_the_object_is_read_under_its_etag(ministack: LocalAws) -> None:
@@ -184,7 +180,7 @@ def test_an_endpoint_that_does_not_answer_is_tried_again() -> None:
     )
     queue = SqsQueue(AwsSession(access).client("sqs"), "http://127.0.0.1:9/111111111111/q")
     with pytest.raises(Retry, match="connection_failed"):
-        queue.check()
+        queue.measure()
 
 
 def test_a_proxy_that_does_not_answer_is_named() -> None:
@@ -196,5 +192,5 @@ def test_a_proxy_that_does_not_answer_is_named() -> None:
     )
     queue = SqsQueue(AwsSession(access).client("sqs"), "https://sqs.eu-west-1.amazonaws.com/111111111111/q")
     with pytest.raises(Retry, match="proxy_failed") as caught:
-        queue.check()
+        queue.measure()
     assert "proxy_url" in caught.value.hint

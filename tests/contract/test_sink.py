@@ -116,11 +116,6 @@ def test_after_a_channel_is_abandoned_sending_goes_on(setup: Setup) -> None:
     assert list(setup.sink.ask([second])) == [True]
 
 
-def test_a_sink_that_can_deliver_passes_its_check_and_delivers_nothing_by_it(setup: Setup) -> None:
-    setup.sink.check()
-    assert setup.delivered() == []
-
-
 def test_a_sink_says_how_many_may_send(setup: Setup) -> None:
     assert setup.sink.lanes >= 1
 

@@ -87,9 +87,6 @@ class SimQueue:
         hidden = sum(one.visible_at > world.seconds for one in world.queue.values())
         return QueueDepth(len(world.queue) - hidden, hidden, 0, 4 * 86400.0)
 
-    def check(self):
-        return None
-
 
 def kms_key_of(key):
     """Two KMS keys, one for every other object."""
@@ -154,9 +151,6 @@ class SimBucket:
         etag, data, modified = self.world.objects[key]
         return ObjectRef(bucket, key, etag=etag, size=len(data), event_time=modified)
 
-    def check(self):
-        return None
-
 
 class SimSink:
     """Splunk HEC towards one collector: a channel a lane, batches taken whole or refused."""
@@ -219,9 +213,6 @@ class SimSink:
         for lane, channel in self.channels.items():
             if channel == receipt.channel:
                 self.channels[lane] = f"{channel}.{next(self.renewals)}"
-
-    def check(self):
-        return None
 
     def close(self):
         return None

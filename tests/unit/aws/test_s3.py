@@ -239,13 +239,6 @@ def test_a_wrong_checksum_is_not_mended_by_reading_on() -> None:
     assert len(fake.requests) == 1
 
 
-def test_check_passes_for_a_role_that_may_not_list() -> None:
-    def respond(operation: str, request: dict[str, Any]) -> Any:
-        raise _refusal("AccessDenied", 403)
-
-    _store(FakeS3(respond)).check()
-
-
 def test_a_listing_passes_on_where_to_go_on() -> None:
     item = {"Key": "k", "ETag": '"e"', "Size": 3, "LastModified": datetime(2026, 5, 4, tzinfo=timezone.utc)}
     answer = {"Contents": [item], "IsTruncated": True, "NextContinuationToken": "t"}

@@ -89,10 +89,6 @@ def test_the_same_message_twice_in_a_batch_is_two_entries() -> None:
     ]
 
 
-def test_check_passes_for_a_role_that_may_only_receive() -> None:
-    SqsQueue(FakeSqs(_denied()), URL).check()
-
-
 def test_a_denied_receive_names_the_queues_arn() -> None:
     queue = SqsQueue(FakeSqs(_denied()), URL, role="arn:aws:iam::111111111111:role/r")
     with pytest.raises(Fatal) as caught:

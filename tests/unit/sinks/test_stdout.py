@@ -116,13 +116,3 @@ def test_a_non_blocking_pipe_is_waited_for() -> None:
         StdoutSink(stream, clock=ManualClock()).send(batch_of(body), lane=0)
     reader.join()
     assert got == [body + b"\n"]
-
-
-def test_a_closed_stream_fails_its_check() -> None:
-    stream = io.BytesIO()
-    sink = StdoutSink(stream, clock=ManualClock())
-    sink.check()
-    stream.close()
-    with pytest.raises(Fatal, match="stdout_closed"):
-        sink.check()
-    sink.close()
