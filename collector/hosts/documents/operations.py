@@ -32,8 +32,8 @@ None of them changes anything. What the collector does with an error depends on 
 _AFTER = """
 ## Repairs
 
-Like those above, each takes `--config FILE`; `export AUDIT_S3_CONFIG=FILE` saves typing it, and makes a command that a
-log line or a report names work as it stands.
+Like those above, each takes `--config FILE`; `export AUDIT_S3_CONFIG=FILE` saves typing it, and makes a
+command that a log line or a report names work as it stands.
 
 | what you want | command |
 |---|---|
