@@ -165,6 +165,9 @@ def test_a_ledger_says_when_it_began_and_is_left_as_it_is(aws: LocalAws, make: M
     done = collector.run("--dry-run")
     assert b"1 object, 1 to be read\n" in done.stderr, done.stderr.decode()
     assert ledger.read_bytes() == before
+    ledger.write_bytes(b"no ledger any more " * 500)
+    said = collector.run("--dry-run").stderr
+    assert b"[store_damaged]" in said and b".. " not in said, "one sentence ends with one full stop"
 
 
 def test_the_report_has_every_event_as_hec_would_get_it_and_both_times(aws: LocalAws, make: Make) -> None:

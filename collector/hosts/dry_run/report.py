@@ -306,7 +306,7 @@ def clock(found: Mapping[str, Any]) -> str:
 
 def _spelt(error: Mapping[str, str]) -> str:
     where = f" at {error['where']}" if error["where"] else ""
-    hint = f". {error['hint']}" if error["hint"] else ""
+    hint = f". {error['hint'].rstrip('.')}" if error["hint"] else ""
     return f"{error['what']} [{error['code']}]{where}{hint}. `run` would {error['run_would']}"
 
 
