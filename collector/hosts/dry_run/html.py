@@ -70,18 +70,18 @@ def _found(one: Mapping[str, Any]) -> Iterator[str]:
     if one["caution"]:
         yield _note("Caution", one["caution"], kind=" warning")
     for listing in one["listings"]:
-        yield from _listing(listing)
+        yield from _listing(listing, has_ledger=one["has_ledger"])
     yield from _error("The queue cannot be looked into", one["peek_error"])
     yield from _messages(one)
     for sample in one["samples"]:
         yield from _sample(sample)
 
 
-def _listing(listing: Mapping[str, Any]) -> Iterator[str]:
+def _listing(listing: Mapping[str, Any], *, has_ledger: bool) -> Iterator[str]:
     yield from _error(f"{listing['url']} cannot be listed", listing["error"])
     if not listing["error"]:
         counts = {
-            "To be read": listing["to_be_read"],
+            "To be read" + (", if not done already" if has_ledger else ""): listing["to_be_read"],
             "Before start_from, read if the queue has their message": listing["before_start_from"],
             "Past retention": listing["past_retention"], "Filtered": sum(listing["filtered"].values()),
         }

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO, Tuple
 
 from collector.config.inputs import Input
 from collector.config.routes import Route
@@ -76,7 +76,7 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
         return Tried(configured, skipped="it has a queue and no bucket to list")
     try:
         adapters = Adapters(configured, stdout=sys.stdout.buffer, read_only=True)
-        start = _start(configured, now=adapters.clock.now())
+        start, is_begun = _start(configured, now=adapters.clock.now())
     except CollectorError as error:
         return Tried(configured, error=error)
     report = look(
@@ -87,15 +87,16 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
         sample=sample,
     )
     peeked = peek and adapters.queue is not None
-    return Tried(configured, report=report, is_narrowed=adapters.is_narrowed, start=start, peeked=peeked)
+    return Tried(configured, report=report, is_narrowed=adapters.is_narrowed, start=start, peeked=peeked,
+                 is_begun=is_begun)
 
 
-def _start(configured: Input, *, now: float) -> float:
-    """When the ledger began; without one, when it would begin now."""
+def _start(configured: Input, *, now: float) -> Tuple[float, bool]:
+    """When the ledger began, and that there is one; without one, when it would begin now."""
     settings = configured.settings
     proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
     with opened(configured) as store:
-        return proposed if store is None else store.start_from(proposed)
+        return (proposed, False) if store is None else (store.start_from(proposed), True)
 
 
 def _view(configured: Input, adapters: Adapters, start: float) -> View:

@@ -47,7 +47,7 @@ _OF_A_RUN = re.compile(r"deliver|quarantine", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Tried:
-    """One input: its report, or why there is none. `start` is epoch seconds."""
+    """One input: its report, or why there is none. `start`: epoch seconds; `is_begun`: it has a ledger."""
 
     configured: Input
     report: Optional[Report] = None
@@ -56,6 +56,7 @@ class Tried:
     is_narrowed: bool = False
     start: float = 0.0
     peeked: bool = False
+    is_begun: bool = False
 
     @property
     def failed(self) -> bool:
@@ -106,6 +107,7 @@ def input_of(one: Tried) -> Document:
         "promise": _ENFORCED if one.is_narrowed else _PROMISED,
         "start_from": _iso(one.start),
         "retention_days": settings.retention_days,
+        "has_ledger": one.is_begun,
         "listings": [_listing(each, one) for each in one.report.listings],
         "peeked": one.peeked,
         "peek_error": _error(one.report.peek_failure),
@@ -231,7 +233,8 @@ def text(told: Mapping[str, Any]) -> Iterator[str]:
 def _of_listing(listing: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     if listing["error"]:
         return f"{'warning' if listing['run_goes_on'] else 'error'}: {_spelt(listing['error'])}"
-    counts = [counted(listing["listed"], "object"), f"{listing['to_be_read']} to be read"]
+    but_done = ", if not done already" if told["has_ledger"] and listing["to_be_read"] else ""
+    counts = [counted(listing["listed"], "object"), f"{listing['to_be_read']} to be read{but_done}"]
     early, old = listing["before_start_from"], listing["past_retention"]
     if early:
         began = f"{early} written before start_from ({told['start_from']})"
