@@ -66,7 +66,6 @@ class Item:
     object_time: float
     oid: str = ""
     url: str = ""
-    host: str = ""
     state: str = "new"
     due: float = 0.0
     row: Optional[Checkpoint] = None
@@ -183,7 +182,6 @@ class Outgoing:
     item: Item
     piece: Slice
     queued: float
-    alone: bool = False
 
 
 @dataclass(eq=False)
