@@ -59,12 +59,12 @@ class Sender:
     def take(self, ledger: Ledger) -> Union[Send, Save, Wait]:
         output = ledger.outputs[self._sink.name]
         now = ledger.clock.monotonic()
-        for unsaved in output.lanes:
-            if unsaved.unsaved is not None and not unsaved.busy and ledger.store.passes(now=now):
-                unsaved.busy = True
-                return Save(unsaved, unsaved.unsaved)
-        lane = self._free_lane(ledger, output)
-        if lane is None or ledger.stopping:
+        for lane in output.lanes:
+            if lane.unsaved is not None and not lane.busy and ledger.store.passes(now=now):
+                lane.busy = True
+                return Save(lane, lane.unsaved)
+        free = self._free_lane(ledger, output)
+        if free is None or ledger.stopping:
             return _or_when_stored(ledger, None)
         if now < output.pause_until:
             return _or_when_stored(ledger, output.pause_until)
@@ -74,10 +74,10 @@ class Sender:
         if not output.breaker.passes(now=now):
             output.again.appendleft(list(outgoing))
             return _or_when_stored(ledger, output.breaker.probe_at())
-        lane.busy = True
+        free.busy = True
         for one in outgoing:
             one.item.sending += 1
-        return Send(lane, outgoing, Batch(tuple(one.piece for one in outgoing)))
+        return Send(free, outgoing, Batch(tuple(one.piece for one in outgoing)))
 
     def _free_lane(self, ledger: Ledger, output: Output) -> Optional[Lane]:
         for lane in output.lanes:
