@@ -173,10 +173,10 @@ class Engine:
 
     def backfill(self, *, since: Optional[float] = None, until: Optional[float] = None) -> None:
         """Look for what is missing of a range; without bounds from `start_from` up to the grace."""
-        counted = self.start_from if since is None else 0.0
+        counted_before = self.start_from if since is None else 0.0
         since = self.start_from if since is None else since
         until = self.ledger.clock.now() - self.plan.listing_grace_seconds if until is None else until
-        self.reconciler.want(self.ledger, Window(since, until, ASKED, counted))
+        self.reconciler.want(self.ledger, Window(since, until, ASKED, counted_before))
 
     def oldest_kept(self, *, after_seconds: float) -> float:
         """Rows of objects older than this may go: retention, and `after_seconds` more, are over.

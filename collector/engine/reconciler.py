@@ -130,8 +130,8 @@ class Reconciler:
             self._wanted.remove(waiting)
         watermark = self._watermark
         if watermark is None or watermark > until or self._is_full_due(ledger.clock.monotonic()):
-            counted = 0.0 if self._has_told_before else start_from
-            self.want(ledger, Window(since, until, FULL, counted))
+            counted_before = 0.0 if self._has_told_before else start_from
+            self.want(ledger, Window(since, until, FULL, counted_before))
         else:
             self.want(ledger, Window(max(since, watermark - TRUTH_SECONDS), until, RECENT))
 

@@ -285,7 +285,7 @@ def _receives(counters: Mapping[str, int]) -> Receives:
 def _oldest_message(ledger: Ledger) -> Optional[Oldest]:
     """What the queue forgets first of all messages in hand. A spooled one is safe in the store."""
     held = [one for one in ledger.deliveries.values() if one.origin == "message" and one.message]
-    delivery = min(held, key=lambda one: _sent(one), default=None)
+    delivery = min(held, key=_sent, default=None)
     if delivery is None or _sent(delivery) == math.inf:
         return None
     assert delivery.message is not None

@@ -34,6 +34,7 @@ from collector.stores.dynamodb_changes import Changes, Counts
 from collector.stores.dynamodb_claims import Claims
 from collector.stores.dynamodb_errors import Place
 from collector.stores.dynamodb_items import (
+    DAY_SECONDS,
     SHELVES,
     Item,
     Keys,
@@ -54,14 +55,13 @@ from collector.stores.owners import living, process_lives
 
 __all__ = ["DynamoStore", "create_table"]
 
-_DAY = 86_400.0
 #: What `window` reads by one call of `rows`.
 _ROWS_AT_ONCE = 500
-_RETENTION_SECONDS = 30 * _DAY
+_RETENTION_SECONDS = 30 * DAY_SECONDS
 #: Rows outlive the provider's copy by this, and every claim by twice this: old objects are read too.
-_GRACE_SECONDS = 7 * _DAY
+_GRACE_SECONDS = 7 * DAY_SECONDS
 #: Splunk forgets an ackId long before.
-_RECEIPT_SECONDS = 7 * _DAY
+_RECEIPT_SECONDS = 7 * DAY_SECONDS
 #: A body in the entry itself is read by every listing; longer ones are read when they are asked for.
 _ENTRY_INLINE_BYTES = 4096
 
@@ -233,7 +233,7 @@ class DynamoStore:
         return {state: count for state, count in found.items() if count > 0}
 
     def alive(self, until: float) -> None:
-        expires = attribute(int(until + _DAY))
+        expires = attribute(int(until + DAY_SECONDS))
         self._table.put({**self._keys.owner(self.owner), "alive_until": attribute(until), "expires": expires})
 
     def leave(self) -> None:
