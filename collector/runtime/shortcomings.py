@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List
 
-from collector.engine import gate
 from collector.engine.engine import Engine
+from collector.engine.figures import stops
 from collector.errors import CollectorError
 from collector.ports import CheckpointStore
 
@@ -48,10 +48,11 @@ def left(engine: Engine) -> List[str]:
 def stood_in_the_way(engine: Engine) -> List[str]:
     """What was still in the way when this ended."""
     ledger = engine.ledger
-    stopped = [breaker.error for breaker in (ledger.source, *gate.troubled(ledger)) if breaker.is_open]
-    found = [str(error) for error in (*stopped, *ledger.keys.errors, ledger.disk_low) if error is not None]
-    if ledger.is_quarantine_full():
-        found.append("quarantine is full")
+    stopped = stops(ledger)
+    if not ledger.in_hand():
+        del stopped["store"]  # what it refused last was nothing of what was delivered
+    errors = [*ledger.keys.errors, *(error for name, error in stopped.items() if name != "keys")]
+    found = [str(error) for error in errors if error is not None]
     if engine.receiver.failed_polls:
         found.append("the queue could not be asked when this ended")
     return found

@@ -212,6 +212,24 @@ def test_a_stop_is_blamed_for_what_it_left_in_hand_and_not_for_what_was_met_befo
     over.set()
 
 
+def test_a_drain_that_is_stopped_says_so_if_the_store_stood_in_its_way(world, monkeypatch):
+    def refuse(self, changes):
+        raise Retry("the disk is full", code="disk_full")
+
+    world.bucket.put("k", b"one\n")
+    monkeypatch.setattr(MemoryCheckpointStore, "apply", refuse)
+    runner = runner_of(world, errand=a_range(world))
+    runner.start()
+    runner.set_out()
+    deadline = time.monotonic() + 30.0
+    while not runner.observe(lambda engine: engine.ledger.store.is_open):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    runner.begin_stop()
+    runner.finish_stop(time.monotonic() + 0.2)
+    assert "the disk is full [disk_full]" in runner.shortcomings(asked=True)
+
+
 def test_a_drain_is_no_success_while_a_dead_run_has_left_what_it_began(world):
     dead = MemoryCheckpointStore(world.table, owner="dead", clock=world.clock)
     dead.claim([Checkpoint("oid", f"s3://{BUCKET}/k", world.clock.now())])
