@@ -20,7 +20,10 @@ log = logging.getLogger("collector.engine")
 
 @dataclass(frozen=True)
 class Room:
-    """What the store says. `replaced`: how often its file was found removed or replaced so far."""
+    """What the store says. `disk_low`: why it takes no more, which is a full disk as a rule.
+
+    `replaced`: how often its file was found removed or replaced so far.
+    """
 
     disk_low: Optional[CollectorError]
     quarantine_bytes: int
@@ -71,7 +74,7 @@ def looked(ledger: Ledger, *, disk_low: Optional[CollectorError], quarantine_byt
     ledger.disk_low, ledger.quarantine_bytes = disk_low, quarantine_bytes
     if disk_low is not None and not was_low:
         ledger.last_error = disk_low
-        log.error("Receiving stops until there is room on the disk: %s", disk_low)
+        log.error("Receiving stops until the checkpoint store can take more: %s", disk_low)
     if ledger.is_quarantine_full() and not was_full:
         log.error(
             "The quarantine is full and receiving stops; see `audit-s3 quarantine list`. "
