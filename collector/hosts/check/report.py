@@ -48,7 +48,9 @@ def _text(findings: Sequence[Finding], at: float) -> str:
     lines: List[str] = []
     for each in _troubles(findings):
         lines += [f"{each.status:8}{each.code:26}{each.tried}", f"{'':8}{each.answer}"]
-        lines.append(f"{'':8}whose move: {each.owner}. {each.fix}")
+        ours, sent, theirs = each.fix.partition(" Send to the provider: ")
+        lines.append(f"{'':8}whose move: {each.owner}. {ours}")
+        lines += [f"{'':8}{sent.strip()} {theirs}"] if sent else []  # a line of its own, to be copied whole
     lines += [f"{status:8}{said}" for status, said in _rest(findings)]
     return "\n".join([*lines, _summary(findings)])
 

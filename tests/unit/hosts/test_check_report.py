@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,13 @@ def test_what_is_wrong_comes_first_and_what_is_well_is_one_line_for_all_inputs_t
         "ok      a, b: clock, role",
         "skipped a: queue, object: not with --offline",
         "1 failed, 1 warning, 2 skipped, 4 ok; whose move: provider",
+    ]
+
+
+def test_what_is_to_be_sent_after_our_own_step_is_a_line_of_its_own():
+    both = replace(FAILED, owner="you", fix="Compare it. Send to the provider: please allow it.")
+    assert render([both], "text", at=0.0).splitlines()[2:4] == [
+        "        whose move: you. Compare it.", "        Send to the provider: please allow it.",
     ]
 
 
