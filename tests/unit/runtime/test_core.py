@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import Iterator, List, Set
 
 import pytest
@@ -65,7 +66,8 @@ def players() -> Iterator[_Players]:
     yield made
     made.end()
     for name in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(name), allowed)
+        with suppress(ProcessLookupError):  # another test's thread, which has just ended
+            os.sched_setaffinity(int(name), allowed)
 
 
 @pytest.fixture
