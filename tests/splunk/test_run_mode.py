@@ -23,6 +23,9 @@ from collector.testing.local_aws import LocalAws
 from collector.testing.provider import Provider
 from collector.testing.splunkd_stream import StreamEvent, StreamReader
 
+#: What differs by Python is held by test_as_splunkd.py, which runs the package on each.
+pytestmark = pytest.mark.once
+
 _NUMBERS = itertools.count(1)
 ROOT = Path(__file__).resolve().parents[2]
 

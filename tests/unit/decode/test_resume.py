@@ -22,6 +22,9 @@ from tests.unit.decode.boxes import avroed, parqueted, tarred, zipped, zstd
 from tests.unit.decode.documents import NOW, damaged
 from tests.unit.decode.logs import LOGS
 
+#: What differs by Python is what the formats come to, which tests/golden holds.
+pytestmark = pytest.mark.once
+
 OBJECTS = sorted(Path(__file__).parents[2].glob("golden/objects/*/object"))
 ORIGIN = Origin("oid", "s3://bucket/key", "1777889702.000")
 LAW = settings(

@@ -77,6 +77,7 @@ def reported_until_killed(path: Path, run: int, *, lines: int) -> List[str]:
     return [line.strip() for line in read if line.endswith("\n")]
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is POSIX")
 def test_what_was_reported_survives_every_kill(tmp_path: Path) -> None:
     path = tmp_path / "thrive.sqlite"
