@@ -59,10 +59,13 @@ class Underway:
                 if self.errand.again:
                     store.apply([Forget(object_identity(input_name, current))])
             except CollectorError as error:
-                log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
                 self._is_short = True
-                self.not_there += error.code == "gone"
-                self.not_fetched += error.code != "gone"
+                if error.code == "gone":  # whoever typed a key may have mistyped it
+                    log.error("What was asked for is not there; compare the key. url=%s", ref.url)
+                    self.not_there += 1
+                else:
+                    log.error("What was asked for cannot be fetched: %s. url=%s", error, ref.url)
+                    self.not_fetched += 1
             else:
                 self.named += 1
                 yield current

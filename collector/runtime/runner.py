@@ -57,6 +57,7 @@ class Runner:
         self._drained = True
         #: Objects that an earlier run had begun and this one did not meet: their messages are still hidden.
         self._begun: List[str] = []
+        self._since = adapters.clock.now()
         self._input = configured
         self._adapters = adapters
         self._once = once
@@ -267,6 +268,6 @@ class Runner:
         """End the threads and close what the adapters hold."""
         self._threads.end()
         if self._once and self._errand is None:
-            self._begun = shortcomings.begun(self._adapters.store)
+            self._begun = shortcomings.begun(self._adapters.store, since=self._since)
         self._adapters.close()
         self.report("Stopped.")

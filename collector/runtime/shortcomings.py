@@ -58,12 +58,17 @@ def stood_in_the_way(engine: Engine) -> List[str]:
     return found
 
 
-def begun(store: CheckpointStore) -> List[str]:
-    """What is to be said of open rows that nobody works on; at most a thousand are counted."""
+def begun(store: CheckpointStore, *, since: float) -> List[str]:
+    """What is to be said of open rows that nobody works on; at most a thousand are counted.
+
+    What was let go of in good order since `since` (epoch seconds), when this run began, is what it gave back
+    itself: that is said otherwise.
+    """
     try:
-        count = len(store.unfinished())
+        found = store.unfinished()
     except CollectorError as error:
         return [f"what an earlier run left cannot be counted: {error}"]
+    count = sum(bool(row.owner) or row.updated < since for row in found)
     return [counted(BEGUN, count)] if count else []
 
 

@@ -13,7 +13,7 @@ from collector.config import load
 from collector.errors import Fatal, Poison, Retry
 from collector.hosts.progress import Backfilled, line, look
 from collector.model import ObjectRef
-from collector.ports import Checkpoint
+from collector.ports import Checkpoint, Release
 from collector.runtime import errand as errand_module
 from collector.runtime.adapters import SystemClock
 from collector.runtime.errand import Errand
@@ -237,6 +237,21 @@ def test_a_drain_is_no_success_while_a_dead_run_has_left_what_it_began(world):
     assert not ran(runner)
     assert "1 object that an earlier run had begun is not finished" in runner.shortcomings(asked=False)[0]
     assert runner.shortcomings(asked=True) == []
+
+
+def test_what_a_drain_has_given_back_itself_is_not_said_to_be_an_earlier_runs(world):
+    def given_back(oid):
+        store = MemoryCheckpointStore(world.table, owner="a", clock=world.clock)
+        (claim,) = store.claim([Checkpoint(oid, f"s3://{BUCKET}/{oid}", world.clock.now())])
+        store.apply([Release(oid, claim.row.epoch)])
+
+    given_back("before")
+    time.sleep(0.01)
+    runner = runner_of(world)
+    given_back("meanwhile")
+    assert not ran(runner)
+    (told,) = runner.shortcomings(asked=False)
+    assert told.startswith("1 object that an earlier run had begun")
 
 
 def test_nor_where_what_was_left_cannot_be_asked(world, monkeypatch):
