@@ -15,7 +15,7 @@ import re
 import stat
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from collector.aws.errors import Call, translated
 from collector.errors import CollectorError, Poison, Retry
 from collector.ports import Clock
+from collector.wording import iso
 
 __all__ = [
     "CERTIFICATE_MAX_BYTES", "Certificate", "Certificates", "Fetch", "https_fetch", "no_fetch", "trusted_url",
@@ -164,7 +165,7 @@ class Certificates:
         found = Certificate.read(self._fetch(url), where=url)
         if not found.is_valid(now=now):
             raise Poison(
-                f"the certificate is good from {_iso(found.not_before)} to {_iso(found.not_after)} only",
+                f"the certificate is good from {iso(found.not_before)} to {iso(found.not_after)} only",
                 code="sns_certificate_invalid", where=url, hint="Look whether this host's clock is right",
             )
         return found
@@ -259,7 +260,3 @@ def _seconds(certificate: Any, name: str) -> float:
     if aware is None:
         aware = getattr(certificate, name).replace(tzinfo=timezone.utc)
     return float(aware.timestamp())
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,7 +12,6 @@ new since the last complete one, and two days before it, and jump over older dat
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple, Union
@@ -26,8 +25,8 @@ from collector.errors import CollectorError, Retry
 from collector.model import Notification, ObjectRef, object_identity
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.listing import ASKED, FULL, RECENT, Window
-from collector.retention.notice import counted
 from collector.retention.partitions import DAY_SECONDS, TRUTH_SECONDS, Partitions
+from collector.wording import counted, iso
 
 __all__ = ["Reconciler"]
 
@@ -208,7 +207,7 @@ class Reconciler:
         if sweep.lists:
             log.info(
                 "Reconciled %s with the ledger. kind=%s listed=%d missing=%d lists=%d since=%s", what,
-                window.kind, listing.listed, sweep.missing, sweep.lists, _moment(window.since),
+                window.kind, listing.listed, sweep.missing, sweep.lists, iso(window.since),
             )
         if not listing.is_complete:
             return
@@ -232,7 +231,7 @@ class Reconciler:
                 "Written before start_from and never read: %s, %s, the oldest of %s. To fetch: audit-s3 "
                 "backfill --input %s --since %s", counted(before.objects, "object"),
                 counted(before.size_bytes, "byte"),
-                _moment(before.oldest), ledger.input_name, _moment(before.oldest),
+                iso(before.oldest), ledger.input_name, iso(before.oldest),
             )
 
     def has_more(self, ledger: Ledger) -> bool:
@@ -327,7 +326,3 @@ class Reconciler:
             return
         self.failures += 1
         self._pause_until = ledger.clock.monotonic() + ledger.backoff(self.failures, longest=600.0)
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

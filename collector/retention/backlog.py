@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Optional
 
 from collector.ports import QueueDepth
-from collector.retention.notice import Notice, spell
+from collector.retention.notice import Notice
+from collector.wording import spell
 
 __all__ = ["LOOKS", "Backlog", "Stall"]
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from collector.retention.moves import mover
-from collector.retention.notice import Notice, spell
+from collector.retention.notice import Notice
+from collector.wording import spell
 
 __all__ = ["BUCKET", "MARKS", "QUEUE", "Cliff", "Oldest", "Reading"]
 

@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Deque, Dict, Mapping, Optional
 
-from collector.retention.notice import spell
+from collector.wording import spell_short
 
 __all__ = ["OWNERS", "Lag", "Lags"]
 
@@ -74,8 +74,3 @@ class Lags:
             return Lag()
         p50, p95 = (ordered[max(0, math.ceil(share * len(ordered)) - 1)] for share in (0.5, 0.95))
         return Lag(p50, p95, self._count[owner], self._total[owner])
-
-
-def spell_short(seconds: float) -> str:
-    """Below a minute with a decimal."""
-    return f"{seconds:.1f} s" if seconds < 59.95 else spell(seconds)

@@ -6,11 +6,10 @@ A Notice is no error: nothing has failed, and collecting goes on. But time runs,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List
 
 from collector.retention.moves import NOBODY, YOU
 
-__all__ = ["Notice", "counted", "spell"]
+__all__ = ["Notice"]
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,3 @@ class Notice:
     def __str__(self) -> str:
         at = f" at {self.where}" if self.where else ""
         return f"{self.what} [{self.code}]{at}" + (f". {self.hint}" if self.hint else "")
-
-
-def spell(seconds: float) -> str:
-    """A length of time in its two largest units: "14 d 3 h", "2 h", "7 min", "40 s"."""
-    left = round(max(0.0, seconds))
-    parts: List[str] = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-        if len(parts) == 2:
-            break
-    return " ".join(part for part in parts if part) or "0 s"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts: "1 object", "1,200 objects"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -23,8 +23,9 @@ from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, T
 from collector.errors import CollectorError, Retry
 from collector.model import ObjectRef
 from collector.retention.moves import NOBODY, PROVIDER, mover
-from collector.retention.notice import Notice, spell
+from collector.retention.notice import Notice
 from collector.retention.partitions import dated
+from collector.wording import spell
 
 __all__ = ["STATES", "Finding", "Probe", "Silence", "Trail"]
 

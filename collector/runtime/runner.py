@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from functools import partial
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, TypeVar
 
@@ -23,6 +22,7 @@ from collector.runtime.errand import Errand, Underway
 from collector.runtime.plan import plan_of
 from collector.runtime.threads import Threads
 from collector.schedule import Timetable
+from collector.wording import iso
 
 __all__ = ["Runner"]
 
@@ -89,7 +89,7 @@ class Runner:
             "Collecting. input=%s queue=%s buckets=%s output=%s start_from=%s", self.name,
             self._adapters.queue.name if self._adapters.queue else "-",
             ",".join(self._input.settings.bucket) or "-", ",".join(self._input.settings.output),
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+            iso(began),
         )
 
     def _say_what_was_damaged(self, store: CheckpointStore) -> None:
@@ -104,7 +104,7 @@ class Runner:
             "The checkpoint file was damaged and is set aside; what the queue holds is sent again. For what "
             "the queue had forgotten by then run: audit-s3 backfill --input %s --since %s. Taken over from "
             "it%s: %d entries of quarantine, %d spooled messages. file=%s",
-            self.name, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)),
+            self.name, iso(since),
             "" if saved and saved.is_whole else ", as far as it could be read",
             saved.quarantined if saved else 0, saved.spooled if saved else 0, store.moved_aside,
         )

@@ -19,7 +19,7 @@ from collector.errors import CollectorError
 from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span, setting_flags
 from collector.model import ObjectRef, object_identity
 from collector.ports import ObjectStore
-from collector.retention.notice import counted, spell
+from collector.wording import counted, iso, spell
 
 __all__ = ["command"]
 
@@ -209,10 +209,10 @@ def _listed(seen: Any) -> str:
 def _sought(found: Input, window: Any) -> str:
     """Which of the objects were looked for: a ledger may be younger than the grace."""
     if window.since < window.until:
-        return f"looked for were those written {_moment(window.since)} to {_moment(window.until)}"
+        return f"looked for were those written {iso(window.since)} to {iso(window.until)}"
     grace = spell(found.settings.reconcile_grace_seconds)
     return (
-        f"none written since {_moment(window.since)} is old enough to be missing yet: the queue has {grace} "
+        f"none written since {iso(window.since)} is old enough to be missing yet: the queue has {grace} "
         "(reconcile_grace_seconds) to tell of one"
     )
 
@@ -222,15 +222,15 @@ def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
     lines += [f"  {listed}"] if listed else []
     lines.append(f"  to fetch: {counted(seen.objects, 'object')}, {_size(seen.size_bytes)}")
     if seen.before:
-        fetch = f"audit-s3 backfill --input {found.name} --since {_moment(seen.first_before)}"
+        fetch = f"audit-s3 backfill --input {found.name} --since {iso(seen.first_before)}"
         before = counted(seen.before, "object")
         lines.append(f"  left out, as written before start_from: {before}; to fetch: {fetch}")
     if not seen.objects:
         return lines
     expires = seen.oldest + found.settings.retention_days * 86400.0
     word = "expires" if expires > time.time() else "was due to expire"
-    written = _moment(seen.oldest)
-    lines.append(f"  first to go: {seen.oldest_url}, written {written}, {word} {_moment(expires)}")
+    written = iso(seen.oldest)
+    lines.append(f"  first to go: {seen.oldest_url}, written {written}, {word} {iso(expires)}")
     lines.append(f"  time, an estimate at 100 objects or 10 MB a second: {_span(seen.seconds)}")
     dollars = seen.dollars(kms=bool(found.settings.kms_key_arn))
     lines.append(
@@ -258,7 +258,3 @@ def _span(seconds: float) -> str:
     if seconds < 5400:
         return f"about {seconds / 60:.0f} minutes"
     return f"about {seconds / 3600:.0f} hours"
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

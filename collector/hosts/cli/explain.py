@@ -15,7 +15,6 @@ import json
 import os
 import re
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
@@ -37,6 +36,7 @@ from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
 from collector.runtime.adapters import SystemClock, checkpoint_path
+from collector.wording import iso
 
 __all__ = ["command"]
 
@@ -117,7 +117,7 @@ class Explained:
 def _spelt(name: str, value: Any) -> str:
     """Times as people write them."""
     is_time = name == "event_time"
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value)) if is_time else str(value)
+    return iso(value) if is_time else str(value)
 
 
 def _said_by(line: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from datetime import datetime, timezone
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, TypeVar
 
@@ -30,6 +30,7 @@ from collector.onboarding.init import (
     share,
     write,
 )
+from collector.wording import iso
 
 __all__ = ["command"]
 
@@ -142,7 +143,7 @@ def _from_splunk(inputs_conf: str, pairs: Sequence[str], given: Mapping[str, str
     buckets = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     if len(buckets) != len(pairs):
         raise click.UsageError("--bucket-of wants STANZA=BUCKET, once for each stanza")
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = iso(time.time())
     found = carry(text, given={**given, **_environment_secrets()}, buckets=buckets,
                   roles=_roles(Path(inputs_conf)), cut_over=given.get("start_from", now))
     for note in found.notes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any, Dict, Iterator, List, Tuple
 
 import click
@@ -14,6 +13,7 @@ from collector.errors import CollectorError, Poison
 from collector.hosts.cli.options import configured, load_inputs, shown
 from collector.hosts.stores import opened, say_where_none_is
 from collector.ports import Quarantined
+from collector.wording import iso
 
 __all__ = ["command"]
 
@@ -59,7 +59,7 @@ def _listed(inputs: List[Input]) -> Tuple[List[Tuple[Input, Quarantined]], int]:
 
 def _print_table(entries: List[Tuple[Input, Quarantined]]) -> None:
     rows = [("INPUT", "ID", "KIND", "REASON", "SINCE", "WHERE")] + [
-        (found.name, entry.id, entry.kind, entry.reason, _moment(entry.created), shown(entry.url))
+        (found.name, entry.id, entry.kind, entry.reason, iso(entry.created), shown(entry.url))
         for found, entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -155,7 +155,7 @@ def _entries(inputs: List[Input]) -> Iterator[Tuple[Input, Quarantined]]:
 def _described(found: Input, entry: Quarantined) -> Dict[str, Any]:
     return {
         "input": found.name, "id": entry.id, "kind": entry.kind, "reason": entry.reason,
-        "detail": entry.detail, "where": entry.url, "since": _moment(entry.created),
+        "detail": entry.detail, "where": entry.url, "since": iso(entry.created),
         "bytes": len(entry.body), "event": entry.ordinal,
     }
 
@@ -167,9 +167,6 @@ def _write(body: bytes) -> None:
     else:
         sys.stdout.buffer.write(body)
 
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _refuse_unknown(entry_ids: Tuple[str, ...], inputs: List[Input]) -> None:

@@ -23,7 +23,7 @@ from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.status_report import Seen, as_json, broken, lines
 from collector.hosts.stores import opened, say_where_none_is
 from collector.hosts.web.beside import running
-from collector.retention.notice import spell
+from collector.wording import spell
 
 __all__ = ["command"]
 

@@ -12,8 +12,9 @@ from typing import Iterator, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage.count import Counted
-from collector.hosts.coverage.text import HEADINGS, cells, iso, notes, title
+from collector.hosts.coverage.text import HEADINGS, cells, notes, title
 from collector.retention.coverage import KINDS
+from collector.wording import iso
 
 __all__ = ["as_html"]
 

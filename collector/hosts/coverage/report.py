@@ -13,10 +13,10 @@ from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage.count import Counted
-from collector.hosts.coverage.text import iso
 from collector.retention.coverage_sums import Covered, Named
 from collector.retention.ledger_chain import chained, first_fault, seal
 from collector.retention.splunk_counts import Comparison, Difference
+from collector.wording import iso
 
 __all__ = ["FORMAT", "as_json", "audit"]
 

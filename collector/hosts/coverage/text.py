@@ -7,7 +7,6 @@ export have them all.
 from __future__ import annotations
 
 import shlex
-import time
 from collections import Counter
 from itertools import groupby
 from typing import Iterable, Iterator, List, Sequence
@@ -15,8 +14,8 @@ from typing import Iterable, Iterator, List, Sequence
 from collector.hosts.coverage.count import Counted
 from collector.retention.coverage import KINDS
 from collector.retention.coverage_sums import Covered
-from collector.retention.notice import counted
 from collector.retention.splunk_counts import Difference
+from collector.wording import counted, iso
 
 __all__ = ["HEADINGS", "MOST_ROWS", "MOST_SHOWN", "as_text", "cells", "iso", "notes", "title"]
 
@@ -73,10 +72,6 @@ def notes(answer: Counted) -> List[str]:
         *_about_listing(answer), *_about_missing(answer), *_about_the_past(answer),
         *_about_quarantine(answer), *_about_splunk(answer),
     ]
-
-
-def iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _text(answer: Counted) -> str:

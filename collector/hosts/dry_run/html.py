@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Iterator, List, Mapping
 
 from collector.hosts.web.assets import STYLE, hash_of
-from collector.retention.notice import counted
+from collector.wording import counted
 
 __all__ = ["page"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -23,8 +22,8 @@ from collector.model import Slice
 from collector.onboarding.checks.troubles import TROUBLES
 from collector.onboarding.dry_run import Looked, Peeked, Report
 from collector.onboarding.sampling import SHOWN_EVENTS, Sample
-from collector.retention.notice import counted
 from collector.sinks.envelope import render_envelopes
+from collector.wording import counted, iso
 
 __all__ = ["Tried", "document", "input_of", "render", "text"]
 
@@ -76,7 +75,7 @@ def document(tried: Sequence[Tried], *, at: float, clean: Clean, mask: bool) -> 
         for told, sample in zip(found.get("samples", ()), one.report.samples if one.report else ()):
             told["shown"] = walk(_events(sample.shown, one), clean, names=mask)
         inputs.append(found)
-    return {"program": "audit-s3", "version": __version__, "at": _iso(at), "masked": mask, "inputs": inputs}
+    return {"program": "audit-s3", "version": __version__, "at": iso(at), "masked": mask, "inputs": inputs}
 
 
 def render(found: Document, form: str) -> str:
@@ -105,7 +104,7 @@ def input_of(one: Tried) -> Document:
     return {
         **found,
         "promise": _ENFORCED if one.is_narrowed else _PROMISED,
-        "start_from": _iso(one.start),
+        "start_from": iso(one.start),
         "retention_days": settings.retention_days,
         "has_ledger": one.is_begun,
         "listings": [_listing(each, one) for each in one.report.listings],
@@ -156,9 +155,9 @@ def _sample(found: Sample, one: Tried) -> Document:
         "unparsed": found.unparsed,
         "unparsed_percent": _percent(found.unparsed, found.events),
         "time_field": found.time_field,
-        "earliest": _iso(float(found.earliest)) if found.earliest else None,
-        "latest": _iso(float(found.latest)) if found.latest else None,
-        "object_time": _iso(found.object_time) if found.object_time else None,
+        "earliest": iso(float(found.earliest)) if found.earliest else None,
+        "latest": iso(float(found.latest)) if found.latest else None,
+        "object_time": iso(found.object_time) if found.object_time else None,
         "is_before_start_from": is_early,
         "is_named_by_message": found.is_named,
         "note": _EARLY if is_early and not found.is_named else "",
@@ -181,7 +180,7 @@ def _events(shown: Optional[Slice], one: Tried) -> List[Document]:
     lines = render_envelopes([shown], identity=identity, lines=True).split(b"\n")
     times = [event.time for event in shown]
     return [
-        {"parsed_time": None if moment is None else _iso(float(moment)), "hec": json.loads(line)}
+        {"parsed_time": None if moment is None else iso(float(moment)), "hec": json.loads(line)}
         for moment, line in zip(times, lines)
     ]
 
@@ -315,7 +314,3 @@ def _spelt(error: Mapping[str, str]) -> str:
 
 def _percent(part: int, whole: int) -> int:
     return round(100 * part / whole) if whole else 0
-
-
-def _iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Callable, List, Mapping, MutableMapping, Seque
 
 from collector.hosts.service.board import Board
 from collector.hosts.service.observation import Observation
-from collector.retention.lag import spell_short
+from collector.wording import spell_short
 
 if TYPE_CHECKING:
     from collector.runtime.runner import Runner

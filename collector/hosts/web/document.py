@@ -17,9 +17,9 @@ from collector.hosts.service.observation import STATES, Observation, Problem
 from collector.hosts.web.history import Rate
 from collector.hosts.web.metrics import COUNTED
 from collector.retention.clock import Reading
-from collector.retention.lag import Lag, spell_short
-from collector.retention.notice import counted, spell
+from collector.retention.lag import Lag
 from collector.retention.silence import STATES as SILENCE_STATES
+from collector.wording import counted, iso, spell, spell_short
 
 __all__ = ["as_text", "at", "document", "readiness"]
 
@@ -33,8 +33,8 @@ def document(board: Board) -> Dict[str, Any]:
         "program": "audit-s3",
         "version": __version__,
         "host": socket.gethostname(),
-        "started": _iso(board.started),
-        "at": _iso(now),
+        "started": iso(board.started),
+        "at": iso(now),
         "clock": time.strftime("%H:%M:%S UTC", time.gmtime(now)),
         "up": f"up {spell(now - board.started)}",
         "ready": bool(readiness(seen)["ready"]),
@@ -231,9 +231,5 @@ def _error(
     if problem is None:
         return None
     times = {"at": at, "collecting_again_since": again}
-    seen = {name: _iso(moment) for name, moment in times.items() if moment is not None}
+    seen = {name: iso(moment) for name, moment in times.items() if moment is not None}
     return {**vars(problem), "text": str(problem), **seen}
-
-
-def _iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -8,7 +8,8 @@ import pytest
 
 from collector.retention.clock import BUCKET, QUEUE, Cliff, Oldest
 from collector.retention.moves import mover
-from collector.retention.notice import Notice, spell
+from collector.retention.notice import Notice
+from collector.wording import spell
 
 DAY = 86_400.0
 NOW = 1_777_890_000.0
