@@ -40,7 +40,7 @@ class Host:
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """What runs now, and by input why the rest does not: told whenever that changes."""
 
-    def turn(self, runners: Sequence[Runner], *, decided: bool) -> None:
+    def turn(self, *, decided: bool) -> None:
         """The loop has come round. `decided`: each input runs, or its first attempt has failed."""
 
     def reread(self) -> Optional[Sequence[Input]]:
@@ -105,7 +105,7 @@ def _go_round(supervisor: Supervisor, host: Host, *, stop: threading.Event, once
             if starts.changes != shown:
                 shown = starts.changes
                 host.watch(starts.running, starts.failures)
-            host.turn(starts.running, decided=starts.is_decided)
+            host.turn(decided=starts.is_decided)
             if once and starts.is_decided and all(runner.is_finished() for runner in starts.running):
                 return
             stop.wait(0.05 if once or not starts.is_decided else 0.5)

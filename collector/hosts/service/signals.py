@@ -89,9 +89,9 @@ class Signals(Host):
         for board in self._boards:
             board.watch(runners, failures)
 
-    def turn(self, runners: Sequence[Runner], *, decided: bool) -> None:
+    def turn(self, *, decided: bool) -> None:
         """The runtime is alive, and wants its signals answered."""
-        self._service.turn(runners, decided=decided)
+        self._service.turn(decided=decided)
 
     def reread(self) -> Optional[Sequence[Input]]:
         """The inputs of a configuration that is to be taken over; None, most of the time."""

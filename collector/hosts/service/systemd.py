@@ -1,7 +1,7 @@
 """What systemd is told: ready, alive, how it goes, reloading, stopping (sd_notify(3), Type=notify).
 
     service = Service(Notifier.from_environment(os.environ), board)
-    service.turn(runners, decided=True)               # by the main loop, again and again
+    service.turn(decided=True)                        # by the main loop, again and again
 
 The watchdog is fed by the main loop and only after a look at the engines: a lock that is not given back, a
 thread that died or a station none of whose threads returns from its call leave it hungry, and systemd starts
@@ -14,14 +14,11 @@ import logging
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Callable, List, Mapping, MutableMapping, Sequence
+from typing import Callable, List, Mapping, MutableMapping, Sequence
 
 from collector.hosts.service.board import Board
 from collector.hosts.service.observation import Observation
 from collector.wording import spell_short
-
-if TYPE_CHECKING:
-    from collector.runtime.runner import Runner
 
 __all__ = ["EXTEND_SECONDS", "Notifier", "Service", "journal_caution", "reloading", "status_of", "stopping"]
 
@@ -93,13 +90,13 @@ class Service:
         self._stuck: List[str] = []
         self._events = 0
 
-    def turn(self, runners: Sequence[Runner], *, decided: bool) -> None:
+    def turn(self, *, decided: bool) -> None:
         """Say what is due. `decided`: each input runs, or its first attempt has failed."""
         now = self._monotonic()
         if now < self._due and (self._is_ready or not decided):
             return
         self._due = now + self._notifier.say_every_seconds
-        self._look(runners)
+        self._look()
         if self._stuck:
             return
         fields = {"WATCHDOG": 1, "STATUS": self._status(now)}
@@ -121,9 +118,9 @@ class Service:
         """The end has been asked for."""
         stopping(self._notifier)
 
-    def _look(self, runners: Sequence[Runner]) -> None:
+    def _look(self) -> None:
         """What stands still is said once, before systemd acts on the silence."""
-        stuck = [f"{runner.name}: {found}" for runner in runners for found in [runner.standstill()] if found]
+        stuck = self._board.standstill()
         if stuck and stuck != self._stuck:
             log.error("An engine stands still; the watchdog is left to bite. %s", "; ".join(stuck))
         self._stuck = stuck

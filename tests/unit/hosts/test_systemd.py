@@ -54,18 +54,12 @@ class Picture:
 
     def __init__(self, *seen: Observation) -> None:
         self.seen = list(seen)
+        self.stuck: List[str] = []
 
     def observe(self) -> List[Observation]:
         return self.seen
 
-
-class Runner:
-    name = "thrive"
-
-    def __init__(self) -> None:
-        self.stuck = ""
-
-    def standstill(self) -> str:
+    def standstill(self) -> List[str]:
         return self.stuck
 
 
@@ -85,47 +79,46 @@ def _service(seconds: float = 30.0) -> tuple[Service, Hand, Picture]:
 
 def test_it_is_ready_once_every_input_has_been_tried_and_asks_for_time_until_then(ear: Ear) -> None:
     service, _, _ = _service()
-    service.turn([], decided=False)
+    service.turn(decided=False)
     (first,) = ear.heard()
     assert "READY" not in first
     assert int(first["EXTEND_TIMEOUT_USEC"]) == 30_000_000
-    service.turn([], decided=True)
-    service.turn([], decided=True)
+    service.turn(decided=True)
+    service.turn(decided=True)
     assert [said.get("READY") for said in ear.heard()] == ["1"]
 
 
 def test_the_watchdog_is_fed_three_times_in_its_time_and_no_more_often_than_that(ear: Ear) -> None:
     service, hand, _ = _service(seconds=6.0)
-    service.turn([], decided=True)
+    service.turn(decided=True)
     ear.heard()
     for _ in range(60):
         hand.time += 0.1
-        service.turn([], decided=True)
+        service.turn(decided=True)
     assert [said["WATCHDOG"] for said in ear.heard()] in (["1"] * 2, ["1"] * 3)
 
 
 def test_an_input_that_stands_still_leaves_the_watchdog_hungry_until_it_moves(ear: Ear, caplog: Any) -> None:
-    service, hand, _ = _service()
-    runner: Any = Runner()
-    service.turn([runner], decided=True)
+    service, hand, picture = _service()
+    service.turn(decided=True)
     assert len(ear.heard()) == 1
-    runner.stuck = "its lock has not been given back for 10 s"
+    picture.stuck = ["thrive: its lock has not been given back for 10 s"]
     for _ in range(3):
         hand.time += 20
-        service.turn([runner], decided=True)
+        service.turn(decided=True)
     assert ear.heard() == []
     assert caplog.text.count("stands still") == 1
-    runner.stuck = ""
+    picture.stuck = []
     hand.time += 20
-    service.turn([runner], decided=True)
+    service.turn(decided=True)
     assert len(ear.heard()) == 1
 
 
 def test_a_reload_ends_with_being_ready_again(ear: Ear) -> None:
     service, _, _ = _service()
-    service.turn([], decided=True)
+    service.turn(decided=True)
     service.reloading()
-    service.turn([], decided=True)
+    service.turn(decided=True)
     said = ear.heard()
     assert [name for each in said for name in ("READY", "RELOADING") if name in each] == [
         "READY", "RELOADING", "READY",
@@ -151,7 +144,7 @@ def test_the_rate_is_that_of_the_time_since_the_last_line(ear: Ear) -> None:
     service, hand, picture = _service()
     for events in (1000, 1500):
         picture.seen = [Observation("thrive", "collecting", counters={"events": events})]
-        service.turn([], decided=True)
+        service.turn(decided=True)
         hand.time += 10
     assert "50 events/s" in ear.heard()[-1]["STATUS"]
 

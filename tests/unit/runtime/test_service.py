@@ -30,8 +30,8 @@ def test_a_host_is_told_what_runs_and_at_the_end_what_was_counted(inputs):
         def watch(self, runners, failures):
             told.append(("runs", [runner.name for runner in runners], dict(failures)))
 
-        def turn(self, runners, *, decided):
-            if decided and runners:
+        def turn(self, *, decided):
+            if decided:
                 stop.set()
 
         def ended(self, counters):
@@ -51,7 +51,7 @@ def test_what_a_host_has_read_again_runs_in_place_of_what_ran(inputs, monkeypatc
         def reread(self):
             return found.pop(0) if ran and found else None
 
-        def turn(self, runners, *, decided):
+        def watch(self, runners, failures):
             ran.extend(runner for runner in runners if runner not in ran)
             if len(ran) == 2:
                 stop.set()
