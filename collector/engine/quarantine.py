@@ -31,7 +31,10 @@ def keep_body(ledger: Ledger, delivery: Delivery, reason: str, detail: str) -> N
     )
     ledger.change(entry, lambda _: ledger.let_go(delivery))
     ledger.counters["quarantined_bodies"] += 1
-    log.warning("A message body goes to quarantine: %s. reason=%s where=%s", detail, reason, entry.url)
+    log.warning(
+        "A message body goes to quarantine: %s. `audit-s3 explain %s` says what to do. reason=%s where=%s",
+        detail, reason, reason, entry.url,
+    )
 
 
 def keep_object(ledger: Ledger, item: Item, reason: str, error: CollectorError) -> None:
