@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, Mapping
 
 import pytest
 
-from collector.hosts.mounts import throw_away
+from collector.hosts.service.mounts import throw_away
 from collector.testing.fake_hec import FakeHec
 from collector.testing.local_aws import CUSTOMER
 from collector.testing.provider import Provider

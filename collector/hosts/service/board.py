@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
 
 from collector.errors import CollectorError
+from collector.hosts.service.history import History
 from collector.hosts.service.observation import Observation, Problem, observe, together
-from collector.hosts.web.history import History
 
 if TYPE_CHECKING:
     from collector.retention.notice import Notice

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 from collector.config import ConfigError, Input, secrets_of
 from collector.errors import CollectorError
-from collector.hosts.mounts import throw_away
 from collector.hosts.service.board import Board
+from collector.hosts.service.mounts import throw_away
 from collector.hosts.service.systemd import Notifier, Service, journal_caution
 from collector.runtime.adapters import checkpoint_path
 from collector.runtime.service import Host

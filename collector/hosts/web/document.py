@@ -13,8 +13,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from collector import __version__
 from collector.hosts.service.board import Board
+from collector.hosts.service.history import Rate
 from collector.hosts.service.observation import STATES, Observation, Problem
-from collector.hosts.web.history import Rate
 from collector.hosts.web.metrics import COUNTED
 from collector.retention.clock import Reading
 from collector.retention.lag import Lag

@@ -12,9 +12,9 @@ import json
 from typing import Any, Mapping, Sequence, Tuple
 
 from collector.engine.watch import WARNINGS
+from collector.hosts.service.history import MINUTES
 from collector.hosts.web.assets import CHART_HEIGHT, SCRIPT, STYLE
 from collector.hosts.web.document import as_text, at
-from collector.hosts.web.history import MINUTES
 from collector.hosts.web.metrics import COUNTED
 from collector.retention.clock import BUCKET, QUEUE
 

@@ -13,9 +13,9 @@ import pytest
 
 from collector.engine.watch import Watched
 from collector.hosts.service.board import Board
+from collector.hosts.service.history import MINUTES, History
 from collector.hosts.service.observation import Observation, Problem, together
 from collector.hosts.service.siblings import FOLDER, Others, _write
-from collector.hosts.web.history import MINUTES, History
 from collector.ports import QueueDepth
 from collector.retention.clock import Oldest, Reading
 from collector.retention.lag import Lag

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.hosts.mounts import throw_away
+from collector.hosts.service.mounts import throw_away
 
 IN_A_CONTAINER = """\
 1029 909 0:77 / / ro,relatime master:1 - overlay overlay rw,lowerdir=/a - b,upperdir=/c
