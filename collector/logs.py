@@ -18,10 +18,11 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, TextIO, Tuple
 
+from collector.config.secret import longest_first, starred
 from collector.errors import CollectorError, Fatal, Poison
 from collector.retention.moves import mover
 
-__all__ = ["Lines", "install", "mask", "move", "spare", "verdict"]
+__all__ = ["Lines", "install", "mask", "masked", "move", "spare", "verdict"]
 
 #: Longer lines are cut: a key may have 1,024 bytes and an answer from a proxy any number.
 _LONGEST_LINE = 4000
@@ -41,8 +42,13 @@ _secrets: List[str] = []
 
 
 def mask(secrets: Iterable[str]) -> None:
-    """Show stars in place of these from now on."""
-    _secrets[:] = sorted({*_secrets, *(one for one in secrets if len(one) >= 4)}, key=len, reverse=True)
+    """Show stars in place of these from now on, in every log line and wherever else `masked` is asked."""
+    _secrets[:] = longest_first([*_secrets, *secrets])
+
+
+def masked(text: str) -> str:
+    """The text without anything that was ever said to be a secret."""
+    return starred(text, _secrets)
 
 
 class _Formatter(logging.Formatter, ABC):
@@ -63,9 +69,7 @@ class _Formatter(logging.Formatter, ABC):
         text = record.getMessage()
         if record.exc_info:
             text = f"{text} {self.formatException(record.exc_info)}"
-        for secret in _secrets:
-            text = text.replace(secret, "********")
-        return _escaped(text[:_LONGEST_LINE]) + move(record)
+        return _escaped(masked(text)[:_LONGEST_LINE]) + move(record)
 
     def moment(self, record: logging.LogRecord) -> str:
         """Under the handler's lock, as all of formatting: most lines are of the same second."""

@@ -13,7 +13,7 @@ import errno
 import os
 import re
 import stat
-from typing import Callable, Mapping
+from typing import Callable, Iterable, List, Mapping
 
 from collector.config.table import Invalid
 
@@ -23,11 +23,13 @@ __all__ = [
     "REFERENCES",
     "ReadText",
     "Secret",
-    "open_to_all",
     "is_reference",
+    "longest_first",
     "mask_userinfo",
+    "open_to_all",
     "read_text",
     "resolve",
+    "starred",
 ]
 
 MASK = "********"
@@ -133,6 +135,18 @@ def read_text(path: str) -> str:
         text = file.read(MAX_FILE_CHARACTERS + 1)
     if len(text) > MAX_FILE_CHARACTERS:
         raise OSError(errno.EFBIG, f"it is longer than {MAX_FILE_CHARACTERS:,} characters")
+    return text
+
+
+def longest_first(secrets: Iterable[str]) -> List[str]:
+    """Each once, as `starred` wants them: one may be a part of another. Short ones would hide words."""
+    return sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+
+
+def starred(text: str, secrets: Iterable[str]) -> str:
+    """`text` with stars in place of each of these secrets, in their order."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
     return text
 
 

@@ -25,13 +25,8 @@ from xml.etree import ElementTree
 
 from collector.errors import CollectorError, Fatal
 from collector.hosts.splunkd.definition import SCHEME, Definition, parse_items, parse_run, read_document
-from collector.hosts.splunkd.log import (
-    hide,
-    log_to_file,
-    log_to_splunkd,
-    printable,
-    set_level,
-)
+from collector.hosts.splunkd.log import log_to_file, log_to_splunkd, printable, set_level
+from collector.logs import mask
 
 if TYPE_CHECKING:
     from collector.config.inputs import Input
@@ -116,7 +111,7 @@ def _print_scheme(stdout: BinaryIO) -> int:
 def _validate(stdin: BinaryIO, stdout: BinaryIO) -> int:
     try:
         definition = parse_items(read_document(stdin))
-        hide([definition.session_key, *_plain(definition)])
+        mask([definition.session_key, *_plain(definition)])
         configured = _load(definition)
         if definition.settings.get("validate_online", "").strip().lower() in _TRUE:
             from collector.hosts.splunkd.validation import try_online
@@ -156,12 +151,12 @@ def _load(definition: Definition) -> Input:
 def _run(stdin: BinaryIO, events: BinaryIO, *, parent: int) -> int:
     definition = parse_run(read_document(stdin))
     log_to_file(definition.name)
-    hide([definition.session_key, *_plain(definition)])
+    mask([definition.session_key, *_plain(definition)])
     configured = _load(_with_one_lister(_with_secrets_put_away(definition)))
     from collector.config.inputs import secrets_of
 
     set_level(configured.settings.log_level)
-    hide([definition.session_key, *_plain(definition), *secrets_of([configured])])
+    mask(secrets_of([configured]))
     for warning in configured.warnings:
         _log.warning("%s input=%s", warning, definition.name)
     return drive(lambda stop: _collect(configured, events, stop), events, parent=parent)

@@ -9,11 +9,11 @@ from typing import Iterator
 
 import pytest
 
+from collector import logs
 from collector.errors import Fatal
 from collector.hosts.splunkd.log import (
     JsonLines,
     SplunkdLines,
-    hide,
     log_file,
     log_to_file,
     log_to_splunkd,
@@ -71,7 +71,9 @@ def test_what_xml_cannot_carry_is_replaced(character: str) -> None:
 def untouched_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("collector")
     before = (root.handlers[:], root.level, ours.level)
+    secrets = list(logs._secrets)
     yield
+    logs._secrets[:] = secrets
     root.handlers[:], level, own_level = before
     root.setLevel(level)
     ours.setLevel(own_level)
@@ -87,14 +89,15 @@ def test_debug_lines_of_the_aws_library_hold_credentials_and_are_never_logged() 
 
 
 @pytest.mark.usefixtures("untouched_logging")
-def test_a_secret_that_gets_into_a_message_is_masked_in_the_file_and_for_splunkd(
+def test_a_secret_whenever_it_was_read_is_masked_in_the_file_and_for_splunkd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "var" / "log" / "splunk").mkdir(parents=True)
     monkeypatch.setenv("SPLUNK_HOME", str(tmp_path))
     log_to_splunkd()
     log_to_file("thrive")
-    hide(["s3cr3t-t0ken", ""])
+    logs.mask(["the-first-t0ken"])
+    logs.mask(["s3cr3t-t0ken", ""])  # as a rotated token is
     try:
         raise ValueError("answer: s3cr3t-t0ken")
     except ValueError:

@@ -14,22 +14,18 @@ from html import escape
 from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from collector import __version__
-from collector.config.secret import MASK, mask_userinfo
+from collector.config.secret import longest_first, mask_userinfo, starred
 from collector.onboarding.checks import Finding
 
 __all__ = ["FORMATS", "masked", "render"]
 
-_LEAST_SECRET = 4
-
 
 def masked(findings: Iterable[Finding], secrets: Iterable[str]) -> List[Finding]:
     """The same without any of `secrets`, and without the user of any URL; control characters are escaped."""
-    longest_first = sorted({each for each in secrets if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
+    hidden = longest_first(secrets)
 
     def clean(text: str) -> str:
-        for secret in longest_first:
-            text = text.replace(secret, MASK)
-        text = mask_userinfo(text)
+        text = mask_userinfo(starred(text, hidden))
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
     return [

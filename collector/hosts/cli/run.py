@@ -82,7 +82,7 @@ def command(
 
         sys.exit(service.run(inputs, stop=stop, host=Summary(summary) if summary else None, once=True))
     with ExitStack() as stack:
-        boards = [Board([found.name for found in inputs], secrets=secrets_of(inputs))]
+        boards = [Board([found.name for found in inputs])]
         boards += _web(inputs, stack, number or 0)
         load = partial(load_inputs, config_path, input_name, given)
         signals = Signals(boards, inputs, load, stop=stop, reload=reload)
@@ -103,13 +103,13 @@ def _web(inputs: Sequence[Input], stack: ExitStack, number: int) -> List[Board]:
     from collector.hosts.web.server import serving
     from collector.runtime.adapters import checkpoint_path
 
-    names, secrets = [found.name for found in inputs], secrets_of(inputs)
+    names = [found.name for found in inputs]
     folder = checkpoint_path(inputs[0]).parent
     if number:
-        board = Board(names, secrets=secrets, number=number)
+        board = Board(names, number=number)
         stack.enter_context(telling(folder, number=number, board=board))
     else:
         siblings = Others(folder) if settings.processes > 1 else dict
-        board = Board(names, secrets=secrets, siblings=siblings)
+        board = Board(names, siblings=siblings)
         stack.enter_context(serving(settings.http_listen, board))
     return [board]

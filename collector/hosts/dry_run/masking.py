@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Callable, Iterable, Match, Pattern, Tuple
 
-from collector.config.secret import MASK, mask_userinfo
+from collector.config.secret import MASK, longest_first, mask_userinfo, starred
 
 __all__ = ["Clean", "cleaner", "mask_line", "walk"]
 
@@ -46,11 +46,10 @@ _ADDRESS = re.compile(
 
 def cleaner(secrets: Iterable[str], *, mask: bool) -> Clean:
     """Masks `secrets` wherever they are; with `mask` also what looks like one."""
-    longest_first = sorted({each for each in secrets if len(each) >= 4}, key=len, reverse=True)
+    hidden = longest_first(secrets)
 
     def clean(text: str) -> str:
-        for secret in longest_first:
-            text = text.replace(secret, MASK)
+        text = starred(text, hidden)
         return _masked(text) if mask else text
 
     return clean

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Sequence, Tuple, Union
 
 from collector.errors import CollectorError
 from collector.hosts.service.history import History
 from collector.hosts.service.observation import Observation, Problem, observe, together
+from collector.logs import masked
 
 if TYPE_CHECKING:
     from collector.retention.notice import Notice
@@ -27,15 +28,14 @@ _LONGEST_TEXT = 2000
 class Board:
     """All inputs that this process was asked to serve, started or not. May be used from several threads.
 
-    `secrets` are masked wherever they would appear in an error's text. `number` is which of several
-    processes this is; `siblings` gives what the others look like, by their numbers.
+    What the log masks is masked in an error's text too. `number` is which of several processes this is;
+    `siblings` gives what the others look like, by their numbers.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         *,
-        secrets: Iterable[str] = (),
         number: int = 0,
         siblings: Callable[[], Mapping[int, Sequence[Observation]]] = dict,
     ) -> None:
@@ -43,15 +43,12 @@ class Board:
         self.history = History()
         self._names = tuple(names)
         self._number, self._siblings = number, siblings
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
         self._runners: Mapping[str, Runner] = {}
         self._failures: Mapping[str, CollectorError] = {}
 
-    def expect(self, names: Sequence[str], *, secrets: Iterable[str] = ()) -> None:
-        """These are all inputs from now on; what was a secret before stays one."""
+    def expect(self, names: Sequence[str]) -> None:
+        """These are all inputs from now on."""
         self._names = tuple(names)
-        longer = {secret for secret in secrets if len(secret) >= 4}.union(self._secrets)
-        self._secrets = sorted(longer, key=len, reverse=True)
 
     def watch(self, runners: Sequence[Runner], failures: Mapping[str, CollectorError]) -> None:
         """From now on these are observed, and those could not be started; the others are "starting"."""
@@ -91,16 +88,17 @@ class Board:
         if name not in runners:
             if failure is None:
                 return Observation(name, "starting")
-            return Observation(name, "not_started", last_error=self._problem(failure))
+            return Observation(name, "not_started", last_error=_problem(failure))
         runner = runners[name]
-        seen = runner.observe(lambda engine: observe(name, engine, problem=self._problem))
+        seen = runner.observe(lambda engine: observe(name, engine, problem=_problem))
         return replace(seen, aws_calls=runner.aws_calls())
 
-    def _problem(self, error: Union[CollectorError, Notice]) -> Problem:
-        what, code, where, hint = map(self._shown, (error.what, error.code, error.where, error.hint))
-        return Problem(what, code, where, hint, owner=getattr(error, "owner", ""))
 
-    def _shown(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "********")
-        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+def _problem(error: Union[CollectorError, Notice]) -> Problem:
+    what, code, where, hint = map(_shown, (error.what, error.code, error.where, error.hint))
+    return Problem(what, code, where, hint, owner=getattr(error, "owner", ""))
+
+
+def _shown(text: str) -> str:
+    text = masked(text)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

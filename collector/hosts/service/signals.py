@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
-from collector.config import ConfigError, Input, secrets_of
+from collector.config import ConfigError, Input
 from collector.errors import CollectorError
 from collector.hosts.service.board import Board
 from collector.hosts.service.mounts import throw_away
@@ -110,7 +110,7 @@ class Signals(Host):
             if getattr(now, name) != getattr(self._first, name):
                 log.warning("A new %s takes a restart; the old one stays.", name)
         for board in self._boards:
-            board.expect([found.name for found in inputs], secrets=secrets_of(inputs))
+            board.expect([found.name for found in inputs])
         return inputs
 
     def _ask(self, *_: Any) -> None:

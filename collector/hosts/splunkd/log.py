@@ -15,14 +15,12 @@ import re
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterable, Sequence
 
-from collector.logs import move, spare, verdict
+from collector.logs import masked, move, spare, verdict
 
 __all__ = [
     "JsonLines",
     "SplunkdLines",
-    "hide",
     "log_file",
     "log_to_file",
     "log_to_splunkd",
@@ -72,14 +70,6 @@ def log_to_file(input_name: str) -> None:
     root.addHandler(handler)
 
 
-def hide(secrets: Iterable[str]) -> None:
-    """From now on these texts are masked in every line; shorter ones than four would mask words."""
-    longest_first = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler.formatter, _Lines):
-            handler.formatter.secrets = longest_first
-
-
 def log_file(splunk_home: str, input_name: str) -> Path:
     """The file of one input. Names that only differ in characters no file has stay apart."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", input_name)[:100]
@@ -96,15 +86,11 @@ def printable(text: str) -> str:
 class _Lines(logging.Formatter):
     """What both forms share: the text of a record, with every secret in it masked."""
 
-    secrets: Sequence[str] = ()
-
     def text(self, record: logging.LogRecord) -> str:
         text = record.getMessage() + move(record)
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
-        for secret in self.secrets:
-            text = text.replace(secret, "********")
-        return text
+        return masked(text)
 
     def level(self, record: logging.LogRecord) -> str:
         return _SPLUNKD_LEVELS.get(record.levelname, record.levelname)

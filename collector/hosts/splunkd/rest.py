@@ -27,11 +27,12 @@ from io import BytesIO
 from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Tuple, TypeVar
 from urllib.parse import urlsplit
 
+from collector.config.secret import MASK
 from collector.errors import CollectorError, Fatal, Retry
 from collector.loopback import is_loopback
 
 __all__ = [
-    "APP_ID", "MASK", "REALM", "SECRETS", "SecretStore", "answer_of", "call", "connect", "refusal",
+    "APP_ID", "REALM", "SECRETS", "SecretStore", "answer_of", "call", "connect", "refusal",
     "service_of", "stored_settings", "tls_context",
 ]
 
@@ -50,8 +51,6 @@ SECRETS = {
 }
 #: What else an account may bring along, for settings left empty.
 _COMPANIONS = {"aws_access_key_id": "access_key_id", "external_id": "external_id"}
-#: What the set-up page leaves in place of a secret that it has stored.
-MASK = "********"
 _STORED = "storage:"
 
 _TIMEOUT_SECONDS = 10.0

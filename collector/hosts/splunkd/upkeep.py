@@ -14,12 +14,13 @@ import logging
 from typing import Any, Dict, FrozenSet, Mapping, Tuple
 from urllib.parse import quote
 
+from collector.config.secret import MASK, REFERENCES
 from collector.errors import CollectorError
-from collector.hosts.splunkd.rest import APP_ID, MASK, REALM, SECRETS, call, refusal, service_of
+from collector.hosts.splunkd.rest import APP_ID, REALM, SECRETS, call, refusal, service_of
 
 __all__ = ["plain_secrets", "put_away", "server_roles"]
 
-_REFERENCES = ("file:", "env:", "credential:", "storage:")
+_REFERENCES = (*REFERENCES, "storage:")
 
 log = logging.getLogger(__name__)
 
