@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Text
 from collector.config.secret import longest_first, starred
 from collector.errors import CollectorError, Fatal, Poison
 from collector.retention.moves import mover
+from collector.wording import plain
 
 __all__ = ["Lines", "install", "mask", "masked", "move", "spare", "verdict"]
 
@@ -69,7 +70,7 @@ class _Formatter(logging.Formatter, ABC):
         text = record.getMessage()
         if record.exc_info:
             text = f"{text} {self.formatException(record.exc_info)}"
-        return _escaped(masked(text)[:_LONGEST_LINE]) + move(record)
+        return plain(masked(text)[:_LONGEST_LINE]) + move(record)
 
     def moment(self, record: logging.LogRecord) -> str:
         """Under the handler's lock, as all of formatting: most lines are of the same second."""
@@ -264,13 +265,3 @@ def move(record: logging.LogRecord) -> str:
 def _told(record: logging.LogRecord) -> Optional[CollectorError]:
     told = record.args if isinstance(record.args, tuple) else ()
     return next((one for one in told if isinstance(one, CollectorError)), None)
-
-
-def _escaped(text: str) -> str:
-    """One line, whatever is in it."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

@@ -1,11 +1,11 @@
-"""How moments, lengths of time and numbers are written, in logs and in reports: one way for each."""
+"""How moments, lengths of time, numbers and the words of others are written, in logs and in reports."""
 
 from __future__ import annotations
 
 import time
 from typing import List
 
-__all__ = ["counted", "iso", "spell", "spell_short"]
+__all__ = ["counted", "iso", "plain", "spell", "spell_short"]
 
 
 def iso(moment: float) -> str:
@@ -16,6 +16,13 @@ def iso(moment: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and what it counts: "1 object", "1,200 objects"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def plain(text: str) -> str:
+    """One line that a terminal shows as it is, and does not obey, whatever a key or a body holds."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def spell(seconds: float) -> str:

@@ -53,7 +53,6 @@ def _key(received: Received) -> _Key:
 
 
 def _sourcetype(scene: Scene) -> str:
-
     return PROVIDERS[scene.audits.preset].settings["sourcetype"]
 
 

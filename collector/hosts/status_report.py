@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from collector.errors import CollectorError
 from collector.hosts.web.document import as_text, at
+from collector.wording import plain
 
 __all__ = ["STATES", "Seen", "as_json", "broken", "lines"]
 
@@ -91,11 +92,11 @@ def _table(seen: Sequence[Seen], width: int) -> Iterator[str]:
     head = ["state", *STATES]
     rows = [[one.state, *_cells(one)] for one in seen]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    longest = max(len(_plain(one.name)) for one in seen)
+    longest = max(len(plain(one.name)) for one in seen)
     room = max(len("input"), min(longest, width - sum(widths) - 2 * len(head)))
     yield _line("input", head, room, widths)
     for one, row in zip(seen, rows):
-        name = _plain(one.name)
+        name = plain(one.name)
         if len(name) > room:
             yield name
         yield _line(name if len(name) <= room else "", row, room, widths)
@@ -179,13 +180,8 @@ def _bar(count: int, most: int) -> str:
 
 def broken(text: str, first: str, later: str, width: Optional[int]) -> List[str]:
     """The text in lines of at most `width`, behind `first` and then `later`; one line without a width."""
-    plain = _plain(text)
-    if width is None or len(first) + len(plain) <= width:
-        return [first + plain]
+    shown = plain(text)
+    if width is None or len(first) + len(shown) <= width:
+        return [first + shown]
     room = max(20, width)
-    return textwrap.wrap(plain, room, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
-
-
-def _plain(text: str) -> str:
-    """One line that a terminal shows as it is, whatever a key holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return textwrap.wrap(shown, room, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)

@@ -16,6 +16,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 from collector import __version__
 from collector.config.secret import longest_first, mask_userinfo, starred
 from collector.onboarding.checks import Finding
+from collector.wording import plain
 
 __all__ = ["FORMATS", "masked", "render"]
 
@@ -25,8 +26,7 @@ def masked(findings: Iterable[Finding], secrets: Iterable[str]) -> List[Finding]
     hidden = longest_first(secrets)
 
     def clean(text: str) -> str:
-        text = mask_userinfo(starred(text, hidden))
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return plain(mask_userinfo(starred(text, hidden)))
 
     return [
         replace(each, tried=clean(each.tried), answer=clean(each.answer), fix=clean(each.fix))

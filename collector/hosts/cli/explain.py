@@ -30,13 +30,13 @@ from collector.config.settings import Settings
 from collector.config.values import nearest
 from collector.decode.pgaudit import event_line, ignoring
 from collector.errors import CollectorError, Poison
-from collector.hosts.cli.options import configured, load_inputs, setting_flags, shown
+from collector.hosts.cli.options import configured, load_inputs, setting_flags
 from collector.hosts.codes import FATES, Code, all_codes, codes_of
 from collector.model import Notification, ObjectRef, Payload
 from collector.notifications import parse
 from collector.notifications.shapes import SHAPES, layers
 from collector.runtime.adapters import SystemClock, checkpoint_path
-from collector.wording import iso
+from collector.wording import iso, plain
 
 __all__ = ["command"]
 
@@ -77,7 +77,7 @@ def command(
         print(json.dumps(vars(explained), indent=2))
     else:
         for line in explained.lines():
-            print(shown(line))
+            print(plain(line))
     sys.exit(1 if explained.quarantined else 0)
 
 

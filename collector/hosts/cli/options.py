@@ -12,7 +12,7 @@ from collector.config import Input, load, secrets_of, start_time
 from collector.config.generate import flags
 from collector.logs import install
 
-__all__ = ["configured", "load_inputs", "moment", "refuse_empty_span", "setting_flags", "shown"]
+__all__ = ["configured", "load_inputs", "moment", "refuse_empty_span", "setting_flags"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 
@@ -79,8 +79,3 @@ def refuse_empty_span(since: Optional[float], until: Optional[float]) -> None:
     if since is None or (time.time() if until is None else until) > since:
         return
     raise click.UsageError("--since lies in the future" if until is None else "--until is not after --since")
-
-
-def shown(text: str) -> str:
-    """What others wrote, for a terminal: nothing in it may steer one."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -10,10 +10,10 @@ import click
 
 from collector.config import Input
 from collector.errors import CollectorError, Poison
-from collector.hosts.cli.options import configured, load_inputs, shown
+from collector.hosts.cli.options import configured, load_inputs
 from collector.hosts.stores import opened, say_where_none_is
 from collector.ports import Quarantined
-from collector.wording import iso
+from collector.wording import iso, plain
 
 __all__ = ["command"]
 
@@ -59,7 +59,7 @@ def _listed(inputs: List[Input]) -> Tuple[List[Tuple[Input, Quarantined]], int]:
 
 def _print_table(entries: List[Tuple[Input, Quarantined]]) -> None:
     rows = [("INPUT", "ID", "KIND", "REASON", "SINCE", "WHERE")] + [
-        (found.name, entry.id, entry.kind, entry.reason, iso(entry.created), shown(entry.url))
+        (found.name, entry.id, entry.kind, entry.reason, iso(entry.created), plain(entry.url))
         for found, entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -133,7 +133,7 @@ def retry(config_path: str, input_name: str, entry_ids: Tuple[str, ...]) -> None
         stayed = deliver_again(found, entries) if entries else {}
         delivered += len(entries) - len(stayed)
         for name, why in stayed.items():
-            print(f"{name} stays: {shown(why)}", file=sys.stderr)
+            print(f"{name} stays: {plain(why)}", file=sys.stderr)
     print(f"delivered {delivered} of {wanted}", file=sys.stderr)
     sys.exit(0 if delivered == wanted else 1)
 
@@ -163,10 +163,9 @@ def _described(found: Input, entry: Quarantined) -> Dict[str, Any]:
 def _write(body: bytes) -> None:
     """As it is to a file or a pipe; a terminal is shown what would steer it, and not steered."""
     if sys.stdout.isatty():
-        print("\n".join(shown(line) for line in body.decode("utf-8", "replace").split("\n")))
+        print("\n".join(plain(line) for line in body.decode("utf-8", "replace").split("\n")))
     else:
         sys.stdout.buffer.write(body)
-
 
 
 def _refuse_unknown(entry_ids: Tuple[str, ...], inputs: List[Input]) -> None:

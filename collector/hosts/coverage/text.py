@@ -15,9 +15,9 @@ from collector.hosts.coverage.count import Counted
 from collector.retention.coverage import KINDS
 from collector.retention.coverage_sums import Covered
 from collector.retention.splunk_counts import Difference
-from collector.wording import counted, iso
+from collector.wording import counted, iso, plain
 
-__all__ = ["HEADINGS", "MOST_ROWS", "MOST_SHOWN", "as_text", "cells", "iso", "notes", "title"]
+__all__ = ["HEADINGS", "MOST_ROWS", "MOST_SHOWN", "as_text", "cells", "notes", "title"]
 
 #: Rows that a person reads: two prefixes of 30 days.
 MOST_ROWS = 60
@@ -94,7 +94,7 @@ def _text(answer: Counted) -> str:
 def _place(one: Covered, several: bool) -> str:
     if not one.bucket:
         return "(messages)"
-    return _plain(f"{one.bucket}/{one.prefix}" if several else one.prefix or "(no folder)")
+    return plain(f"{one.bucket}/{one.prefix}" if several else one.prefix or "(no folder)")
 
 
 def _numbers(one: Covered) -> List[str]:
@@ -112,7 +112,7 @@ def _about_listing(answer: Counted) -> Iterator[str]:
             "received is counted."
         )
     for bucket, why in coverage.unlisted.items():
-        yield f"What is missing in s3://{bucket} is unknown, as it was not listed to its end: {_plain(why)}"
+        yield f"What is missing in s3://{bucket} is unknown, as it was not listed to its end: {plain(why)}"
 
 
 def _about_quarantine(answer: Counted) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _about_missing(answer: Counted) -> Iterator[str]:
         yield f"{counted(coverage.missing, 'object')} {_are(coverage.missing)} missing. To fetch: {fetch}"
     yield from _about_undelivered(answer)
     for one in coverage.named[:MOST_SHOWN]:
-        yield f"  {one.kind}: {_plain(one.url)}, written {iso(one.moment)}, {one.size_bytes:,} bytes"
+        yield f"  {one.kind}: {plain(one.url)}, written {iso(one.moment)}, {one.size_bytes:,} bytes"
     more = len(coverage.named) - MOST_SHOWN + coverage.unnamed
     if more > 0:
         yield f"  and {more:,} more that were not read (--format json names the first 1,000 of each kind)"
@@ -188,7 +188,7 @@ def _about_splunk(answer: Counted) -> Iterator[str]:
     else:
         yield f"Splunk holds what was delivered. Compared: {scope}"
     for one in found.differences[:MOST_SHOWN]:
-        yield f"  {_differs(one)}: {_plain(one.url)}"
+        yield f"  {_differs(one)}: {plain(one.url)}"
     if found.differing > MOST_SHOWN:
         yield f"  and {found.differing - MOST_SHOWN:,} more"
     if any(one.kind != "surplus" and one.url.startswith("s3://") for one in found.differences):
@@ -221,8 +221,3 @@ def _are(number: int) -> str:
 
 def _was(number: int) -> str:
     return "was" if number == 1 else "were"
-
-
-def _plain(text: str) -> str:
-    """One line that a terminal shows as it is, whatever a key holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

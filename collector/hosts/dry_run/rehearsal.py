@@ -32,10 +32,10 @@ from collector.onboarding.dry_run import Report, look
 from collector.onboarding.sampling import View
 from collector.runtime.adapters import Adapters
 from collector.sinks.envelope import render_envelopes, render_json_lines, render_raw_lines
+from collector.wording import plain
 
-__all__ = ["FORMATS", "dry_run"]
+__all__ = ["dry_run"]
 
-FORMATS = ("text", "json", "html")
 USAGE = 2
 
 
@@ -189,5 +189,4 @@ def _renderer(settings: Settings) -> Callable[[Iterable[Slice]], bytes]:
 def _say(lines: Iterable[str]) -> None:
     """Lines on stderr, each one line whatever a key or a body holds."""
     for line in lines:
-        shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        print("".join(shown), file=sys.stderr)
+        print(plain(line), file=sys.stderr)
