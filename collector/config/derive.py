@@ -10,7 +10,10 @@ from collector.config.addresses import QueueAddress, arn_account, arn_region, qu
 from collector.config.providers import PROVIDERS
 from collector.config.settings import Settings
 
-__all__ = ["complete"]
+__all__ = ["REGION_VARIABLES", "SERVICE_STATE", "complete"]
+
+#: What AWS's own tools set the region by, the first that is set.
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 #: Gives (value, what it follows from) for a setting that is not set; ("", "") where nothing is known.
 _Rule = Callable[[Settings, Mapping[str, str]], Tuple[Any, str]]
@@ -88,7 +91,7 @@ def _queue_region(settings: Settings, environ: Mapping[str, str]) -> Tuple[str, 
 def _region(settings: Settings, environ: Mapping[str, str]) -> Tuple[str, str]:
     if settings.queue_region:
         return settings.queue_region, "from queue_region"
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+    for name in REGION_VARIABLES:
         if environ.get(name):
             return environ[name], f"environment {name}"
     return "", ""

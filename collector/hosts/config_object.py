@@ -12,14 +12,13 @@ from collector.config.load import bare_settings
 from collector.config.secret import ReadText, read_text
 from collector.config.settings import Settings
 from collector.errors import Fatal, Poison
+from collector.hosts.base_session import base_session
 from collector.model import ObjectRef
 
 __all__ = ["reader"]
 
 SCHEME = "s3://"
 MOST_BYTES = 1024 * 1024
-#: Asked first where no region is set; any would do, as S3 names the right one.
-_FIRST_REGION = "us-east-1"
 _DENIED = frozenset({"object_denied", "list_denied", "kms_denied", "kms_key_unusable"})
 _MISSING = frozenset({"gone", "bucket_missing", "bad_key", "bad_parameter", "archived"})
 
@@ -55,7 +54,7 @@ def _fetched(path: str, settings: Settings) -> str:
 def _body(ref: ObjectRef, settings: Settings) -> bytes:
     from collector.aws.s3 import S3Store
 
-    session = _session(settings)
+    session = base_session(settings)
     region = settings.bucket_region or session.access.region
     store = S3Store(lambda region: session.client("s3", region=region), [ref.bucket], region=region)
     opened = store.open(ref)
@@ -63,27 +62,6 @@ def _body(ref: ObjectRef, settings: Settings) -> bytes:
         return _whole(opened, ref.url)
     finally:
         opened.close()
-
-
-def _session(settings: Settings) -> Any:
-    import os
-
-    from collector.aws.session import Access, AwsSession
-
-    region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return AwsSession(
-        Access(
-            region=region or _FIRST_REGION,
-            access_key_id=settings.aws_access_key_id,
-            secret_access_key=settings.aws_secret_access_key.reveal(),
-            session_token=settings.aws_session_token.reveal(),
-            profile=settings.aws_profile,
-            endpoint_urls={"s3": settings.endpoint_for("s3")},
-            proxy_url=settings.proxy_url,
-            ca_file=settings.aws_ca_file,
-            use_fips_endpoint=settings.use_fips_endpoint,
-        )
-    )
 
 
 def _whole(opened: Any, url: str) -> bytes:

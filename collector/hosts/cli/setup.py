@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-from typing import Any, Dict, Mapping, Sequence
+from typing import Dict, Mapping, Sequence
 
 import click
 
@@ -14,6 +13,7 @@ from collector.config.addresses import arn_account, without_session
 from collector.config.load import bare_settings
 from collector.config.table import Invalid
 from collector.errors import CollectorError
+from collector.hosts.base_session import base_session
 from collector.onboarding.setup import NAMES, Side, policies, side_of, text
 
 __all__ = ["command"]
@@ -71,7 +71,7 @@ def _policies(side: Side, form: str) -> str:
 def _caller() -> Mapping[str, str]:
     """Who AWS says we are, if it can be asked; what stands in the way is said, and is no failure."""
     try:
-        arn = without_session(_asked())
+        arn = without_session(base_session(bare_settings()).identity())
     except CollectorError as error:
         said = f"AWS does not say who you are: {error}. Or say it: --set CallerArn=ARN"
         print(f"audit-s3: {said}", file=sys.stderr)
@@ -84,22 +84,3 @@ def _told_by(arn: str) -> Mapping[str, str]:
     account = arn_account(arn)
     user = re.fullmatch(r"arn:[\w-]+:iam::\d{12}:user/(?:.*/)?([^/]+)", arn)
     return {**({"Account": account} if account else {}), **({"UserName": user[1]} if user else {})}
-
-
-def _asked() -> str:
-    from collector.aws.session import Access, AwsSession
-
-    settings = bare_settings()
-    region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    access: Dict[str, Any] = {
-        "region": region or "us-east-1",
-        "access_key_id": settings.aws_access_key_id,
-        "secret_access_key": settings.aws_secret_access_key.reveal(),
-        "session_token": settings.aws_session_token.reveal(),
-        "profile": settings.aws_profile,
-        "endpoint_urls": {"sts": settings.endpoint_for("sts")},
-        "proxy_url": settings.proxy_url,
-        "ca_file": settings.aws_ca_file,
-        "use_fips_endpoint": settings.use_fips_endpoint,
-    }
-    return AwsSession(Access(**access)).identity()
