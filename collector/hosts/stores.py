@@ -5,17 +5,18 @@ from __future__ import annotations
 import glob
 import os
 import sys
+import time
 from contextlib import contextmanager
 from typing import Iterator, Optional, Sequence
 
-from collector.config import Input
+from collector.config import Input, start_time
 from collector.config.derive import SERVICE_STATE
 from collector.errors import Fatal
 from collector.ports import CheckpointStore
 from collector.runtime.adapters import Adapters, SystemClock, checkpoint_path, this_owner
 from collector.stores.sqlite import SqliteStore
 
-__all__ = ["opened", "refuse_another_place", "say_where_none_is"]
+__all__ = ["begun_at", "opened", "refuse_another_place", "say_where_none_is"]
 
 
 @contextmanager
@@ -35,6 +36,13 @@ def opened(found: Input, *, read_only: bool = True) -> Iterator[Optional[Checkpo
         yield store
     finally:
         store.close()
+
+
+def begun_at(found: Input, store: Optional[CheckpointStore]) -> float:
+    """Epoch seconds from which on this input collects; where there is no ledger, from when it would now."""
+    settings = found.settings
+    start = start_time(settings.start_from, now=time.time(), retention_days=settings.retention_days)
+    return start if store is None else store.start_from(start)
 
 
 def say_where_none_is(inputs: Sequence[Input]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 import click
 
-from collector.config import Input, start_time
+from collector.config import Input
 from collector.errors import CollectorError
 from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span, setting_flags
 from collector.model import ObjectRef, object_identity
@@ -140,7 +140,7 @@ def _planned(
     found: Input, *, refs: Sequence[ObjectRef], since: Optional[float], until: Optional[float], again: bool
 ) -> _Plan:
     """The ledger is read if there is one, and not written."""
-    from collector.hosts.stores import opened
+    from collector.hosts.stores import begun_at, opened
     from collector.retention.listing import ASKED, Window
     from collector.retention.survey import survey
     from collector.runtime.adapters import Adapters
@@ -163,8 +163,7 @@ def _planned(
             return _planned_by_name(found, adapters.objects, ours, missing, again=again)
         counts_before = since is None
         if since is None:
-            proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
-            since = proposed if store is None else store.start_from(proposed)
+            since = begun_at(found, store)
             until = max(since, now - settings.reconcile_grace_seconds)
         window = Window(since, now if until is None else until, ASKED, since if counts_before else 0.0)
         seen = survey(

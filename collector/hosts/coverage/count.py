@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
-from collector.config import Input, start_time
+from collector.config import Input
 from collector.errors import CollectorError, Fatal, Retry
 from collector.hosts.coverage.splunk import compare_with_splunk
-from collector.hosts.stores import opened
+from collector.hosts.stores import begun_at, opened
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.coverage import Coverage, Question, Tally
 from collector.retention.splunk_counts import Comparison
@@ -101,14 +101,11 @@ def _question(
     found: Input, store: Optional[CheckpointStore], *, since: Optional[float], until: Optional[float]
 ) -> Question:
     settings, now = found.settings, time.time()
-    start = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
-    if store is not None:
-        start = store.start_from(start)
     return Question(
         found.name, settings.bucket, settings.prefix,
         since=now - settings.retention_days * 86400.0 if since is None else since,
         until=now if until is None else until,
-        start_from=start, now=now, grace_seconds=float(settings.reconcile_grace_seconds),
+        start_from=begun_at(found, store), now=now, grace_seconds=float(settings.reconcile_grace_seconds),
     )
 
 

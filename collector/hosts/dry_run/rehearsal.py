@@ -12,19 +12,18 @@ import os
 import sys
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, TextIO
 
 from collector.config.inputs import Input
 from collector.config.routes import Route
 from collector.config.settings import Settings
-from collector.config.values import start_time
 from collector.decode import decode
 from collector.decode.pgaudit import ignoring
 from collector.errors import CollectorError
 from collector.hosts.dry_run import report
 from collector.hosts.dry_run.masking import Clean, cleaner, mask_line, walk
 from collector.hosts.dry_run.report import Tried
-from collector.hosts.stores import opened
+from collector.hosts.stores import begun_at, opened
 from collector.model import Block, Message, Slice
 from collector.notifications import parse
 from collector.notifications.pointers import follow
@@ -76,7 +75,8 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
         return Tried(configured, skipped="it has a queue and no bucket to list")
     try:
         adapters = Adapters(configured, stdout=sys.stdout.buffer, read_only=True)
-        start, is_begun = _start(configured, now=adapters.clock.now())
+        with opened(configured) as store:
+            start, is_begun = begun_at(configured, store), store is not None
     except CollectorError as error:
         return Tried(configured, error=error)
     report = look(
@@ -89,14 +89,6 @@ def _try(configured: Input, *, peek: bool, sample: int) -> Tried:
     peeked = peek and adapters.queue is not None
     return Tried(configured, report=report, is_narrowed=adapters.is_narrowed, start=start, peeked=peeked,
                  is_begun=is_begun)
-
-
-def _start(configured: Input, *, now: float) -> Tuple[float, bool]:
-    """When the ledger began, and that there is one; without one, when it would begin now."""
-    settings = configured.settings
-    proposed = start_time(settings.start_from, now=now, retention_days=settings.retention_days)
-    with opened(configured) as store:
-        return (proposed, False) if store is None else (store.start_from(proposed), True)
 
 
 def _view(configured: Input, adapters: Adapters, start: float) -> View:
