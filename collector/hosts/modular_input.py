@@ -23,7 +23,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, List, NoReturn, Sequence
 from xml.etree import ElementTree
 
-from collector.errors import CollectorError, Fatal
+from collector.errors import CollectorError
+from collector.hosts.exit_codes import code_of
 from collector.hosts.splunkd.definition import SCHEME, Definition, parse_items, parse_run, read_document
 from collector.hosts.splunkd.log import log_to_file, log_to_splunkd, printable, set_level
 from collector.logs import mask
@@ -36,7 +37,6 @@ __all__ = ["claim_stdout", "drive", "leave", "main"]
 #: The engine needs 8 s at most to stop, unless stdout is blocked; splunkd kills after about 10.
 _GRACE_SECONDS = 9.0
 _LOOK_SECONDS = 0.25
-_EX_CONFIG = 78
 _LISTING = "reconcile_interval_seconds"
 _CLUSTERED = {"shc_member", "shc_captain"}
 _TRUE = ("1", "true", "t", "yes", "y", "on")
@@ -249,7 +249,7 @@ def _exit_code(error: Exception) -> int:
     """Say why the input ends; splunkd starts it again after its interval, whatever the code."""
     if isinstance(error, CollectorError):
         _log.critical("%s", error)
-        return _EX_CONFIG if isinstance(error, Fatal) and error.scope == "config" else 1
+        return code_of(error)
     _log.error("a bug ended the input: %r", error, exc_info=error)
     return 1
 

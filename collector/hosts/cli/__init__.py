@@ -14,11 +14,10 @@ from typing import Any, Dict, List, NoReturn, Optional
 import click
 
 from collector import __version__
-from collector.errors import CollectorError, Fatal
+from collector.errors import CollectorError
+from collector.hosts.exit_codes import code_of
 
-__all__ = ["EX_CONFIG", "main"]
-
-EX_CONFIG = 78
+__all__ = ["main"]
 
 #: verb -> what it does; the verb's command is `command` in the module of its name.
 VERBS: Dict[str, str] = {
@@ -90,5 +89,5 @@ def main(args: Optional[List[str]] = None) -> NoReturn:
         code = error.exit_code
     except CollectorError as error:
         print(f"audit-s3: {error}", file=sys.stderr)
-        code = EX_CONFIG if isinstance(error, Fatal) and error.scope == "config" else 1
+        code = code_of(error)
     sys.exit(code or 0)

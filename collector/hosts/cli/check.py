@@ -13,8 +13,8 @@ from collector.config import ConfigError, Input, secrets_of
 from collector.errors import CollectorError
 from collector.hosts.check.doors import Doors
 from collector.hosts.check.report import FORMATS, masked, render
-from collector.hosts.cli import EX_CONFIG
 from collector.hosts.cli.options import configured, load_inputs, setting_flags
+from collector.hosts.exit_codes import EX_CONFIG
 from collector.notifications import parse
 from collector.onboarding.checks import Finding, examine
 from collector.onboarding.checks.codes import CONFIGURATION
