@@ -5,14 +5,13 @@ Keys come from outside; all text passes through `html.escape`, and the page forb
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from typing import Iterator, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage.count import Counted
 from collector.hosts.coverage.text import HEADINGS, cells, notes, title
+from collector.hosts.web.assets import hash_of
 from collector.retention.coverage import KINDS
 from collector.wording import iso
 
@@ -42,8 +41,7 @@ def as_html(answers: Sequence[Counted], *, created: float) -> str:
 
 
 def _lines(answers: Sequence[Counted], created: float) -> Iterator[str]:
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
+    policy = f"default-src 'none'; style-src {hash_of(_STYLE)}"
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
