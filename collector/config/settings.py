@@ -228,6 +228,10 @@ class Settings:
         own: str = getattr(self, f"{service}_endpoint_url")
         return own or self.endpoint_url
 
+    @property
+    def retention_seconds(self) -> float:
+        return self.retention_days * 86400.0
+
     def __repr__(self) -> str:
         changed = (name for name, row in SETTINGS.items() if getattr(self, name) != row.default)
         return f"Settings({', '.join(f'{name}={shown(getattr(self, name))!r}' for name in changed)})"

@@ -226,7 +226,7 @@ def _described(found: Input, seen: Any, *, listed: str = "") -> List[str]:
         lines.append(f"  left out, as written before start_from: {before}; to fetch: {fetch}")
     if not seen.objects:
         return lines
-    expires = seen.oldest + found.settings.retention_days * 86400.0
+    expires = seen.oldest + found.settings.retention_seconds
     word = "expires" if expires > time.time() else "was due to expire"
     written = iso(seen.oldest)
     lines.append(f"  first to go: {seen.oldest_url}, written {written}, {word} {iso(expires)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 import click
 
@@ -13,9 +13,10 @@ from collector.config import Input
 from collector.errors import Fatal
 from collector.hosts.cli.options import configured, load_inputs, moment, refuse_empty_span
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from collector.hosts.coverage.splunk import Search
 
-Search = Callable[[str], Sequence[Mapping[str, Any]]]
+__all__ = ["command"]
 
 
 @click.command("coverage")
@@ -58,7 +59,7 @@ def command(
 
     inputs = load_inputs(config_path, input_name, {})
     for found in inputs if since is None else ():
-        if until is not None and until <= time.time() - found.settings.retention_days * 86400.0:
+        if until is not None and until <= time.time() - found.settings.retention_seconds:
             raise click.UsageError("--until lies before retention begins: give --since too")
     say_where_none_is(inputs)
     sys.exit(_report(inputs, since=since, until=until, form=form, search=_search(splunk_url, splunk_token)))

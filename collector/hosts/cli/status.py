@@ -126,7 +126,7 @@ def _known(found: Input, told: Optional[Dict[str, Any]], *, is_expected: bool) -
 
 
 def _unfinished(url: str, object_time: float, found: Input) -> str:
-    left = object_time + found.settings.retention_days * 86_400 - time.time()
+    left = object_time + found.settings.retention_seconds - time.time()
     when = f"S3 will delete it in {spell(left)}" if left > 0 else "S3 may have deleted it by now"
     return f"{when}, the oldest object that is unfinished and that nobody works on: {url}"
 

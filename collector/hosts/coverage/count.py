@@ -10,7 +10,7 @@ from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from collector.config import Input
 from collector.errors import CollectorError, Fatal, Retry
-from collector.hosts.coverage.splunk import compare_with_splunk
+from collector.hosts.coverage.splunk import Search, compare_with_splunk
 from collector.hosts.stores import begun_at, opened
 from collector.ports import Checkpoint, CheckpointStore, ObjectStore, Page
 from collector.retention.coverage import Coverage, Question, Tally
@@ -67,7 +67,7 @@ def count(
     *,
     since: Optional[float],
     until: Optional[float],
-    search: Optional[Callable[[str], Sequence[Mapping[str, str]]]] = None,
+    search: Optional[Search] = None,
 ) -> Counted:
     """Count what [since, until) holds; without bounds what retention has left, until now.
 
@@ -103,7 +103,7 @@ def _question(
     settings, now = found.settings, time.time()
     return Question(
         found.name, settings.bucket, settings.prefix,
-        since=now - settings.retention_days * 86400.0 if since is None else since,
+        since=now - settings.retention_seconds if since is None else since,
         until=now if until is None else until,
         start_from=begun_at(found, store), now=now, grace_seconds=float(settings.reconcile_grace_seconds),
     )

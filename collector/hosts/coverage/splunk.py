@@ -31,9 +31,10 @@ from collector.retention.splunk_counts import (
     slices,
 )
 
-__all__ = ["compare_with_splunk", "field_of"]
+__all__ = ["Search", "compare_with_splunk", "field_of"]
 
 _PAGE = 1000
+#: Asks a search head: rows whose values are text.
 Search = Callable[[str], Sequence[Mapping[str, Any]]]
 
 

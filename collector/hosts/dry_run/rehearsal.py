@@ -114,7 +114,7 @@ def _view(configured: Input, adapters: Adapters, start: float) -> View:
         format=form,
         buckets=settings.bucket,
         prefix=settings.prefix,
-        retention_seconds=settings.retention_days * 86400.0,
+        retention_seconds=settings.retention_seconds,
         source=settings.source,
         sourcetype=settings.sourcetype,
         index=settings.index,
