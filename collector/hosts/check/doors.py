@@ -24,10 +24,9 @@ from collector.hosts.stores import opened
 from collector.model import ObjectRef
 from collector.onboarding.checks.asked import Account, Bucket, Hec, QueueDoor
 from collector.ports import ObjectStore, Queue
-from collector.runtime.adapters import Adapters, checkpoint_path, this_owner
+from collector.runtime.adapters import Adapters, checkpoint_path
 from collector.sinks.hec_questions import HecQuestions
 from collector.sinks.wire import Wire
-from collector.stores.sqlite import SqliteStore
 
 __all__ = ["Doors"]
 
@@ -108,21 +107,13 @@ class Doors(Adapters):
 
     def is_running(self) -> bool:
         """By the checkpoint file of this user; what others keep in a table of their own is not asked."""
-        path = checkpoint_path(self._input)
-        if self._input.settings.checkpoint_store != "sqlite" or not path.exists():
+        if self._input.settings.checkpoint_store != "sqlite":
             return False
         try:
-            store = SqliteStore(
-                path, input_name=self._input.name, owner=this_owner(), clock=self.clock, read_only=True
-            )
+            with opened(self._input) as store:
+                return store is not None and bool(store.others())
         except CollectorError:
             return False
-        try:
-            return bool(store.others())
-        except CollectorError:
-            return False
-        finally:
-            store.close()
 
     def listen(self) -> str:
         from collector.hosts.web.beside import running

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from collector.config import load
 from collector.errors import Fatal
 from collector.hosts import stores
+from collector.hosts.check.doors import Doors
 
 CONFIG = """[audit_s3://thrive]
 provider = thrive
@@ -86,3 +87,16 @@ def test_a_place_that_this_user_may_not_look_into_is_one_line_and_not_an_empty_l
 
 def test_a_ledger_that_is_there_is_not_spoken_of(verb, services):
     assert "there is no ledger" not in verb("status", more=f"checkpoint_dir = {services.parent}").output
+
+
+def test_where_this_user_may_not_look_no_collector_is_known_to_run(tmp_path):
+    (tmp_path / "a.conf").write_text(CONFIG.format(more=f"checkpoint_dir = {tmp_path}/closed"))
+    doors = Doors(load(config_path=str(tmp_path / "a.conf"), environ={})[0])
+    (tmp_path / "closed").mkdir(mode=0)
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(65534)  # nothing is closed to root
+    try:
+        assert not doors.is_running()
+    finally:
+        os.seteuid(ours)
