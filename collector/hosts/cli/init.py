@@ -6,17 +6,18 @@ import os
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, TypeVar
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 import click
 
 from collector.config import PROVIDERS, ConfigError, Input
 from collector.config import conf as grammar
-from collector.config.generate import flags
 from collector.config.layers import ENVIRONMENT_PREFIX
 from collector.config.secret import read_text
 from collector.config.table import Invalid
+from collector.hosts.cli.options import setting_flags
 from collector.onboarding.from_splunk import Carried, carry
 from collector.onboarding.init import (
     SECRET_FILES,
@@ -34,18 +35,8 @@ from collector.wording import iso
 
 __all__ = ["command"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _flags(command: F) -> F:
-    """A flag for every setting that is no secret, but for `output`: it follows from hec_url."""
-    for flag in reversed(list(flags())):
-        if flag.name != "output":
-            option = click.option(
-                flag.flag, flag.name, metavar=flag.metavar, help=flag.help, hidden=not flag.everyday
-            )
-            command = option(command)
-    return command
+#: The setting `output` follows from hec_url, and --output is a file here.
+_flags = partial(setting_flags, without=("output",))
 
 
 @click.command("init")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Collection, Dict, List, Optional, TypeVar
 
 import click
 
@@ -31,9 +31,9 @@ def configured(command: F) -> F:
     return command
 
 
-def setting_flags(command: F) -> F:
+def setting_flags(command: F, *, without: Collection[str] = ()) -> F:
     """A flag for every setting that is no secret; only the everyday ones show in --help."""
-    for flag in reversed(list(flags())):
+    for flag in reversed([each for each in flags() if each.name not in without]):
         option = click.option(
             flag.flag, flag.name, metavar=flag.metavar, help=flag.help, hidden=not flag.everyday, default=None
         )
