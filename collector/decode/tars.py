@@ -19,7 +19,6 @@ from collector.errors import CollectorError, Poison
 __all__ = ["tar_entries"]
 
 _BLOCK_BYTES = 512
-_ZEROS = bytes(_BLOCK_BYTES)
 #: What a header is taken from is copied with every take, so it is kept small.
 _PIECE_BYTES = 16 * 1024
 #: Of a pax header only the size is of interest; a genuine one holds a few names.

@@ -16,6 +16,7 @@ from collector.hosts.check.doors import Doors
 from collector.hosts.check.report import masked
 from collector.notifications import parse
 from collector.onboarding.checks import Finding, examine
+from collector.wording import counted
 
 __all__ = ["try_online"]
 
@@ -55,8 +56,7 @@ class _Refused(Fatal):
     """Every failed check, a line each."""
 
     def __init__(self, failed: Sequence[Finding]) -> None:
-        count = "1 check" if len(failed) == 1 else f"{len(failed)} checks"
-        super().__init__(f"{count} failed", code="online_validation")
+        super().__init__(f"{counted(len(failed), 'check')} failed", code="online_validation")
         self._failed = tuple(failed)
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ from collector.onboarding.checks.troubles import (
     REDRIVE_LOW,
     RETENTION_SHORT,
 )
+from collector.wording import counted
 
 __all__ = ["check_attributes", "is_open", "most_receives"]
 
@@ -92,14 +93,14 @@ def _check_dlq(notes: Notes, door: QueueDoor, attributes: Mapping[str, str], *, 
     if most < _LEAST_RECEIVES:
         redrive["maxReceiveCount"] = 5
         notes.found(
-            QUEUE_DLQ, REDRIVE_LOW, f"after {_receives(most)} a message goes to {arn}",
+            QUEUE_DLQ, REDRIVE_LOW, f"after {counted(most, 'receive')} a message goes to {arn}",
             fix=f"Send to the provider: please set the queue's RedrivePolicy to {json.dumps(redrive)}",
         )
         return
     try:
         kept = _whole(door.dlq_attributes(arn).get("MessageRetentionPeriod"))
     except CollectorError as error:
-        why = f"{arn} after {_receives(most)}; its retention may not be asked: {error.what}"
+        why = f"{arn} after {counted(most, 'receive')}; its retention may not be asked: {error.what}"
         notes.skipped(QUEUE_DLQ, why)
         return
     own = _whole(attributes.get("MessageRetentionPeriod"))
@@ -113,7 +114,7 @@ def _check_dlq(notes: Notes, door: QueueDoor, attributes: Mapping[str, str], *, 
         answer = f"the DLQ keeps them {_span(kept)}, the queue {_span(own)}"
         notes.found(QUEUE_DLQ, DLQ_RETENTION, answer, fix=fix)
     else:
-        notes.ok(QUEUE_DLQ, f"{arn} after {_receives(most)}, kept {_span(kept)}")
+        notes.ok(QUEUE_DLQ, f"{arn} after {counted(most, 'receive')}, kept {_span(kept)}")
 
 
 def _check_size(notes: Notes, found: Input, attributes: Mapping[str, str], *, url: str) -> None:
@@ -138,7 +139,7 @@ def _check_policy(notes: Notes, found: Input, attributes: Mapping[str, str]) -> 
 
 def _check_readers(notes: Notes, attributes: Mapping[str, str], is_running: Callable[[], bool]) -> None:
     held = _whole(attributes.get("ApproximateNumberOfMessagesNotVisible"))
-    in_flight = "1 message is in flight" if held == 1 else f"{held} messages are in flight"
+    in_flight = f"{counted(held, 'message')} {'is' if held == 1 else 'are'} in flight"
     if held and is_running():
         notes.ok(QUEUE_READERS, f"{in_flight}, and a collector of this input is running")
     elif held:
@@ -181,10 +182,6 @@ def _span(seconds: int) -> str:
     size, unit = next(each for each in _UNITS if seconds >= 2 * each[0] or seconds % each[0] == 0)
     count = seconds / size
     return f"{count:.3g} {unit}" + ("" if count == 1 else "s")
-
-
-def _receives(count: int) -> str:
-    return "1 receive" if count == 1 else f"{count} receives"
 
 
 def _object(text: str) -> Dict[str, Any]:
