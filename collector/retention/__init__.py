@@ -1,1 +1,1 @@
-"""What the bucket still holds, and what of it the ledger misses. Pure: whoever lists does the I/O."""
+"""What of a bucket is missing, how late it comes, and how long there is left. Nothing here asks AWS."""

@@ -3,7 +3,7 @@
     {"format": "audit-s3 coverage 1", "entries": [{"kind": "head", ...}, {"kind": "window", ...}, ...]}
 
 Each input is a head, a window for each day and prefix, the names of what was not read, what Splunk holds
-otherwise, and a total; one end closes the report. retention/ledger_chain.py says how entries are chained.
+otherwise, and a total; one end closes the report. retention/coverage_chain.py says how entries are chained.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 from collector import __version__
 from collector.hosts.coverage.count import Counted
+from collector.retention.coverage_chain import chained, first_fault, seal
 from collector.retention.coverage_sums import Covered, Named
-from collector.retention.ledger_chain import chained, first_fault, seal
 from collector.retention.splunk_counts import Comparison, Difference
 from collector.wording import iso
 

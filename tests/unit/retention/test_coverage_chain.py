@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.retention.ledger_chain import chained, first_fault, seal
+from collector.retention.coverage_chain import chained, first_fault, seal
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
 ENTRIES = st.lists(st.dictionaries(st.sampled_from(["kind", "day", "objects"]), VALUES), max_size=8)
