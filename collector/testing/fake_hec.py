@@ -410,7 +410,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     with FakeHec(token=chosen.token, acks=chosen.acks, tls=chosen.tls, port=chosen.port) as hec:
         print(json.dumps({"url": hec.url, "token": hec.token, "ca_file": hec.ca_file}), flush=True)
         try:
-            threading.Event().wait()
+            while True:
+                time.sleep(1.0)  # a signal that another thread was given does not end a wait without end
         except KeyboardInterrupt:
             print(f"{len(hec.events)} events", file=sys.stderr)
         if chosen.events:

@@ -99,7 +99,7 @@ def test_kept_it_waits_with_new_events_for_a_collector_started_by_hand(
     command = [sys.executable, "-m", "collector"]
     demo = subprocess.Popen(
         [*command, "demo", "--keep"],
-        env=environment,
+        env={**environment, "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -121,7 +121,11 @@ def test_kept_it_waits_with_new_events_for_a_collector_started_by_hand(
         assert len(by_hand.stdout.splitlines()) == sum(_expected().values())
         assert b"was not sent by SNS" not in by_hand.stderr, "the local AWS cannot sign"
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(20) == 0
+        try:
+            assert demo.wait(20) == 0
+        except subprocess.TimeoutExpired:
+            demo.send_signal(signal.SIGABRT)
+            pytest.fail(f"it stays where it is:\n{demo.communicate()[1]}")
     finally:
         demo.kill()
         demo.communicate()

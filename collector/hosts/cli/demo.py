@@ -148,7 +148,8 @@ class _Demo:
         more = sum(scene.play_on() for scene in stage.scenes)
         self._say(_by_hand(stage, aws, more), markup=False)
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            while True:
+                time.sleep(1.0)  # a signal that another thread was given does not end a wait without end
 
 
 class _Run:
