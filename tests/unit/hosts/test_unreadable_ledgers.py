@@ -46,7 +46,8 @@ def test_status_reports_the_inputs_that_can_be_read(verb):
     (bad,), (good,) = ([line for line in lines if line[:1] == [name]] for name in ("bad", "good"))
     assert (done.exit_code, bad[:2], good[:2], good[-1]) == (1, ["bad", "unreadable"], ["good", "not"], "1")
     assert "[store_damaged]" in done.output
-    told = json.loads(verb("status", "--format", "json").output)["inputs"]
+    output = verb("status", "--format", "json").output
+    told = json.loads(output[output.index("{\n") :])["inputs"]
     assert "store_damaged" in told[0]["unreadable"] and told[1]["unreadable"] is None
 
 
