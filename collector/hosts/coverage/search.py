@@ -10,7 +10,6 @@ would look like loss. Page: Splunk REST API Reference, "search/v2/jobs" (exec_mo
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from typing import Any, Callable, Dict, List, Mapping
 from urllib.parse import urlsplit
@@ -43,7 +42,7 @@ class SearchHead:
     ) -> None:
         self._url = url
         self._sleep = sleep
-        context = _context(urlsplit(url).hostname or "", ca_file, verify=verify)
+        context = tls_context(urlsplit(url).hostname or "", ca_file=ca_file, verify=verify)
         self._service = connect(url, context=context, timeout_seconds=_TIMEOUT_SECONDS, splunkToken=token)
 
     def rows(self, search: str) -> List[Mapping[str, Any]]:
@@ -94,19 +93,3 @@ class SearchHead:
             return Retry(what, code="splunkd_busy", where=self._url)
         hint = "is this the management port (8089) of a search head?"
         return Fatal(what, code="splunk_search_refused", where=self._url, hint=hint)
-
-
-def _context(host: str, ca_file: str, *, verify: bool) -> ssl.SSLContext:
-    if verify and not ca_file:
-        return tls_context(host)
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:
-        raise Fatal(
-            f"the CA file cannot be read ({error})", code="splunkd_certificate", where=ca_file,
-            hint="hec_ca_file names a PEM file that the collector's user may read",
-        ) from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

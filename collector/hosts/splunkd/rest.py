@@ -254,11 +254,21 @@ def answer_of(call: Callable[[], T], refusal: Callable[[int], CollectorError], *
         ) from error
 
 
-def tls_context(host: str) -> ssl.SSLContext:
-    """Verifies splunkd's certificate, except on this host, where Splunk's default vouches for nobody."""
-    context = ssl.create_default_context()
+def tls_context(host: str, *, ca_file: str = "", verify: bool = True) -> ssl.SSLContext:
+    """Verifies splunkd's certificate, by `ca_file` alone where that is given. TLS 1.2 at least.
+
+    Without one, on this host, where Splunk's default certificate vouches for nobody, it verifies nothing.
+    Raises Fatal "splunkd_certificate" if the file cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise Fatal(
+            f"the CA file cannot be read ({error})", code="splunkd_certificate", where=ca_file,
+            hint="hec_ca_file names a PEM file that the collector's user may read",
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if is_loopback(host):
+    if not verify or (not ca_file and is_loopback(host)):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
